@@ -1,0 +1,75 @@
+//! The limits of the protocol, by name. All sizes are bytes; one KiB is 1024 of them.
+//!
+//! These hold for every server and client. Limits an operator may set are in the gateway's configuration.
+
+/// Longest client frame before login, length prefix not counted: room for a token and names, little for an attacker.
+pub const CLIENT_FRAME_BYTES_BEFORE_LOGIN: usize = 4 * 1024;
+
+/// Longest client frame after login: the largest content (32 KiB) with everything around it, doubled.
+pub const CLIENT_FRAME_BYTES: usize = 64 * 1024;
+
+/// Longest server frame: a full page of anything the server answers.
+pub const SERVER_FRAME_BYTES: usize = 1024 * 1024;
+
+/// All that a client may send before it is logged in: the largest login and a few tries with smaller ones.
+pub const BYTES_BEFORE_LOGIN: usize = 16 * 1024;
+
+/// Longest `Login.app_key`.
+pub const APP_KEY_BYTES: usize = 64;
+
+/// Longest user id in the profile [`crate::IdProfile::Zim`].
+pub const USER_ID_BYTES_ZIM: usize = 32;
+
+/// Longest user id in the profile [`crate::IdProfile::Wide`], in characters.
+pub const USER_ID_CHARACTERS_WIDE: usize = 64;
+
+/// Longest user id in any profile.
+pub const USER_ID_BYTES: usize = 256;
+
+/// Longest user name.
+pub const USER_NAME_BYTES: usize = 256;
+
+/// Longest token.
+pub const TOKEN_BYTES: usize = 2048;
+
+/// Longest device id.
+pub const DEVICE_ID_BYTES: usize = 64;
+
+/// Longest package name.
+pub const PACKAGE_NAME_BYTES: usize = 128;
+
+/// Longest name and version of a client library.
+pub const SDK_BYTES: usize = 64;
+
+/// Longest room id.
+pub const ROOM_ID_BYTES: usize = 128;
+
+/// Longest room name.
+pub const ROOM_NAME_BYTES: usize = 256;
+
+/// Largest content of a text message, extended data counted in.
+pub const TEXT_BYTES: usize = 32 * 1024;
+
+/// Largest content of a command message.
+pub const COMMAND_BYTES: usize = 5 * 1024;
+
+/// Largest content of a barrage message.
+pub const BARRAGE_BYTES: usize = 5 * 1024;
+
+/// Largest content of a custom message.
+pub const CUSTOM_BYTES: usize = 32 * 1024;
+
+/// Longest object name of a custom message.
+pub const OBJECT_NAME_BYTES: usize = 64;
+
+/// Longest client message id.
+pub const CLIENT_MESSAGE_ID_BYTES: usize = 64;
+
+/// Newest messages kept for a room, and the most a join can ask for.
+pub const ROOM_HISTORY_MESSAGES: usize = 50;
+
+/// What a join gets that asks for 0 messages.
+pub const ROOM_HISTORY_MESSAGES_DEFAULT: usize = 10;
+
+/// The silence, in heartbeat intervals, after which a client is taken for gone: two and a half.
+pub const HEARTBEAT_INTERVALS_UNTIL_SILENT: f64 = 2.5;
