@@ -1,4 +1,36 @@
-//! The gateway.
+//! Sluice, an edge gateway for chat: the server.
+//!
+//! Start with [`Server`], which joins the parts, and `ARCHITECTURE.md`, which follows one message through them. The
+//! modules follow the data: `accept` → `admission` → `transport` → `handshake` → `session` → `command` → `room` →
+//! `fan_out` → `outbox` → `writer`; a later one never imports an earlier one. `worker`, `server`, `http` and the command line
+//! are the shells around them.
 
 pub mod config;
 pub mod development;
+pub mod metrics;
+
+mod accept;
+mod admission;
+mod class;
+mod clock;
+mod command;
+mod fan_out;
+mod frames;
+mod handshake;
+mod http;
+mod identity;
+mod message_id;
+mod outbox;
+mod rate_limit;
+mod refusal;
+mod room;
+mod server;
+mod session;
+mod timer_wheel;
+mod transport;
+mod worker;
+mod writer;
+
+pub use handshake::TlsError;
+pub use server::{Addresses, Server, ServerError};
+pub use session::token::TokenKeyError;

@@ -12,7 +12,7 @@ mod id;
 pub mod limits;
 mod version;
 
-
+pub use error_code::{Emitter, ErrorCode, Outcome, Retry};
 pub use generated::*;
 pub use id::{InvalidId, IdProfile, RoomId, UserId};
 pub use version::{ALPN, PROTOCOL_VERSION, SUPPORTED_VERSIONS};

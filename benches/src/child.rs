@@ -1,0 +1,192 @@
+//! Child processes, told what to do by one line and heard by many.
+//!
+//! [`Child`] is the plan's end, [`obey`] and [`report`] are the child's. A child that is dropped is killed, and a child
+//! whose standard input ends goes by itself, so nothing is left behind however a run ends.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{self, Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::bench_error::{BenchError, Doing};
+use crate::messages::Report;
+
+/// The plan's handle of one child.
+pub(crate) struct Child {
+    name: String,
+    process: process::Child,
+}
+
+/// Something a plan waits for.
+enum Event {
+    Reported(String, Report),
+    Ended(String),
+    Interrupted,
+}
+
+/// Where the reports of all children arrive.
+pub(crate) struct Inbox {
+    events: mpsc::Receiver<Event>,
+    sender: mpsc::Sender<Event>,
+}
+
+impl Inbox {
+    /// Also begins to listen for SIGINT and SIGTERM, so that an interrupted run still ends its children.
+    pub(crate) fn open() -> Result<Self, BenchError> {
+        let (sender, events) = mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .doing("starting the signal listener")?;
+        let interrupted = sender.clone();
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+                if let Ok(mut terminated) = terminated {
+                    tokio::select! {
+                        _ = tokio::signal::ctrl_c() => {}
+                        _ = terminated.recv() => {}
+                    }
+                    // The run may be over already; then nobody needs to know.
+                    let _ = interrupted.send(Event::Interrupted);
+                }
+            });
+        });
+        Ok(Self { events, sender })
+    }
+
+    /// The next report of any child.
+    ///
+    /// # Errors
+    /// A child that fails or ends, an interrupt, or silence for `patience` while `doing` something.
+    pub(crate) fn next(&self, doing: &'static str, patience: Duration) -> Result<(String, Report), BenchError> {
+        match self.events.recv_timeout(patience) {
+            Ok(Event::Reported(who, Report::Failed { reason })) => Err(BenchError::peer(&who, reason)),
+            Ok(Event::Reported(who, report)) => Ok((who, report)),
+            Ok(Event::Ended(who)) => Err(BenchError::peer(&who, format!("ended while {doing}"))),
+            Ok(Event::Interrupted) => Err(BenchError::Interrupted),
+            Err(_) => Err(BenchError::Timeout {
+                who: "every child".into(),
+                doing,
+                seconds: patience.as_secs(),
+            }),
+        }
+    }
+
+    /// Waits for a moment, or for the first fault.
+    pub(crate) fn pause(&self, time: Duration) -> Result<(), BenchError> {
+        let end = Instant::now() + time;
+        loop {
+            match self.next("waiting", end.saturating_duration_since(Instant::now())) {
+                Err(BenchError::Timeout { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+                Ok((who, report)) => return Err(BenchError::peer(&who, format!("reported {report:?} unasked"))),
+            }
+        }
+    }
+}
+
+impl Child {
+    /// Starts `command` with its standard output read as reports to `inbox`.
+    pub(crate) fn start_reporting(name: &str, command: &mut Command, inbox: &Inbox) -> Result<Self, BenchError> {
+        let mut child = Self::start(name, command.stdout(Stdio::piped()))?;
+        let output = child.process.stdout.take().expect("standard output was just piped");
+        let events = inbox.sender.clone();
+        let name = name.to_owned();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                let Ok(line) = line else { break };
+                let report = serde_json::from_str(&line).unwrap_or_else(|_| Report::Failed {
+                    reason: format!("printed {line:?}"),
+                });
+                if events.send(Event::Reported(name.clone(), report)).is_err() {
+                    return;
+                }
+            }
+            // The plan may have stopped listening because it is done.
+            let _ = events.send(Event::Ended(name));
+        });
+        Ok(child)
+    }
+
+    /// Starts `command` without listening to it.
+    pub(crate) fn start(name: &str, command: &mut Command) -> Result<Self, BenchError> {
+        let process = command
+            .stdin(Stdio::piped())
+            .spawn()
+            .doing(format!("starting {name}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            process,
+        })
+    }
+
+    pub(crate) fn tell(&mut self, task: &impl Serialize) -> Result<(), BenchError> {
+        let mut line = serde_json::to_string(task).expect("tasks are plain data");
+        line.push('\n');
+        let input = self
+            .process
+            .stdin
+            .as_mut()
+            .expect("standard input is piped and stays open");
+        input
+            .write_all(line.as_bytes())
+            .doing(format!("telling {} its task", self.name))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn exit_status(&mut self) -> Result<Option<process::ExitStatus>, BenchError> {
+        self.process.try_wait().doing(format!("looking after {}", self.name))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended already, and there is nobody to tell if not.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The child's whole life: read the task, do it, report why it failed.
+pub(crate) fn obey<T: DeserializeOwned>(work: fn(T) -> Result<(), BenchError>) -> ExitCode {
+    let mut line = String::new();
+    let mut input = BufReader::new(io::stdin());
+    let task = match input.read_line(&mut line).map(|_| serde_json::from_str(&line)) {
+        Ok(Ok(task)) => task,
+        Ok(Err(_)) | Err(_) => {
+            eprintln!("sluice-bench: only a plan starts this command, with a task on standard input");
+            return ExitCode::FAILURE;
+        }
+    };
+    std::thread::spawn(move || {
+        // The plan never says more; the end of the input, or an error, says that the plan is gone.
+        let _ = input.read_to_end(&mut Vec::new());
+        process::exit(0);
+    });
+    match work(task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&Report::Failed {
+                reason: error.to_string(),
+            });
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells the plan something.
+pub(crate) fn report(report: &Report) {
+    let mut line = serde_json::to_string(report).expect("reports are plain data");
+    line.push('\n');
+    let mut output = io::stdout().lock();
+    // Without a plan to hear it the end of standard input stops this process.
+    let _ = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+}

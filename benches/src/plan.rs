@@ -1,0 +1,3 @@
+//! Plans: each is one question, the load that answers it, and how the answer is to be read.
+
+pub(crate) mod fanout;

@@ -1,0 +1,75 @@
+//! What the kernel knows of a process: CPU time and resident memory, from `/proc`.
+
+use std::collections::HashMap;
+use std::fs;
+
+use crate::bench_error::{BenchError, Doing};
+
+/// CPU time of each thread of a process, nanoseconds.
+pub(crate) struct CpuTimes(HashMap<String, u64>);
+
+impl CpuTimes {
+    /// Reads `schedstat` of every thread: unlike `stat` it counts nanoseconds and not ticks of 10 ms.
+    pub(crate) fn of(pid: u32) -> Result<Self, BenchError> {
+        let tasks = format!("/proc/{pid}/task");
+        let mut times = HashMap::new();
+        for task in fs::read_dir(&tasks).doing(format!("reading {tasks}"))? {
+            let task = task.doing(format!("reading {tasks}"))?;
+            // A thread that ended since the folder was read takes its few nanoseconds with it.
+            let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
+            times.insert(
+                task.file_name().to_string_lossy().into_owned(),
+                nanoseconds.unwrap_or(0),
+            );
+        }
+        Ok(Self(times))
+    }
+
+    /// Nanoseconds spent since `earlier`, by all threads there are now.
+    pub(crate) fn since(&self, earlier: &Self) -> u64 {
+        self.0
+            .iter()
+            .map(|(thread, now)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)))
+            .sum()
+    }
+}
+
+/// Resident memory of a process, bytes.
+pub(crate) fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).doing(format!("reading {path}"))?;
+    kibibytes_after(&status, "VmRSS:")
+        .map(|kibibytes| kibibytes * 1024)
+        .ok_or_else(|| BenchError::Unsuitable(format!("{path} has no VmRSS")))
+}
+
+/// The number after `key` in the text of a `/proc` file that counts in kB.
+pub(crate) fn kibibytes_after(text: &str, key: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_found_among_the_other_lines() {
+        let status = "Name:\tsluice\nVmHWM:\t    9000 kB\nVmRSS:\t    8124 kB\nRssAnon:\t 1 kB\n";
+        assert_eq!(kibibytes_after(status, "VmRSS:"), Some(8124));
+        assert_eq!(kibibytes_after(status, "VmSwap:"), None);
+    }
+
+    #[test]
+    fn the_work_of_this_process_shows_up_in_its_cpu_time() {
+        let pid = std::process::id();
+        let before = CpuTimes::of(pid).unwrap();
+        let mut after = CpuTimes::of(pid).unwrap();
+        while after.since(&before) == 0 {
+            after = CpuTimes::of(pid).unwrap();
+        }
+    }
+}

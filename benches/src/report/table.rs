@@ -1,0 +1,126 @@
+//! The figures as a table for a terminal.
+
+use std::fmt;
+
+use super::{FanoutReport, Ratios, SideSummary, Spread};
+
+/// Width of the names of rows.
+const NAME: usize = 24;
+/// Width of a column of figures.
+const COLUMN: usize = 30;
+
+impl fmt::Display for FanoutReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (settings, hardware) = (&self.settings, &self.hardware);
+        writeln!(
+            f,
+            "fanout over {}: {} members, {}-byte payload, window {}, {} rounds a repeat, {} repeats",
+            settings.transport.name(),
+            settings.members,
+            settings.payload_bytes,
+            settings.window,
+            self.rounds,
+            settings.repeats
+        )?;
+        writeln!(
+            f,
+            "on {}, {} cores (one for the server), {:.1} GiB, Linux {}; {}",
+            hardware.cpu_model,
+            hardware.cores,
+            hardware.memory_bytes as f64 / f64::from(1 << 30),
+            hardware.kernel,
+            self.versions.gateway.as_deref().unwrap_or("no gateway")
+        )?;
+        let summary = self.summary();
+        write!(f, "\n{:NAME$}", "median (smallest..largest)")?;
+        for side in &summary.sides {
+            write!(f, "{:>COLUMN$}", side.side.as_str())?;
+        }
+        if summary.ratios.is_some() {
+            write!(f, "{:>COLUMN$}", "sluice / bare")?;
+        }
+        writeln!(f)?;
+        let ratios = summary.ratios.as_ref();
+        let mut row = |name: &str, side: &dyn Fn(&SideSummary) -> String, ratio: &dyn Fn(&Ratios) -> String| {
+            // The heading is longer than the rows' names and moves the columns.
+            write!(f, "{name:width$}", width = NAME.max("median (smallest..largest)".len()))?;
+            for summary in &summary.sides {
+                write!(f, "{:>COLUMN$}", side(summary))?;
+            }
+            if let Some(ratios) = ratios {
+                write!(f, "{:>COLUMN$}", ratio(ratios))?;
+            }
+            writeln!(f)
+        };
+        row("deliveries/s", &|s| spread(s.deliveries_per_second, count), &|r| {
+            spread(r.deliveries_per_second, times)
+        })?;
+        row(
+            "server CPU per delivery",
+            &|s| spread(s.cpu_nanoseconds_per_delivery, nanoseconds),
+            &|r| spread(r.cpu_nanoseconds_per_delivery, times),
+        )?;
+        row(
+            "bytes per delivery",
+            &|s| spread(s.frame_bytes_per_delivery, tenths),
+            &|r| spread(r.frame_bytes_per_delivery, times),
+        )?;
+        row("server busy", &|s| spread(s.server_busy_percent, percent), &|_| {
+            String::new()
+        })?;
+        row(
+            "receivers busy",
+            &|s| spread(s.receivers_busy_percent, percent),
+            &|_| String::new(),
+        )?;
+        row(
+            "resident per connection",
+            &|s| kibibytes(s.resident_bytes_per_connection),
+            &|r| times(r.resident_bytes_per_connection),
+        )?;
+        row("members entered/s", &|s| count(s.members_entered_per_second), &|r| {
+            times(r.members_entered_per_second)
+        })
+    }
+}
+
+fn spread(spread: Spread, figure: fn(f64) -> String) -> String {
+    format!(
+        "{} ({}..{})",
+        figure(spread.median),
+        figure(spread.min),
+        figure(spread.max)
+    )
+}
+
+fn count(value: f64) -> String {
+    match value {
+        value if value >= 1e6 => format!("{:.2} M", value / 1e6),
+        value if value >= 1e4 => format!("{:.1} k", value / 1e3),
+        value => format!("{value:.0}"),
+    }
+}
+
+fn nanoseconds(value: f64) -> String {
+    if value >= 1e3 {
+        format!("{:.2} µs", value / 1e3)
+    } else {
+        format!("{value:.1} ns")
+    }
+}
+
+fn kibibytes(bytes: f64) -> String {
+    format!("{:.2} KiB", bytes / 1024.0)
+}
+
+fn percent(value: f64) -> String {
+    format!("{value:.0} %")
+}
+
+fn tenths(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+fn times(value: f64) -> String {
+    format!("{value:.3}")
+}

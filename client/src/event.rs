@@ -1,0 +1,165 @@
+//! What the server tells unasked, and the queue an app reads it from.
+
+use std::fmt;
+use std::time::Duration;
+
+use sluice_protocol::frame::Body;
+use sluice_protocol::{Close, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{ClientError, advised_delay};
+use crate::message::RoomMessage;
+use crate::room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft};
+
+/// Events that wait for the app before the client stops reading its socket: a burst of messages that a busy app takes
+/// in its stride, and with the largest messages no more than about 8 MiB.
+pub(crate) const EVENT_QUEUE_LENGTH: usize = 256;
+
+/// Something the server told unasked. Events a newer server sends and this library does not know are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message in a room.
+    RoomMessage(RoomMessage),
+    /// Users came into a room.
+    MemberJoined(MemberJoined),
+    /// Users went from a room.
+    MemberLeft(MemberLeft),
+    /// The coming and going of about a second, in a large room.
+    MemberDigest(MemberDigest),
+    /// The number of users inside, in a very large room.
+    MemberCount(MemberCount),
+    /// Messages of a room were missed.
+    Gap(Gap),
+    /// The token ends soon: get a new one and give it to [`Client::renew_token`](crate::Client::renew_token).
+    TokenWillExpire {
+        /// The time left, in whole seconds.
+        remaining: Duration,
+    },
+    /// The connection has ended. Always the last event.
+    Closed(Closed),
+}
+
+impl Event {
+    /// `None` for bodies that are no event.
+    pub(crate) fn from_body(body: Body) -> Option<Self> {
+        Some(match body {
+            Body::RoomMessage(event) => Self::RoomMessage(event.into()),
+            Body::RoomMemberJoined(event) => Self::MemberJoined(event.into()),
+            Body::RoomMemberLeft(event) => Self::MemberLeft(event.into()),
+            Body::RoomMemberDigest(event) => Self::MemberDigest(event.into()),
+            Body::RoomMemberCount(event) => Self::MemberCount(event.into()),
+            Body::RoomGap(event) => Self::Gap(event.into()),
+            Body::TokenWillExpire(event) => Self::TokenWillExpire {
+                remaining: Duration::from_secs(event.seconds.into()),
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// A number of `docs/error-codes.md`, whose column "retry" says whether connecting again makes sense; 0 after a logout.
+    pub code: ErrorCode,
+    /// A short stable word that narrows the code; may be empty.
+    pub detail: String,
+    /// English text for a developer's log; not stable, may be empty.
+    pub message: String,
+    /// How long to wait before the next connection, when the server said so.
+    pub retry_after: Option<Duration>,
+}
+
+impl Closed {
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    pub(crate) fn by_server(close: Close) -> Self {
+        Self {
+            code: ErrorCode::from(close.code),
+            detail: close.detail,
+            message: close.message,
+            retry_after: advised_delay(close.retry_after_ms),
+        }
+    }
+
+    /// The same as an error, or `None` when the session ended as asked, by a logout.
+    #[must_use]
+    pub fn error(&self) -> Option<ClientError> {
+        (self.code != ErrorCode::NO_ERROR).then(|| ClientError {
+            code: self.code,
+            message: self.message.clone(),
+            detail: self.detail.clone(),
+            retry_after: self.retry_after,
+        })
+    }
+
+    /// What a call fails with that was still unanswered at the end.
+    pub(crate) fn call_error(&self) -> ClientError {
+        self.error().unwrap_or_else(ClientError::unavailable)
+    }
+}
+
+/// The events of one connection, in the order the server sent them.
+///
+/// The queue holds 256. When the app does not keep up, the client stops reading from the socket until there is room, so
+/// nothing is lost here; a server that gets no more rid of its frames drops what may be dropped and says so with
+/// [`Event::Gap`]. Replies come over the same socket: an app that awaits calls in the task that should read its events
+/// may make them time out. Dropping this means to want no events; the connection goes on.
+pub struct Events {
+    queue: mpsc::Receiver<Event>,
+    end: End,
+}
+
+enum End {
+    Ahead(oneshot::Receiver<Closed>),
+    Told,
+}
+
+impl Events {
+    pub(crate) fn new(queue: mpsc::Receiver<Event>, closed: oneshot::Receiver<Closed>) -> Self {
+        Self {
+            queue,
+            end: End::Ahead(closed),
+        }
+    }
+
+    /// The next event, or `None` after [`Event::Closed`].
+    ///
+    /// Cancel safe: when the future is dropped before it is ready, no event is lost.
+    pub async fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.queue.recv().await {
+            return Some(event);
+        }
+        let End::Ahead(closed) = &mut self.end else { return None };
+        // The connection's task leaves no word when the runtime was shut down around it.
+        let closed = closed.await.unwrap_or_else(|_| released());
+        self.end = End::Told;
+        Some(Event::Closed(closed))
+    }
+}
+
+/// The end of a connection nobody holds any more.
+pub(crate) fn released() -> Closed {
+    Closed::new(
+        ErrorCode::CONNECTION_RELEASED,
+        "",
+        "the connection was dropped by this side",
+    )
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events")
+            .field("waiting", &self.queue.len())
+            .finish_non_exhaustive()
+    }
+}

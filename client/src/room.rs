@@ -1,0 +1,220 @@
+//! Rooms: what a join answers and what a room tells of its members.
+
+use sluice_protocol::{LeaveReason, MemberEvents, RoomId, RoomPreset, UserInfo};
+
+use crate::error::ClientError;
+
+/// What is known of a room after a join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomEntered {
+    /// The room.
+    pub room_id: String,
+    /// The name its creator gave it; may be empty.
+    pub room_name: String,
+    /// The rules it lives by.
+    pub preset: RoomPreset,
+    /// When it was created, milliseconds since 1970-01-01 UTC.
+    pub created_at_ms: i64,
+    /// True when this call created the room.
+    pub created: bool,
+    /// True when this client was inside already; nothing changed then and no history follows.
+    pub already_inside: bool,
+    /// Users inside, this one counted.
+    pub member_count: u64,
+    /// Sequence number of the newest message, 0 when there was none.
+    pub sequence: u64,
+    /// How many history messages follow as events.
+    pub history_count: u32,
+    /// How much the room tells of its members' coming and going at present.
+    pub member_events: MemberEvents,
+}
+
+impl From<sluice_protocol::RoomEntered> for RoomEntered {
+    fn from(entered: sluice_protocol::RoomEntered) -> Self {
+        let member_events = entered.member_events();
+        let room = entered.room.unwrap_or_default();
+        Self {
+            preset: room.preset(),
+            room_id: room.room_id,
+            room_name: room.room_name,
+            created_at_ms: room.created_at_ms,
+            created: entered.created,
+            already_inside: entered.already_inside,
+            member_count: entered.member_count,
+            sequence: entered.sequence,
+            history_count: entered.history_count,
+            member_events,
+        }
+    }
+}
+
+/// How many of a chat room's newest messages a join asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum History {
+    /// None.
+    None,
+    /// As many as the server gives unasked: 10.
+    #[default]
+    Default,
+    /// That many, 1 to 50.
+    Newest(u8),
+}
+
+impl History {
+    pub(crate) fn message_count(self) -> i32 {
+        match self {
+            Self::None => -1,
+            Self::Default => 0,
+            Self::Newest(count) => count.into(),
+        }
+    }
+}
+
+/// Users came into a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberJoined {
+    /// The room.
+    pub room_id: String,
+    /// Who came.
+    pub members: Vec<UserInfo>,
+    /// Users inside after this.
+    pub member_count: u64,
+}
+
+impl From<sluice_protocol::RoomMemberJoined> for MemberJoined {
+    fn from(event: sluice_protocol::RoomMemberJoined) -> Self {
+        Self {
+            room_id: event.room_id,
+            members: event.members,
+            member_count: event.member_count,
+        }
+    }
+}
+
+/// Users went from a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberLeft {
+    /// The room.
+    pub room_id: String,
+    /// Who went.
+    pub members: Vec<UserInfo>,
+    /// Why, for all of them.
+    pub reason: LeaveReason,
+    /// Users inside after this.
+    pub member_count: u64,
+}
+
+impl From<sluice_protocol::RoomMemberLeft> for MemberLeft {
+    fn from(event: sluice_protocol::RoomMemberLeft) -> Self {
+        Self {
+            reason: event.reason(),
+            room_id: event.room_id,
+            members: event.members,
+            member_count: event.member_count,
+        }
+    }
+}
+
+/// The coming and going of about a second in a room of more than 500 members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberDigest {
+    /// The room.
+    pub room_id: String,
+    /// At most 50 of those who came.
+    pub joined: Vec<UserInfo>,
+    /// At most 50 of those who went.
+    pub left: Vec<UserInfo>,
+    /// All who came, whether named or not.
+    pub joined_count: u64,
+    /// All who went, whether named or not.
+    pub left_count: u64,
+    /// Users inside now.
+    pub member_count: u64,
+}
+
+impl From<sluice_protocol::RoomMemberDigest> for MemberDigest {
+    fn from(event: sluice_protocol::RoomMemberDigest) -> Self {
+        Self {
+            room_id: event.room_id,
+            joined: event.joined,
+            left: event.left,
+            joined_count: event.joined_count,
+            left_count: event.left_count,
+            member_count: event.member_count,
+        }
+    }
+}
+
+/// How many users are inside a room of more than 10,000 members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberCount {
+    /// The room.
+    pub room_id: String,
+    /// Users inside.
+    pub member_count: u64,
+}
+
+impl From<sluice_protocol::RoomMemberCount> for MemberCount {
+    fn from(event: sluice_protocol::RoomMemberCount) -> Self {
+        Self {
+            room_id: event.room_id,
+            member_count: event.member_count,
+        }
+    }
+}
+
+/// This client was too slow and missed messages of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The room.
+    pub room_id: String,
+    /// Sequence number of the oldest message missed.
+    pub first_sequence: u64,
+    /// Sequence number of the newest message missed.
+    pub last_sequence: u64,
+    /// Missed messages of class high.
+    pub high: u64,
+    /// Missed messages of class normal.
+    pub normal: u64,
+    /// Missed messages of class low.
+    pub low: u64,
+    /// Missed messages of class barrage.
+    pub barrage: u64,
+}
+
+impl Gap {
+    /// How many messages were missed. May be less than the range of the sequence numbers, as those between may have come.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        [self.high, self.normal, self.low, self.barrage]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+}
+
+impl From<sluice_protocol::RoomGap> for Gap {
+    fn from(event: sluice_protocol::RoomGap) -> Self {
+        Self {
+            room_id: event.room_id,
+            first_sequence: event.first_sequence,
+            last_sequence: event.last_sequence,
+            high: event.high,
+            normal: event.normal,
+            low: event.low,
+            barrage: event.barrage,
+        }
+    }
+}
+
+pub(crate) fn check_room_id(room_id: &str) -> Result<(), ClientError> {
+    match RoomId::parse(room_id) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(ClientError::invalid("room_id", format!("the room id {why}"))),
+    }
+}

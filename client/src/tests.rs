@@ -1,0 +1,9 @@
+//! The client against a server that follows a script: in memory for what happens on a connection, over real sockets for
+//! opening one.
+
+mod calls;
+mod events;
+mod heartbeat;
+mod login;
+mod peer;
+mod transports;

@@ -1,0 +1,69 @@
+//! Opening what a client sent. The whole input is the body of one frame.
+
+use bytes::Bytes;
+use prost::Message;
+use sluice_codec::{ClientFrame, FrameError, encode, open_client_frame, open_server_frame, split_frame};
+use sluice_protocol::Frame;
+use sluice_protocol::frame::Body;
+
+/// Panics if a promise of the decoder does not hold for this input.
+pub(crate) fn check(input: &[u8]) {
+    match open_client_frame(input) {
+        Ok(ClientFrame::Command { request_id, command }) => {
+            assert!(is_command(&command));
+            let frame = Frame {
+                request_id,
+                body: Some(command),
+            };
+            assert_eq!(Frame::decode(input).as_ref(), Ok(&frame));
+            assert_eq!(open_server_frame(input).as_ref(), Ok(&frame));
+            assert_opens_to_itself(&frame);
+        }
+        // What was not decoded may still be bad inside.
+        Ok(ClientFrame::Unknown { request_id, number }) => {
+            assert!(number == 2 || (16..=127).contains(&number));
+            if let Ok(frame) = open_server_frame(input) {
+                assert_eq!(frame.request_id, request_id);
+                assert!(!frame.body.as_ref().is_some_and(is_command));
+            }
+        }
+        Err(error) => {
+            assert_eq!(error, FrameError::Malformed);
+            assert!(open_server_frame(input).is_err());
+        }
+    }
+}
+
+fn assert_opens_to_itself(frame: &Frame) {
+    let bytes: Bytes = encode(frame);
+    let split = split_frame(&bytes, usize::MAX)
+        .expect("a canonical prefix")
+        .expect("a whole frame");
+    assert_eq!(split.consumed, bytes.len());
+    assert_eq!(open_server_frame(split.body).as_ref(), Ok(frame));
+}
+
+fn is_command(body: &Body) -> bool {
+    match body {
+        Body::Login(_)
+        | Body::Logout(_)
+        | Body::Ping(_)
+        | Body::RenewToken(_)
+        | Body::CreateRoom(_)
+        | Body::JoinRoom(_)
+        | Body::EnterRoom(_)
+        | Body::JoinChatRoom(_)
+        | Body::JoinExistChatRoom(_)
+        | Body::LeaveRoom(_)
+        | Body::SendMessage(_) => true,
+        Body::Reply(_)
+        | Body::Close(_)
+        | Body::TokenWillExpire(_)
+        | Body::RoomMessage(_)
+        | Body::RoomMemberJoined(_)
+        | Body::RoomMemberLeft(_)
+        | Body::RoomMemberDigest(_)
+        | Body::RoomMemberCount(_)
+        | Body::RoomGap(_) => false,
+    }
+}

@@ -1,0 +1,178 @@
+//! The body of a frame, opened: which body field it carries, and its decoded value.
+//!
+//! The top-level fields are scanned before anything is decoded. The scan finds what the decoder would hide (two bodies,
+//! of which the last would win) and keeps from it what a client has no business to send: replies and events hold lists
+//! of messages, and an empty entry of 2 bytes on the wire becomes one of dozens of bytes in memory.
+
+use std::ops::RangeInclusive;
+
+use prost::Message;
+use sluice_protocol::Frame;
+use sluice_protocol::frame::Body;
+
+use crate::FrameError;
+
+/// The field number of `Frame.request_id`.
+const REQUEST_ID: u32 = 1;
+/// The field number of `Frame.reply`.
+const REPLY: u32 = 2;
+/// The field numbers of commands, whether this version knows them or not.
+const COMMANDS: RangeInclusive<u32> = 16..=63;
+/// The field numbers of events, whether this version knows them or not.
+const EVENTS: RangeInclusive<u32> = 64..=127;
+
+/// The longest varint: what a 64-bit number needs, its last byte being at most 1.
+const VARINT_BYTES_MAX: usize = 10;
+
+/// What a client sent.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ClientFrame {
+    /// A command this version knows.
+    Command {
+        /// The client's number for it; 0 where it wants no reply.
+        request_id: u32,
+        /// One of the commands, never a reply or an event.
+        command: Body,
+    },
+    /// A command this version does not know, or a reply or an event, which are not a client's to send. It was not
+    /// decoded. The answer is 20606, and the connection lives on.
+    Unknown {
+        /// The client's number for it; 0 where it wants no reply.
+        request_id: u32,
+        /// The field number of the body.
+        number: u32,
+    },
+}
+
+/// Opens a frame that a client sent. `body` is without the length prefix.
+///
+/// Fields of the frame that are neither the request id nor a body are skipped: they are additions of later versions.
+///
+/// # Errors
+///
+/// [`FrameError::Malformed`]: the bytes are not protobuf, no body field or more than one is set, a field has the wrong
+/// wire type or is a group, or a string is not UTF-8.
+pub fn open_client_frame(body: &[u8]) -> Result<ClientFrame, FrameError> {
+    let Outline { request_id, number } = outline(body)?;
+    if COMMANDS.contains(&number) {
+        // The decoder skips a number it does not know and leaves the body empty, so that the list of known commands
+        // is the schema's alone.
+        let frame = decode(body)?;
+        if let Some(command) = frame.body {
+            return Ok(ClientFrame::Command { request_id, command });
+        }
+    }
+    Ok(ClientFrame::Unknown { request_id, number })
+}
+
+/// Opens a frame that a server sent. `body` is without the length prefix.
+///
+/// A frame whose body this version does not know comes without one and is to be skipped. Unlike
+/// [`open_client_frame`] this decodes the lists in events, which in memory may take two dozen times the bytes they have
+/// on the wire.
+///
+/// # Errors
+///
+/// As [`open_client_frame`].
+pub fn open_server_frame(body: &[u8]) -> Result<Frame, FrameError> {
+    outline(body)?;
+    decode(body)
+}
+
+fn decode(body: &[u8]) -> Result<Frame, FrameError> {
+    Frame::decode(body).map_err(|_| FrameError::Malformed)
+}
+
+/// What the top-level fields of a frame say.
+struct Outline {
+    request_id: u32,
+    /// The field number of the one body.
+    number: u32,
+}
+
+fn outline(body: &[u8]) -> Result<Outline, FrameError> {
+    let mut fields = Fields { rest: body };
+    let mut request_id = 0;
+    let mut number = None;
+    while let Some(field) = fields.next_field()? {
+        match (field.number, field.value) {
+            // Protobuf keeps the low 32 bits of a longer number, and the last of several.
+            (REQUEST_ID, Value::Varint(value)) => request_id = value as u32,
+            (REQUEST_ID, _) => return Err(FrameError::Malformed),
+            (body_number, value) if is_body(body_number) => {
+                if value != Value::Bytes || number.replace(body_number).is_some() {
+                    return Err(FrameError::Malformed);
+                }
+            }
+            _ => {}
+        }
+    }
+    let number = number.ok_or(FrameError::Malformed)?;
+    Ok(Outline { request_id, number })
+}
+
+fn is_body(number: u32) -> bool {
+    number == REPLY || COMMANDS.contains(&number) || EVENTS.contains(&number)
+}
+
+/// A walk over the top-level fields of a message that reads keys and lengths and steps over values.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+struct Field {
+    number: u32,
+    value: Value,
+}
+
+#[derive(PartialEq, Eq)]
+enum Value {
+    Varint(u64),
+    Bytes,
+    Fixed,
+}
+
+impl Fields<'_> {
+    fn next_field(&mut self) -> Result<Option<Field>, FrameError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let key = u32::try_from(self.varint()?).map_err(|_| FrameError::Malformed)?;
+        let number = key >> 3;
+        if number == 0 {
+            return Err(FrameError::Malformed);
+        }
+        let value = match key & 0b111 {
+            0 => Value::Varint(self.varint()?),
+            1 => self.skip(8, Value::Fixed)?,
+            2 => {
+                let bytes = usize::try_from(self.varint()?).map_err(|_| FrameError::Malformed)?;
+                self.skip(bytes, Value::Bytes)?
+            }
+            5 => self.skip(4, Value::Fixed)?,
+            // 3 and 4 are groups, which proto3 does not have and which nest without a length; 6 and 7 are nothing.
+            _ => return Err(FrameError::Malformed),
+        };
+        Ok(Some(Field { number, value }))
+    }
+
+    fn varint(&mut self) -> Result<u64, FrameError> {
+        let mut value = 0_u64;
+        for (position, byte) in self.rest.iter().enumerate().take(VARINT_BYTES_MAX) {
+            value |= u64::from(byte & 0x7f) << (7 * position);
+            if *byte <= 0x7f {
+                if position + 1 == VARINT_BYTES_MAX && *byte > 1 {
+                    return Err(FrameError::Malformed);
+                }
+                self.rest = &self.rest[position + 1..];
+                return Ok(value);
+            }
+        }
+        Err(FrameError::Malformed)
+    }
+
+    fn skip(&mut self, bytes: usize, value: Value) -> Result<Value, FrameError> {
+        self.rest = self.rest.get(bytes..).ok_or(FrameError::Malformed)?;
+        Ok(value)
+    }
+}

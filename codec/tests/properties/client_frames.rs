@@ -1,0 +1,287 @@
+//! Frames that clients send, good and bad.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use prost::Message;
+use sluice_codec::{ClientFrame, FrameError, open_client_frame};
+use sluice_protocol::frame::Body;
+use sluice_protocol::{Frame, Ping, RoomMemberJoined, SendMessage, UserInfo};
+
+use crate::frames::{command, not_a_command};
+
+/// A field's key: its number and its wire type.
+fn key(number: u32, wire_type: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let key = number << 3 | wire_type;
+    prost::encode_length_delimiter(key as usize, &mut bytes).unwrap();
+    bytes
+}
+
+const VARINT: u32 = 0;
+const FIXED_64: u32 = 1;
+const BYTES: u32 = 2;
+const GROUP_START: u32 = 3;
+const GROUP_END: u32 = 4;
+const FIXED_32: u32 = 5;
+
+fn ping(request_id: u32) -> Vec<u8> {
+    Frame {
+        request_id,
+        body: Some(Body::Ping(Ping {})),
+    }
+    .encode_to_vec()
+}
+
+/// Bytes that the values inside a command own.
+fn owned_bytes(command: &Body) -> usize {
+    match command {
+        Body::Login(login) => [
+            &login.app_key,
+            &login.user_id,
+            &login.user_name,
+            &login.token,
+            &login.device_id,
+            &login.package_name,
+            &login.sdk,
+        ]
+        .iter()
+        .map(|text| text.capacity())
+        .sum(),
+        Body::Logout(_) | Body::Ping(_) => 0,
+        Body::RenewToken(renew) => renew.token.capacity(),
+        Body::CreateRoom(create) => create.room_id.capacity() + create.room_name.capacity(),
+        Body::JoinRoom(join) => join.room_id.capacity(),
+        Body::EnterRoom(enter) => enter.room_id.capacity() + enter.room_name.capacity(),
+        Body::JoinChatRoom(join) => join.room_id.capacity(),
+        Body::JoinExistChatRoom(join) => join.room_id.capacity(),
+        Body::LeaveRoom(leave) => leave.room_id.capacity(),
+        Body::SendMessage(send) => {
+            send.content.len()
+                + send.target_id.capacity()
+                + send.object_name.capacity()
+                + send.extended_data.capacity()
+                + send.client_message_id.capacity()
+        }
+        Body::Reply(_)
+        | Body::Close(_)
+        | Body::TokenWillExpire(_)
+        | Body::RoomMessage(_)
+        | Body::RoomMemberJoined(_)
+        | Body::RoomMemberLeft(_)
+        | Body::RoomMemberDigest(_)
+        | Body::RoomMemberCount(_)
+        | Body::RoomGap(_) => panic!("{command:?} is no command"),
+    }
+}
+
+/// Whatever is opened is what the bare decoder sees, is a command, and owns at most eight bytes for each of the frame.
+fn assert_sound(body: &[u8]) {
+    if let Ok(ClientFrame::Command { request_id, command }) = open_client_frame(body) {
+        // The smallest text takes three bytes on the wire and eight in memory.
+        assert!(owned_bytes(&command) <= 8 * body.len());
+        assert_eq!(
+            Frame::decode(body).unwrap(),
+            Frame {
+                request_id,
+                body: Some(command)
+            }
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_command_opens_to_what_the_bare_decoder_sees(request_id in any::<u32>(), command in command()) {
+        let body = Frame { request_id, body: Some(command.clone()) }.encode_to_vec();
+        prop_assert_eq!(open_client_frame(&body), Ok(ClientFrame::Command { request_id, command }));
+        assert_sound(&body);
+    }
+
+    #[test]
+    fn replies_and_events_are_unknown_to_a_server(request_id in any::<u32>(), (number, body) in not_a_command()) {
+        let body = Frame { request_id, body: Some(body) }.encode_to_vec();
+        prop_assert_eq!(open_client_frame(&body), Ok(ClientFrame::Unknown { request_id, number }));
+    }
+
+    #[test]
+    fn every_truncation_of_a_command_is_malformed(request_id in any::<u32>(), command in command()) {
+        let body = Frame { request_id, body: Some(command) }.encode_to_vec();
+        for end in 0..body.len() {
+            prop_assert_eq!(open_client_frame(&body[..end]), Err(FrameError::Malformed));
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_is_refused_or_still_sound(
+        command in command(), damages in vec((any::<Index>(), any::<u8>()), 1..6)
+    ) {
+        let mut body = Frame { request_id: 1, body: Some(command) }.encode_to_vec();
+        for (place, value) in damages {
+            let place = place.index(body.len());
+            body[place] = value;
+        }
+        assert_sound(&body);
+    }
+
+    #[test]
+    fn noise_never_panics(body in vec(any::<u8>(), 0..200)) {
+        assert_sound(&body);
+    }
+
+    #[test]
+    fn a_field_given_many_times_owns_no_more_than_a_command_may(texts in vec("[a-z]{0,40}", 1..30)) {
+        let fields: Vec<u8> = texts
+            .iter()
+            .flat_map(|text| SendMessage { target_id: text.clone(), ..SendMessage::default() }.encode_to_vec())
+            .collect();
+        let mut body = key(40, BYTES);
+        prost::encode_length_delimiter(fields.len(), &mut body).unwrap();
+        body.extend(fields);
+        prop_assert!(open_client_frame(&body).is_ok());
+        assert_sound(&body);
+    }
+}
+
+#[test]
+fn events_full_of_members_reach_no_decoder() {
+    let members = vec![UserInfo::default(); 30_000];
+    let event = RoomMemberJoined {
+        members,
+        ..RoomMemberJoined::default()
+    };
+    let mut body = Frame {
+        request_id: 5,
+        body: Some(Body::RoomMemberJoined(event)),
+    }
+    .encode_to_vec();
+    // The decoder would refuse the last member, so an answer other than "malformed" shows that it was not asked.
+    *body.last_mut().unwrap() = 1;
+    assert!(Frame::decode(&body[..]).is_err());
+    assert_eq!(
+        open_client_frame(&body),
+        Ok(ClientFrame::Unknown {
+            request_id: 5,
+            number: 73
+        })
+    );
+}
+
+#[test]
+fn a_command_of_a_later_version_is_unknown_and_not_malformed() {
+    for number in [20, 63, 64, 127] {
+        let body = [&[8, 9][..], &key(number, BYTES), &[2, 0xff, 0xff]].concat();
+        assert_eq!(
+            open_client_frame(&body),
+            Ok(ClientFrame::Unknown { request_id: 9, number })
+        );
+    }
+}
+
+#[test]
+fn a_frame_field_of_a_later_version_is_skipped() {
+    for addition in [
+        [key(3, VARINT), vec![0x85, 0x01]].concat(),
+        [key(15, FIXED_32), vec![0; 4]].concat(),
+        [key(128, FIXED_64), vec![0; 8]].concat(),
+        [key(1000, BYTES), vec![3, 1, 2, 3]].concat(),
+    ] {
+        for body in [[addition.clone(), ping(9)].concat(), [ping(9), addition].concat()] {
+            let expected = ClientFrame::Command {
+                request_id: 9,
+                command: Body::Ping(Ping {}),
+            };
+            assert_eq!(open_client_frame(&body), Ok(expected));
+        }
+    }
+}
+
+#[test]
+fn no_body_and_two_bodies_are_malformed() {
+    let later_command = [key(50, BYTES), vec![0]].concat();
+    let event = [key(64, BYTES), vec![0]].concat();
+    for body in [
+        vec![],
+        vec![8, 9],
+        [ping(1), ping(2)].concat(),
+        [ping(1), later_command.clone()].concat(),
+        [later_command.clone(), later_command].concat(),
+        [event, ping(1)].concat(),
+    ] {
+        assert_eq!(open_client_frame(&body), Err(FrameError::Malformed), "{body:x?}");
+    }
+}
+
+#[test]
+fn fields_of_the_wrong_wire_type_are_malformed() {
+    for wrong in [
+        [key(1, BYTES), vec![0]].concat(),
+        [key(1, FIXED_32), vec![0; 4]].concat(),
+        [key(18, VARINT), vec![0]].concat(),
+        [key(50, FIXED_64), vec![0; 8]].concat(),
+        [key(3, GROUP_START), key(3, GROUP_END)].concat(),
+        [key(18, GROUP_START), key(18, GROUP_END)].concat(),
+        key(3, GROUP_END),
+        [key(3, 6), vec![0]].concat(),
+        [key(3, 7), vec![0]].concat(),
+        [key(0, VARINT), vec![0]].concat(),
+    ] {
+        for body in [
+            [wrong.clone(), ping(9)].concat(),
+            [ping(9), wrong.clone()].concat(),
+            wrong,
+        ] {
+            assert_eq!(open_client_frame(&body), Err(FrameError::Malformed), "{body:x?}");
+        }
+    }
+}
+
+#[test]
+fn lengths_and_numbers_that_run_over_are_malformed() {
+    for wrong in [
+        vec![0x92, 0x01, 1],
+        vec![0x92, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+        vec![0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+        vec![0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+        vec![0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 0],
+    ] {
+        let body = [ping(9), wrong].concat();
+        assert_eq!(open_client_frame(&body), Err(FrameError::Malformed), "{body:x?}");
+    }
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_malformed_but_content_may_be_anything() {
+    let bad = Bytes::from_static(&[0xff, 0xfe]);
+    let send = SendMessage {
+        content: bad,
+        ..SendMessage::default()
+    };
+    let mut body = Frame {
+        request_id: 1,
+        body: Some(Body::SendMessage(send)),
+    }
+    .encode_to_vec();
+    assert!(open_client_frame(&body).is_ok());
+    // The same bytes as field 2, the room's id.
+    let place = body.iter().position(|byte| *byte == 4 << 3 | 2).unwrap();
+    body[place] = 2 << 3 | 2;
+    assert_eq!(open_client_frame(&body), Err(FrameError::Malformed));
+}
+
+#[test]
+fn each_refusal_has_its_code() {
+    use sluice_protocol::ErrorCode;
+    assert_eq!(
+        FrameError::TooLong {
+            announced: 2,
+            bytes_max: 1
+        }
+        .code(),
+        ErrorCode::FRAME_TOO_LONG
+    );
+    for error in [FrameError::Empty, FrameError::OverlongLength, FrameError::Malformed] {
+        assert_eq!(error.code(), ErrorCode::MALFORMED_FRAME);
+    }
+}

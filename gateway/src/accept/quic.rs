@@ -1,0 +1,66 @@
+//! The QUIC endpoint, and the handshake up to the control stream.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::timeout;
+
+use crate::transport::Quic;
+
+/// What the kernel may hold for the endpoint in each direction: bursts to thousands of connections share one socket.
+const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// A QUIC handshake that came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QuicError {
+    #[error("the handshake took too long")]
+    HandshakeTimeout,
+    #[error(transparent)]
+    Connection(#[from] quinn::ConnectionError),
+    #[error("the client opened no stream in time")]
+    NoStream,
+}
+
+/// The socket of the endpoint.
+///
+/// # Errors
+/// When the address is in use or not ours.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    // The kernel gives what it is configured to allow.
+    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// The endpoint, driven by the runtime this is called on.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub(crate) fn endpoint(socket: UdpSocket, config: ServerConfig) -> io::Result<Endpoint> {
+    Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
+}
+
+/// Completes the handshake and waits for the client's control stream.
+///
+/// # Errors
+/// When either fails or takes too long; the connection is dropped then.
+pub(crate) async fn connect(
+    incoming: Incoming,
+    handshake_timeout: Duration,
+    stream_timeout: Duration,
+) -> Result<Quic, QuicError> {
+    let connection = timeout(handshake_timeout, incoming.accept()?)
+        .await
+        .map_err(|_| QuicError::HandshakeTimeout)??;
+    let (send, receive) = timeout(stream_timeout, connection.accept_bi())
+        .await
+        .map_err(|_| QuicError::NoStream)??;
+    Ok(Quic::new(connection, send, receive))
+}

@@ -1,0 +1,109 @@
+//! TCP listeners, one for each worker on the same port.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that wait to be accepted on one listener.
+const BACKLOG: i32 = 4096;
+
+/// How long accepting pauses when descriptors or memory ran out: at first, and at most.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What kind of failure an accept was. The numbers are those of the metrics' label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AcceptError {
+    /// The client gave up, or the network did. The next one may be fine at once.
+    Connection = 0,
+    /// The process or the system has no descriptor or memory left. Trying again at once would only burn a processor.
+    Resources = 1,
+}
+
+/// Listeners on one address, one for each worker; the kernel spreads the connections over them.
+///
+/// # Errors
+/// When the address is in use or not ours.
+pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<StdListener>> {
+    // Sharing a port is meant for our own workers. Without this, a second gateway on the same port would quietly get half the
+    // connections.
+    let probe = socket(address)?;
+    probe.bind(&address.into())?;
+    let address = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    (0..workers)
+        .map(|_| {
+            let socket = socket(address)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            Ok(socket.into())
+        })
+        .collect()
+}
+
+/// Accepts for ever. A connection that `admit` does not want is dropped by it.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    mut admit: impl FnMut(TcpStream, SocketAddr),
+    mut failed: impl FnMut(AcceptError, &io::Error),
+) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause = PAUSE_MIN;
+                // Frames are written when they are whole; waiting for more would only delay them.
+                if let Err(error) = SockRef::from(&stream).set_tcp_nodelay(true) {
+                    tracing::trace!(%error, "TCP_NODELAY");
+                }
+                admit(stream, peer);
+            }
+            Err(error) => {
+                let kind = classify(&error);
+                failed(kind, &error);
+                if kind == AcceptError::Resources {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+}
+
+fn classify(error: &io::Error) -> AcceptError {
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {
+            AcceptError::Connection
+        }
+        _ => AcceptError::Resources,
+    }
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_a_port_and_strangers_do_not() {
+        let listeners = bind("127.0.0.1:0".parse().unwrap(), 3).expect("free");
+        let address = listeners[0].local_addr().unwrap();
+        assert!(
+            listeners
+                .iter()
+                .all(|listener| listener.local_addr().unwrap() == address)
+        );
+        let error = bind(address, 1).expect_err("a second gateway must notice");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,244 @@
+//! Events as lines: readable, or as JSON objects.
+
+mod json;
+mod readable;
+
+use std::io::Write;
+
+use serde::Serialize;
+use sluice_client::{Event, MessageKind, RoomEntered};
+
+use super::failure::Failure;
+
+/// For `--help`.
+pub(super) const HELP: &str = "\
+Output:
+  Messages are lines like `bob: hello`, everything else begins with an asterisk, as in `* carol joined`. Control
+  characters are escaped.
+
+  With --json each line is one object. `event` names it; these fields are always there, those in brackets where they
+  apply:
+    entered            room, name, preset, created, members, sequence
+    message            room, sequence, message_id, time_ms, user, name, type, priority,
+                       content (text) or content_hex (where it is not UTF-8),
+                       [object_name, extended_data, client_message_id, history_left]
+    joined             room, users, members
+    left               room, users, members, reason
+    digest             room, joined, left, joined_count, left_count, members
+    members            room, members
+    gap                room, first_sequence, last_sequence, high, normal, low, barrage
+    token_will_expire  seconds
+  Users are objects with user and name. message_id is a string of decimal digits, as it may exceed 2^53.
+
+Exit code:
+  0 on success, 1 on any error, with its code and name on standard error, 130 after Ctrl-C.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Readable,
+    Json,
+}
+
+pub(super) struct Output<W> {
+    writer: W,
+    format: Format,
+}
+
+impl<W: Write> Output<W> {
+    pub(super) fn new(writer: W, format: Format) -> Self {
+        Self { writer, format }
+    }
+
+    pub(super) fn entered(&mut self, room: &RoomEntered) -> Result<(), Failure> {
+        let line = match self.format {
+            Format::Json => text_of(&json::entered(room))?,
+            Format::Readable => readable::entered(room),
+        };
+        self.line(&line)
+    }
+
+    /// Writes the line of an event. The end of the connection has none: it is the exit code.
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        let line = match self.format {
+            Format::Json => json::event(event).map(|line| text_of(&line)).transpose()?,
+            Format::Readable => readable::event(event),
+        };
+        line.map_or(Ok(()), |line| self.line(&line))
+    }
+
+    fn line(&mut self, text: &str) -> Result<(), Failure> {
+        // One write, so that two writers to the same terminal or file do not share a line.
+        let written = self
+            .writer
+            .write_all(format!("{text}\n").as_bytes())
+            .and_then(|()| self.writer.flush());
+        written.map_err(|error| Failure::output(&error))
+    }
+}
+
+fn text_of(line: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(line).map_err(|error| Failure::invalid("stdout", error.to_string()))
+}
+
+fn kind_name(kind: &MessageKind) -> String {
+    match kind {
+        MessageKind::Text => "text".to_owned(),
+        MessageKind::Command => "command".to_owned(),
+        MessageKind::Barrage => "barrage".to_owned(),
+        MessageKind::Custom { .. } => "custom".to_owned(),
+        MessageKind::Other(number) => number.to_string(),
+        _ => "other".to_owned(),
+    }
+}
+
+/// `text` without what could move a terminal's cursor, change its state or reorder what stands beside it.
+pub(super) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\t' | '\n' | '\r' => printable.extend(character.escape_default()),
+            // Line and paragraph separators, and the marks that change the direction of writing.
+            '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                printable.extend(character.escape_unicode());
+            }
+            _ if character.is_control() => printable.extend(character.escape_unicode()),
+            _ => printable.push(character),
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_protocol::{LeaveReason, MessageType, RoomGap, RoomMemberDigest, RoomMemberLeft, RoomMessage, UserInfo};
+
+    use super::*;
+
+    fn user(user_id: &str) -> UserInfo {
+        UserInfo {
+            user_id: user_id.into(),
+            user_name: "Any Name".into(),
+        }
+    }
+
+    fn message(message_type: MessageType, content: &[u8]) -> Event {
+        let message = RoomMessage {
+            room_id: "lobby".into(),
+            sequence: 3,
+            message_id: u64::MAX,
+            server_time_ms: 1_700_000_000_000,
+            sender: Some(user("bob")),
+            r#type: message_type.into(),
+            object_name: if message_type == MessageType::Custom {
+                "app:dice".into()
+            } else {
+                String::new()
+            },
+            content: content.to_vec().into(),
+            ..RoomMessage::default()
+        };
+        Event::RoomMessage(message.into())
+    }
+
+    fn line(format: Format, event: &Event) -> String {
+        let mut bytes = Vec::new();
+        Output::new(&mut bytes, format)
+            .event(event)
+            .expect("a Vec takes everything");
+        String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn a_message_is_its_sender_and_its_text() {
+        let readable = |event: &Event| line(Format::Readable, event);
+        assert_eq!(readable(&message(MessageType::Text, b"hello")), "bob: hello\n");
+        assert_eq!(readable(&message(MessageType::Barrage, b"wow")), "bob (barrage): wow\n");
+        assert_eq!(
+            readable(&message(MessageType::Custom, &[0xff, 0])),
+            "bob (custom app:dice): 2 bytes\n"
+        );
+    }
+
+    #[test]
+    fn a_message_cannot_take_over_the_terminal() {
+        let evil = "a\u{1b}[2J\u{7}b\nmallory: c\u{9b}d\u{202e}e\u{7f}";
+        let shown = line(Format::Readable, &message(MessageType::Text, evil.as_bytes()));
+        assert_eq!(shown, "bob: a\\u{1b}[2J\\u{7}b\\nmallory: c\\u{9b}d\\u{202e}e\\u{7f}\n");
+        assert_eq!(printable("Zoë 👩‍🚀 你好"), "Zoë 👩‍🚀 你好");
+    }
+
+    #[test]
+    fn what_is_no_message_begins_with_an_asterisk() {
+        let left = |reason: LeaveReason| {
+            let members = vec![user("bob"), user("carol")];
+            Event::MemberLeft(
+                RoomMemberLeft {
+                    members,
+                    reason: reason.into(),
+                    ..RoomMemberLeft::default()
+                }
+                .into(),
+            )
+        };
+        assert_eq!(line(Format::Readable, &left(LeaveReason::Left)), "* bob, carol left\n");
+        assert_eq!(
+            line(Format::Readable, &left(LeaveReason::Offline)),
+            "* bob, carol left (connection lost)\n"
+        );
+        let gap = RoomGap {
+            first_sequence: 4,
+            last_sequence: 9,
+            low: 1,
+            ..RoomGap::default()
+        };
+        assert_eq!(
+            line(Format::Readable, &Event::Gap(gap.into())),
+            "* missed 1 message between 4 and 9\n"
+        );
+        let digest = RoomMemberDigest {
+            joined_count: 7,
+            left_count: 2,
+            member_count: 900,
+            ..RoomMemberDigest::default()
+        };
+        let shown = line(Format::Readable, &Event::MemberDigest(digest.into()));
+        assert_eq!(shown, "* 7 joined, 2 left, now 900 members\n");
+    }
+
+    #[test]
+    fn a_message_in_json_is_one_line_with_stable_names() {
+        let shown = line(Format::Json, &message(MessageType::Text, b"two\nlines \x1b"));
+        assert_eq!(
+            shown,
+            concat!(
+                r#"{"event":"message","room":"lobby","sequence":3,"message_id":"18446744073709551615","#,
+                r#""time_ms":1700000000000,"user":"bob","name":"Any Name","type":"text","priority":"default","#,
+                r#""content":"two\nlines \u001b"}"#,
+                "\n"
+            )
+        );
+        let shown = line(Format::Json, &message(MessageType::Custom, &[0xff, 0]));
+        assert!(
+            shown.contains(r#""content_hex":"ff00","object_name":"app:dice""#),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn member_events_in_json_name_users_and_reason() {
+        let left = RoomMemberLeft {
+            room_id: "lobby".into(),
+            members: vec![user("bob")],
+            reason: LeaveReason::Offline.into(),
+            member_count: 4,
+        };
+        assert_eq!(
+            line(Format::Json, &Event::MemberLeft(left.into())),
+            concat!(
+                r#"{"event":"left","room":"lobby","users":[{"user":"bob","name":"Any Name"}],"members":4,"#,
+                r#""reason":"offline"}"#,
+                "\n"
+            )
+        );
+    }
+}

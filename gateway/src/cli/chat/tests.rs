@@ -1,0 +1,338 @@
+//! Whole conversations with a server that follows a script.
+
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use sluice_codec::FrameBuffer;
+use sluice_protocol::frame::Body;
+use sluice_protocol::{
+    Close, ErrorCode, Frame, LoginResult, LogoutResult, MessageType, Reply, RoomEntered, RoomInfo, RoomMessage,
+    SendMessageResult, UserInfo, limits, reply,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    chat: ChatArguments,
+}
+
+fn arguments(more: &[&str]) -> ChatArguments {
+    let line = ["chat", "--user", "alice", "--room", "lobby", "--token", "t"]
+        .iter()
+        .chain(more);
+    CommandLine::try_parse_from(line).expect("valid arguments").chat
+}
+
+/// What the server does when it gets a message.
+#[derive(Debug, Clone, Copy)]
+enum Script {
+    /// Acknowledges it, and only then lets everyone have it.
+    Accept,
+    /// The same, and bob answers each.
+    Answer,
+    Refuse(ErrorCode),
+    Close(ErrorCode),
+}
+
+/// Serves one connection, and returns what it was sent and whether it was logged out of.
+async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
+    let mut stream = listener.accept().await.expect("a connection").0;
+    let mut frames = FrameBuffer::new(limits::CLIENT_FRAME_BYTES);
+    let (mut contents, mut sequence) = (Vec::new(), 0);
+    loop {
+        let frame = next_frame(&mut stream, &mut frames).await;
+        let (request_id, body) = match frame {
+            Some(frame) => (frame.request_id, frame.body.expect("a command")),
+            None => return (contents, false),
+        };
+        let reply = |result| Frame {
+            request_id,
+            body: Some(Body::Reply(Reply {
+                result: Some(result),
+                ..Reply::default()
+            })),
+        };
+        match body {
+            Body::Login(_) => {
+                let result = LoginResult {
+                    heartbeat_interval_ms: 30_000,
+                    ..LoginResult::default()
+                };
+                send(&mut stream, reply(reply::Result::Login(result))).await;
+            }
+            Body::EnterRoom(command) => {
+                let room = RoomInfo {
+                    room_id: command.room_id,
+                    ..RoomInfo::default()
+                };
+                let result = RoomEntered {
+                    room: Some(room),
+                    member_count: 2,
+                    ..RoomEntered::default()
+                };
+                send(&mut stream, reply(reply::Result::RoomEntered(result))).await;
+            }
+            Body::SendMessage(command) => {
+                contents.push(String::from_utf8(command.content.to_vec()).expect("text"));
+                match script {
+                    Script::Accept | Script::Answer => {
+                        sequence += 1;
+                        let result = SendMessageResult {
+                            sequence,
+                            ..SendMessageResult::default()
+                        };
+                        send(&mut stream, reply(reply::Result::SendMessage(result))).await;
+                        send(&mut stream, message("alice", sequence, command.content.clone())).await;
+                        if matches!(script, Script::Answer) {
+                            sequence += 1;
+                            send(&mut stream, message("bob", sequence, command.content)).await;
+                        }
+                    }
+                    Script::Refuse(code) => {
+                        let refusal = Reply {
+                            code: code.into(),
+                            detail: "10/s".into(),
+                            ..Reply::default()
+                        };
+                        send(
+                            &mut stream,
+                            Frame {
+                                request_id,
+                                body: Some(Body::Reply(refusal)),
+                            },
+                        )
+                        .await;
+                    }
+                    Script::Close(code) => {
+                        send(&mut stream, close(code)).await;
+                        return (contents, false);
+                    }
+                }
+            }
+            Body::Logout(_) => {
+                send(&mut stream, reply(reply::Result::Logout(LogoutResult {}))).await;
+                send(&mut stream, close(ErrorCode::NO_ERROR)).await;
+                return (contents, true);
+            }
+            other => panic!("not in the script: {other:?}"),
+        }
+    }
+}
+
+async fn next_frame(stream: &mut TcpStream, frames: &mut FrameBuffer) -> Option<Frame> {
+    loop {
+        if let Some(body) = frames.next_frame().expect("frames") {
+            return Some(prost::Message::decode(body).expect("a valid frame"));
+        }
+        let mut chunk = [0; 4096];
+        match stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => frames.push(&chunk[..count]),
+        }
+    }
+}
+
+async fn send(stream: &mut TcpStream, frame: Frame) {
+    stream
+        .write_all(&sluice_codec::encode(&frame))
+        .await
+        .expect("the client is connected");
+}
+
+fn message(user_id: &str, sequence: u64, content: prost::bytes::Bytes) -> Frame {
+    let message = RoomMessage {
+        room_id: "lobby".into(),
+        sequence,
+        sender: Some(UserInfo {
+            user_id: user_id.into(),
+            user_name: String::new(),
+        }),
+        r#type: MessageType::Text.into(),
+        content,
+        ..RoomMessage::default()
+    };
+    Frame {
+        request_id: 0,
+        body: Some(Body::RoomMessage(message)),
+    }
+}
+
+fn close(code: ErrorCode) -> Frame {
+    Frame {
+        request_id: 0,
+        body: Some(Body::Close(Close {
+            code: code.into(),
+            ..Close::default()
+        })),
+    }
+}
+
+/// Standard output that a test can look at, or that nobody reads.
+#[derive(Clone)]
+enum Sink {
+    Kept(Arc<Mutex<Vec<u8>>>),
+    Closed,
+}
+
+impl Sink {
+    fn kept() -> Self {
+        Self::Kept(Arc::default())
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Kept(bytes) => String::from_utf8(bytes.lock().expect("no panic").clone()).expect("text"),
+            Self::Closed => String::new(),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Kept(kept) => Write::write(&mut *kept.lock().expect("no panic"), bytes),
+            Self::Closed => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Conversed {
+    outcome: Result<Outcome, Failure>,
+    /// What the server was sent.
+    contents: Vec<String>,
+    logged_out: bool,
+}
+
+async fn converse(arguments: &ChatArguments, script: Script, lines: mpsc::Receiver<Line>, sink: &Sink) -> Conversed {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let options = Options::new(address, "dev", "alice", "t");
+    let output = Output::new(sink.clone(), Format::Readable);
+    let (outcome, (contents, logged_out)) =
+        tokio::join!(chat(arguments, options, lines, output), serve(listener, script));
+    Conversed {
+        outcome,
+        contents,
+        logged_out,
+    }
+}
+
+/// Lines of input. It ends when the sender is dropped.
+fn lines(lines: &[&str]) -> (mpsc::Sender<Line>, mpsc::Receiver<Line>) {
+    let (sender, receiver) = mpsc::channel(lines.len().max(1));
+    for line in lines {
+        sender.try_send(Ok((*line).to_owned())).expect("there is room");
+    }
+    (sender, receiver)
+}
+
+#[tokio::test]
+async fn at_the_end_of_input_it_ends_when_all_is_acknowledged_and_has_come_back() {
+    let (input, lines) = lines(&["one", "", "two"]);
+    drop(input);
+    let sink = Sink::kept();
+    let conversed = converse(&arguments(&[]), Script::Accept, lines, &sink).await;
+    assert!(
+        matches!(conversed.outcome, Ok(Outcome::Done)),
+        "{:?}",
+        conversed.outcome
+    );
+    assert_eq!(conversed.contents, ["one", "two"], "an empty line sends nothing");
+    assert!(conversed.logged_out);
+    assert_eq!(sink.text(), "* entered lobby, 2 members\nalice: one\nalice: two\n");
+}
+
+#[tokio::test]
+async fn with_wait_it_ends_when_enough_messages_of_others_have_come_though_input_goes_on() {
+    let (_input, lines) = lines(&["one", "two"]);
+    let sink = Sink::kept();
+    let conversed = converse(&arguments(&["--wait", "2"]), Script::Answer, lines, &sink).await;
+    assert!(
+        matches!(conversed.outcome, Ok(Outcome::Done)),
+        "{:?}",
+        conversed.outcome
+    );
+    assert!(conversed.logged_out);
+    assert_eq!(
+        sink.text(),
+        "* entered lobby, 2 members\nalice: one\nbob: one\nalice: two\nbob: two\n"
+    );
+}
+
+#[tokio::test]
+async fn with_wait_the_end_of_input_is_not_the_end() {
+    let (input, lines) = lines(&["one"]);
+    drop(input);
+    let conversed = converse(&arguments(&["--wait", "1"]), Script::Answer, lines, &Sink::kept()).await;
+    assert!(
+        matches!(conversed.outcome, Ok(Outcome::Done)),
+        "{:?}",
+        conversed.outcome
+    );
+    assert_eq!(conversed.contents, ["one"]);
+}
+
+#[tokio::test]
+async fn a_refused_message_is_the_failure_and_the_session_is_left_cleanly() {
+    let (_input, lines) = lines(&["one"]);
+    let conversed = converse(
+        &arguments(&[]),
+        Script::Refuse(ErrorCode::SEND_TOO_FAST),
+        lines,
+        &Sink::kept(),
+    )
+    .await;
+    let failure = conversed.outcome.expect_err("refused");
+    assert_eq!(failure.to_string(), "20604 SendTooFast (10/s)");
+    assert!(conversed.logged_out);
+}
+
+#[tokio::test]
+async fn a_line_longer_than_a_message_is_30016() {
+    let (_input, lines) = lines(&[&"x".repeat(limits::TEXT_BYTES + 1)]);
+    let conversed = converse(&arguments(&[]), Script::Accept, lines, &Sink::kept()).await;
+    let failure = conversed.outcome.expect_err("too long").to_string();
+    assert!(failure.starts_with("30016 ContentTooLargeToSend (32768)"), "{failure}");
+    assert_eq!(conversed.contents, [""; 0]);
+    assert!(conversed.logged_out);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_the_connection_is_a_failure_with_its_code() {
+    let (_input, lines) = lines(&["one"]);
+    let script = Script::Close(ErrorCode::KICKED_BY_OTHER_DEVICE);
+    let conversed = converse(&arguments(&[]), script, lines, &Sink::kept()).await;
+    assert_eq!(
+        conversed.outcome.expect_err("closed").to_string(),
+        "31010 KickedByOtherDevice"
+    );
+}
+
+#[tokio::test]
+async fn an_output_that_nobody_reads_ends_it_with_a_clean_logout() {
+    let (_input, lines) = lines(&[]);
+    let conversed = converse(&arguments(&[]), Script::Accept, lines, &Sink::Closed).await;
+    assert!(matches!(conversed.outcome, Err(Failure::OutputClosed)));
+    assert!(conversed.logged_out);
+}
+
+#[test]
+fn without_a_token_and_a_data_folder_it_says_what_is_missing() {
+    let data = std::env::temp_dir().join("sluice-chat-no-such-folder");
+    let line = ["chat", "--user", "alice", "--room", "lobby", "--data"].map(Into::into);
+    let line = line.into_iter().chain([data.into_os_string()]);
+    let arguments = CommandLine::try_parse_from(line).expect("valid arguments").chat;
+    let failure = arguments
+        .options()
+        .expect_err("there is no development app")
+        .to_string();
+    assert!(failure.starts_with("33003 InvalidParameter (token): "), "{failure}");
+}

@@ -1,0 +1,16 @@
+//! Ping.
+
+use sluice_protocol::{Pong, reply};
+
+use crate::clock::Now;
+use crate::command::Action;
+use crate::frames;
+
+pub(super) fn handle(request_id: u32, now: Now) -> Action {
+    Action::Answer(frames::reply(
+        request_id,
+        reply::Result::Pong(Pong {
+            server_time_ms: now.unix_ms,
+        }),
+    ))
+}

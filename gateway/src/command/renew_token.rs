@@ -1,0 +1,28 @@
+//! RenewToken.
+
+use sluice_protocol::{RenewToken, RenewTokenResult, limits, reply};
+
+use crate::command::{Action, Context, refuse};
+use crate::frames;
+use crate::refusal::Refusal;
+use crate::session::{Online, login};
+
+pub(super) fn handle(request_id: u32, command: &RenewToken, online: &Online, context: Context<'_>) -> Action {
+    if command.token.len() > limits::TOKEN_BYTES {
+        return refuse(request_id, Refusal::parameter("token"));
+    }
+    let app = context.apps.get(online.user.app);
+    match login::check_token(&command.token, &online.user.id, app, context.now, context.config) {
+        Ok(expires) => {
+            let result = RenewTokenResult {
+                token: command.token.clone(),
+                token_expires_at_ms: expires.unix_ms,
+            };
+            Action::Renew {
+                expires,
+                answer: frames::reply(request_id, reply::Result::RenewToken(result)),
+            }
+        }
+        Err(refusal) => refuse(request_id, refusal),
+    }
+}

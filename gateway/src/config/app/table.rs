@@ -1,0 +1,217 @@
+//! The tables of what can be said of an app and of its keys.
+
+use std::path::PathBuf;
+
+use sluice_protocol::{IdProfile, limits};
+
+use super::{App, AppState, Secret, SingleLogin};
+use crate::config::kind::Kind;
+use crate::config::settings::{Default, Setting};
+
+/// Shortest HMAC secret: as long as its hash, as RFC 7518 section 3.2 demands.
+pub(super) const SECRET_BYTES_MIN: usize = 32;
+
+/// Longest HMAC secret: longer ones are hashed first and gain nothing.
+pub(super) const SECRET_BYTES_MAX: usize = 1024;
+
+/// Longest `kid`.
+const KEY_ID_BYTES_MAX: usize = 128;
+
+/// Most connections of one user: every message to the user is a write to each.
+const LOGINS_MAX: u32 = 64;
+
+/// The keys of a table `[[apps]]`.
+pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
+    Setting {
+        path: "apps.key",
+        kind: Kind::Text {
+            expected: "1 to 64 letters, digits, \"-\", \"_\" and \".\"",
+            read: |app, text| {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+                let fits = (1..=limits::APP_KEY_BYTES).contains(&text.len()) && text.bytes().all(allowed);
+                app.key = Some(text).filter(|_| fits)?.to_owned();
+                Some(())
+            },
+            show: |app| app.key.clone(),
+        },
+        default: Default::Required,
+        meaning: "What clients name the app by; also the `aud` of its tokens. Unique.",
+        cost: "",
+    },
+    Setting {
+        path: "apps.id_profile",
+        kind: Kind::Text {
+            expected: "\"zim\" or \"wide\"",
+            read: |app, text| {
+                app.id_profile = match text {
+                    "zim" => IdProfile::Zim,
+                    "wide" => IdProfile::Wide,
+                    _ => return None,
+                };
+                Some(())
+            },
+            show: |app| match app.id_profile {
+                IdProfile::Zim => "zim".into(),
+                IdProfile::Wide => "wide".into(),
+            },
+        },
+        default: Default::Text("zim"),
+        meaning: "Which user ids are allowed: `zim` is up to 32 letters, digits and listed signs, `wide` up to 64 characters of any script.",
+        cost: "Longer ids make longer frames.",
+    },
+    Setting {
+        path: "apps.single_login",
+        kind: Kind::Text {
+            expected: "\"single\", \"per_platform\" or \"multi(N)\" with N from 1 to 64",
+            read: |app, text| {
+                app.single_login = match text {
+                    "single" => SingleLogin::Single,
+                    "per_platform" => SingleLogin::PerPlatform,
+                    _ => {
+                        let count = text.strip_prefix("multi(")?.strip_suffix(')')?;
+                        let digits = count.bytes().all(|byte| byte.is_ascii_digit());
+                        let count = count
+                            .parse()
+                            .ok()
+                            .filter(|count| digits && (1..=LOGINS_MAX).contains(count))?;
+                        SingleLogin::Multi(count)
+                    }
+                };
+                Some(())
+            },
+            show: |app| match app.single_login {
+                SingleLogin::Single => "single".into(),
+                SingleLogin::PerPlatform => "per_platform".into(),
+                SingleLogin::Multi(count) => format!("multi({count})"),
+            },
+        },
+        default: Default::Text("single"),
+        meaning: "How many connections one user may have: one, one per platform, or N. The oldest one above gives way and is closed with 31010.",
+        cost: "Every message to a user is a write to each of the user's connections.",
+    },
+    Setting {
+        path: "apps.packages",
+        kind: Kind::Texts {
+            expected: "a list of package names, each 1 to 128 bytes, such as [\"com.example.chat\"]",
+            fits: |text| (1..=limits::PACKAGE_NAME_BYTES).contains(&text.len()),
+            field: |app| &mut app.packages,
+        },
+        default: Default::Empty,
+        meaning: "The package names of client programs that may log in; empty for all.",
+        cost: "",
+    },
+    Setting {
+        path: "apps.state",
+        kind: Kind::Text {
+            expected: "\"enabled\", \"blocked\" or \"service_disabled\"",
+            read: |app, text| {
+                app.state = match text {
+                    "enabled" => AppState::Enabled,
+                    "blocked" => AppState::Blocked,
+                    "service_disabled" => AppState::ServiceDisabled,
+                    _ => return None,
+                };
+                Some(())
+            },
+            show: |app| match app.state {
+                AppState::Enabled => "enabled".into(),
+                AppState::Blocked => "blocked".into(),
+                AppState::ServiceDisabled => "service_disabled".into(),
+            },
+        },
+        default: Default::Text("enabled"),
+        meaning: "Whether the app may be used: its users are let in, or refused as blocked or as without service.",
+        cost: "",
+    },
+];
+
+/// A table `[[apps.keys]]` as it is read, before it is known to make sense.
+#[derive(std::default::Default)]
+pub(in crate::config) struct KeyTable {
+    pub(super) id: String,
+    pub(super) algorithm: Option<Algorithm>,
+    pub(super) secret: Option<Secret>,
+    pub(super) secret_file: PathBuf,
+    pub(super) public_key_file: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Hs256,
+    EdDsa,
+}
+
+/// The keys of a table `[[apps.keys]]`.
+pub(in crate::config) const KEY_SETTINGS: &[Setting<KeyTable>] = &[
+    Setting {
+        path: "apps.keys.algorithm",
+        kind: Kind::Text {
+            expected: "\"HS256\" or \"EdDSA\"",
+            read: |key, text| {
+                key.algorithm = Some(match text {
+                    "HS256" => Algorithm::Hs256,
+                    "EdDSA" => Algorithm::EdDsa,
+                    _ => return None,
+                });
+                Some(())
+            },
+            show: |key| match key.algorithm {
+                Some(Algorithm::Hs256) => "HS256".into(),
+                Some(Algorithm::EdDsa) => "EdDSA".into(),
+                None => String::new(),
+            },
+        },
+        default: Default::Required,
+        meaning: "How tokens are checked. It is taken from here and never from the token.",
+        cost: "EdDSA takes about 25 µs per login, HS256 about 2 µs; with EdDSA only the app server can issue tokens.",
+    },
+    Setting {
+        path: "apps.keys.id",
+        kind: Kind::Text {
+            expected: "1 to 128 bytes",
+            read: |key, text| {
+                let fits = (1..=KEY_ID_BYTES_MAX).contains(&text.len());
+                key.id = Some(text).filter(|_| fits)?.to_owned();
+                Some(())
+            },
+            show: |key| key.id.clone(),
+        },
+        default: Default::Absent,
+        meaning: "The `kid` in the header of the tokens this key is for. Unique within the app. Name keys to replace one without a gap: add the new, switch the app server, remove the old.",
+        cost: "",
+    },
+    Setting {
+        path: "apps.keys.secret",
+        kind: Kind::Secret {
+            expected: "text of 32 to 1024 bytes",
+            read: |key, text| {
+                key.secret = Some(secret(text)?);
+                Some(())
+            },
+        },
+        default: Default::Absent,
+        meaning: "For HS256: the secret, whose bytes are taken as they are. Better kept in `secret_file`.",
+        cost: "",
+    },
+    Setting {
+        path: "apps.keys.secret_file",
+        kind: Kind::Path(|key| &mut key.secret_file),
+        default: Default::Absent,
+        meaning: "For HS256, in place of `secret`: a file that holds it. Line ends after it are cut off.",
+        cost: "",
+    },
+    Setting {
+        path: "apps.keys.public_key_file",
+        kind: Kind::Path(|key| &mut key.public_key_file),
+        default: Default::Absent,
+        meaning: "For EdDSA: a PEM file with the Ed25519 public key.",
+        cost: "",
+    },
+];
+
+/// `text` as a secret, where its length allows.
+pub(super) fn secret(text: &str) -> Option<Secret> {
+    (SECRET_BYTES_MIN..=SECRET_BYTES_MAX)
+        .contains(&text.len())
+        .then(|| Secret::new(text))
+}

@@ -1,0 +1,448 @@
+//! The table of settings: every key once, with its kind, range, default, meaning and what raising it costs.
+//!
+//! The loader, the names in the environment, `sluice config` and `docs/configuration.md` are made from it. Keys of an
+//! app are in the tables of `config/app.rs`, which have the same shape.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+use sluice_protocol::limits;
+
+use super::certificate::{CERTIFICATE_FILE, KEY_FILE};
+use super::kind::Kind;
+use super::{Config, LogFormat, TlsVersion};
+
+/// One setting of the struct `S`.
+pub(super) struct Setting<S: 'static> {
+    /// Its name in a TOML file, with dots between sections.
+    pub(super) path: &'static str,
+    pub(super) kind: Kind<S>,
+    pub(super) default: Default,
+    /// What it does, in a sentence.
+    pub(super) meaning: &'static str,
+    /// What raising it, or switching it on, costs.
+    pub(super) cost: &'static str,
+}
+
+/// What holds where nobody says anything.
+pub(super) enum Default {
+    /// This text, as if it had been written.
+    Text(&'static str),
+    /// A file of this name in the data folder.
+    InData(&'static str),
+    /// An empty list.
+    Empty,
+    /// Nothing: it may be left out.
+    Absent,
+    /// Nothing: it must be said.
+    Required,
+}
+
+impl<S> Setting<S> {
+    /// Its name in the environment.
+    pub(super) fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.path.to_ascii_uppercase().replace('.', "__"))
+    }
+}
+
+/// How every variable begins that is meant for the gateway.
+pub(super) const VARIABLE_PREFIX: &str = "SLUICE_";
+
+/// One per core is the design; this leaves room for any machine one can buy.
+const WORKERS_MAX: usize = 1024;
+
+/// Above any machine's memory: a hundred million connections of a kilobyte each.
+const CONNECTIONS_MAX: usize = 100_000_000;
+
+/// Below, a phone's radio would never sleep; above, the gateway would keep the dead for half an hour.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(600);
+
+/// Waits for a peer are at least this long, or a slow network never gets through.
+const WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// Waits for a peer are at most this long, or a silent one holds a descriptor for nothing.
+const WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// A day is the life of a short token: nobody warns or forgives for longer than that.
+const TOKEN_TIME_MAX: Duration = Duration::from_secs(86_400);
+
+/// Clocks further apart than this are broken, not late.
+const LEEWAY_MAX: Duration = Duration::from_secs(600);
+
+/// More bytes than this for one queue is a memory limit nobody set on purpose.
+const QUEUE_BYTES_MAX: usize = 1 << 30;
+
+/// Above it, joins and leaves could not be told from counts any more.
+const MEMBER_EVENTS_MAX: usize = 10_000_000;
+
+/// More waiting values than this are seconds of work that nobody waits for any more.
+const MAILBOX_MAX: usize = 1 << 24;
+
+/// The descriptors that `auto` leaves for files, the store and HTTP: a fifth of what the system allows.
+const CONNECTIONS_SHARE_PERCENT: u64 = 80;
+
+/// Stands in where the system sets no limit on open files.
+const OPEN_FILES_UNLIMITED: u64 = 1 << 20;
+
+/// Every setting but those of apps, by section.
+pub(super) const SETTINGS: &[Setting<Config>] = &[
+    Setting {
+        path: "data",
+        kind: Kind::Path(|c| &mut c.data),
+        default: Default::Text("./data"),
+        meaning: "The folder for all that the gateway keeps.",
+        cost: "",
+    },
+    Setting {
+        path: "workers",
+        kind: Kind::Count {
+            min: 1,
+            max: WORKERS_MAX,
+            auto: Some(cores),
+            field: |c| &mut c.workers,
+        },
+        default: Default::Text("auto"),
+        meaning: "Worker threads, each with its own listener, connections and slice of every room. `auto` is one per core.",
+        cost: "A thread each, and a copy of the log of every room with members on it. More than cores only adds switching.",
+    },
+    Setting {
+        path: "listen.tcp",
+        kind: Kind::Address(|c| &mut c.listen.tcp),
+        default: Default::Text("127.0.0.1:7400"),
+        meaning: "Address for plain TCP. Port 0 lets the system choose.",
+        cost: "Off loopback it needs `listen.allow_plaintext`.",
+    },
+    Setting {
+        path: "listen.tls",
+        kind: Kind::Address(|c| &mut c.listen.tls),
+        default: Default::Text("127.0.0.1:7401"),
+        meaning: "Address for TLS over TCP.",
+        cost: "About 9 KiB more per connection than plain TCP.",
+    },
+    Setting {
+        path: "listen.quic",
+        kind: Kind::Address(|c| &mut c.listen.quic),
+        default: Default::Text("127.0.0.1:7401"),
+        meaning: "Address for QUIC, a UDP port; it may have the number of a TCP port.",
+        cost: "About 30 KiB per connection.",
+    },
+    Setting {
+        path: "listen.http",
+        kind: Kind::Address(|c| &mut c.listen.http),
+        default: Default::Text("127.0.0.1:7480"),
+        meaning: "Address for `/metrics`, `/livez` and `/readyz`.",
+        cost: "Off loopback it needs `listen.allow_public_http`.",
+    },
+    Setting {
+        path: "listen.allow_plaintext",
+        kind: Kind::Boolean(|c| &mut c.listen.allow_plaintext),
+        default: Default::Text("false"),
+        meaning: "Whether plain TCP may listen off loopback, for instance behind a proxy that ends TLS.",
+        cost: "Tokens and messages can be read and changed on the way.",
+    },
+    Setting {
+        path: "listen.allow_public_http",
+        kind: Kind::Boolean(|c| &mut c.listen.allow_public_http),
+        default: Default::Text("false"),
+        meaning: "Whether HTTP may listen off loopback, for instance in a private network.",
+        cost: "Whoever reaches it reads the metrics: it asks for no password.",
+    },
+    Setting {
+        path: "tls.certificate",
+        kind: Kind::Path(|c| &mut c.tls.certificate),
+        default: Default::InData(CERTIFICATE_FILE),
+        meaning: "PEM file with the certificate chain for TLS and QUIC, the server's own certificate first.",
+        cost: "",
+    },
+    Setting {
+        path: "tls.key",
+        kind: Kind::Path(|c| &mut c.tls.key),
+        default: Default::InData(KEY_FILE),
+        meaning: "PEM file with the private key of that certificate. ECDSA P-256 is the cheapest to serve.",
+        cost: "",
+    },
+    Setting {
+        path: "tls.minimum_version",
+        kind: Kind::Text {
+            expected: "\"1.3\" or \"1.2\"",
+            read: |c, text| {
+                c.tls.minimum_version = match text {
+                    "1.2" => TlsVersion::V1_2,
+                    "1.3" => TlsVersion::V1_3,
+                    _ => return None,
+                };
+                Some(())
+            },
+            show: |c| match c.tls.minimum_version {
+                TlsVersion::V1_2 => "1.2".into(),
+                TlsVersion::V1_3 => "1.3".into(),
+            },
+        },
+        default: Default::Text("1.3"),
+        meaning: "The oldest TLS version taken over TCP. QUIC is always 1.3.",
+        cost: "1.2 needs one more round trip to connect.",
+    },
+    Setting {
+        path: "connections.max",
+        kind: Kind::Count {
+            min: 1,
+            max: CONNECTIONS_MAX,
+            auto: Some(most_connections),
+            field: |c| &mut c.connections.max,
+        },
+        default: Default::Text("auto"),
+        meaning: "Most connections at once, all transports and workers together; others are turned away. `auto` is 80 % of the open files the system allows (`ulimit -Hn`).",
+        cost: "Memory per connection, see `listen.*`; it cannot exceed the open files allowed.",
+    },
+    Setting {
+        path: "connections.handshake_timeout",
+        kind: Kind::Duration {
+            min: WAIT_MIN,
+            max: WAIT_MAX,
+            field: |c| &mut c.connections.handshake_timeout,
+        },
+        default: Default::Text("5s"),
+        meaning: "How long a TLS or QUIC handshake may take.",
+        cost: "Silent peers hold a place among `connections.handshakes_max` for longer.",
+    },
+    Setting {
+        path: "connections.handshakes_max",
+        kind: Kind::Count {
+            min: 1,
+            max: 1_000_000,
+            auto: None,
+            field: |c| &mut c.connections.handshakes_max,
+        },
+        default: Default::Text("1000"),
+        meaning: "Most TLS and QUIC handshakes at once; others wait or are turned away.",
+        cost: "About 50 KiB and a third of a millisecond of CPU each.",
+    },
+    Setting {
+        path: "connections.login_timeout",
+        kind: Kind::Duration {
+            min: WAIT_MIN,
+            max: WAIT_MAX,
+            field: |c| &mut c.connections.login_timeout,
+        },
+        default: Default::Text("10s"),
+        meaning: "How long a connection may take from its start to its login; then it is closed with 4108.",
+        cost: "Strangers hold a descriptor for longer.",
+    },
+    Setting {
+        path: "connections.heartbeat_interval",
+        kind: Kind::Duration {
+            min: HEARTBEAT_MIN,
+            max: HEARTBEAT_MAX,
+            field: |c| &mut c.connections.heartbeat_interval,
+        },
+        default: Default::Text("30s"),
+        meaning: "How often an otherwise silent client pings, announced at login. After 2.5 intervals of silence it is closed with 30013.",
+        cost: "The dead are found later. Lowering it costs a ping and a pong per client and interval, and batteries.",
+    },
+    Setting {
+        path: "connections.closing_timeout",
+        kind: Kind::Duration {
+            min: WAIT_MIN,
+            max: WAIT_MAX,
+            field: |c| &mut c.connections.closing_timeout,
+        },
+        default: Default::Text("2s"),
+        meaning: "How long a connection that is being closed may take to read its last frame, which says why.",
+        cost: "Closing connections hold a descriptor for longer.",
+    },
+    Setting {
+        path: "connections.private_queue_bytes",
+        kind: Kind::Size {
+            // A queue that cannot hold one frame closes whoever is sent it.
+            min: limits::CLIENT_FRAME_BYTES,
+            max: QUEUE_BYTES_MAX,
+            field: |c| &mut c.connections.private_queue_bytes,
+        },
+        default: Default::Text("256KiB"),
+        meaning: "Most bytes of replies and one-to-one events that wait for one connection; a client that lags further is closed as slow.",
+        cost: "This much memory for each client that does not read. Idle clients cost nothing.",
+    },
+    Setting {
+        path: "tokens.warning",
+        kind: Kind::Duration {
+            min: Duration::from_secs(1),
+            max: TOKEN_TIME_MAX,
+            field: |c| &mut c.tokens.warning,
+        },
+        default: Default::Text("30s"),
+        meaning: "How long before its token expires a client is warned.",
+        cost: "Earlier renewals. A token with a shorter life is warned about at once.",
+    },
+    Setting {
+        path: "tokens.grace",
+        kind: Kind::Duration {
+            min: Duration::ZERO,
+            max: TOKEN_TIME_MAX,
+            field: |c| &mut c.tokens.grace,
+        },
+        default: Default::Text("30s"),
+        meaning: "How long after its token has expired a client stays connected and may renew it.",
+        cost: "A revoked user stays connected for longer.",
+    },
+    Setting {
+        path: "tokens.leeway",
+        kind: Kind::Duration {
+            min: Duration::ZERO,
+            max: LEEWAY_MAX,
+            field: |c| &mut c.tokens.leeway,
+        },
+        default: Default::Text("30s"),
+        meaning: "How far the clock of an app server may run ahead: applies to `iat` and `nbf` of a token; `exp` is exact.",
+        cost: "Tokens are good this much before they say so.",
+    },
+    Setting {
+        path: "tokens.operator_tokens",
+        kind: Kind::Boolean(|c| &mut c.tokens.operator_tokens),
+        default: Default::Text("false"),
+        meaning: "Whether `sluice token --config FILE` issues tokens with the secrets of the file. Development mode always does.",
+        cost: "Whoever can read the file can log in as anybody with one command.",
+    },
+    Setting {
+        path: "rooms.live_messages_per_second",
+        kind: Kind::Rate(|c| &mut c.rooms.live_messages_per_second),
+        default: Default::Text("5"),
+        meaning: "Messages a sender may send each second to rooms of the kind `live`; beyond it, 20604.",
+        cost: "Every message costs one write per member.",
+    },
+    Setting {
+        path: "rooms.room_messages_per_second",
+        kind: Kind::Rate(|c| &mut c.rooms.room_messages_per_second),
+        default: Default::Text("10"),
+        meaning: "Messages of each type a sender may send each second to rooms of the kind `room`; beyond it, 20604.",
+        cost: "Every message costs one write per member.",
+    },
+    Setting {
+        path: "rooms.log_bytes",
+        kind: Kind::Size {
+            // The log must hold the largest frame there is.
+            min: limits::SERVER_FRAME_BYTES,
+            max: QUEUE_BYTES_MAX,
+            field: |c| &mut c.rooms.log_bytes,
+        },
+        default: Default::Text("8MiB"),
+        meaning: "Bytes of messages a room keeps on each worker for members that are slow to read. Who falls further behind misses messages and is told how many.",
+        cost: "At most this much memory per busy room and worker; it is freed once all members have read.",
+    },
+    Setting {
+        path: "rooms.member_events_each",
+        kind: Kind::Count {
+            min: 0,
+            max: MEMBER_EVENTS_MAX,
+            auto: None,
+            field: |c| &mut c.rooms.member_events_each,
+        },
+        default: Default::Text("500"),
+        meaning: "Up to this many members, each join and leave is an event of its own.",
+        cost: "Members × joins frames: everybody's join is a write to everybody.",
+    },
+    Setting {
+        path: "rooms.member_events_digest",
+        kind: Kind::Count {
+            min: 0,
+            max: MEMBER_EVENTS_MAX,
+            auto: None,
+            field: |c| &mut c.rooms.member_events_digest,
+        },
+        default: Default::Text("10000"),
+        meaning: "Up to this many members, joins and leaves come in digests; beyond, only counts do.",
+        cost: "Digests grow with joins, and every member gets each.",
+    },
+    Setting {
+        path: "rooms.digest_interval",
+        kind: Kind::Duration {
+            min: Duration::from_millis(100),
+            max: Duration::from_secs(60),
+            field: |c| &mut c.rooms.digest_interval,
+        },
+        default: Default::Text("1s"),
+        meaning: "Time between two digests of a room.",
+        cost: "Members hear of each other later. Lowering it costs a write per member and interval.",
+    },
+    Setting {
+        path: "rooms.count_interval",
+        kind: Kind::Duration {
+            min: Duration::from_millis(100),
+            max: Duration::from_secs(600),
+            field: |c| &mut c.rooms.count_interval,
+        },
+        default: Default::Text("5s"),
+        meaning: "Time between two counts of a room.",
+        cost: "Counts are older. Lowering it costs a write per member and interval.",
+    },
+    Setting {
+        path: "rooms.mailbox_messages",
+        kind: Kind::Count {
+            min: 1024,
+            max: MAILBOX_MAX,
+            auto: None,
+            field: |c| &mut c.rooms.mailbox_messages,
+        },
+        default: Default::Text("65536"),
+        meaning: "Values that may wait in the mailbox from one worker to another; a full one turns commands away as busy.",
+        cost: "About 100 bytes each, and as much more delay when workers are behind.",
+    },
+    Setting {
+        path: "log.format",
+        kind: Kind::Text {
+            expected: "\"text\" or \"json\"",
+            read: |c, text| {
+                c.log.format = match text {
+                    "text" => LogFormat::Text,
+                    "json" => LogFormat::Json,
+                    _ => return None,
+                };
+                Some(())
+            },
+            show: |c| match c.log.format {
+                LogFormat::Text => "text".into(),
+                LogFormat::Json => "json".into(),
+            },
+        },
+        default: Default::Text("text"),
+        meaning: "`text` for people, `json` for machines: one object per line. Both go to standard error.",
+        cost: "",
+    },
+    Setting {
+        path: "log.level",
+        kind: Kind::Text {
+            expected: "a level (\"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\") or directives such as \"info,sluice_gateway::room=debug\"",
+            read: |c, text| {
+                c.log.level = Some(text).filter(|text| is_log_level(text))?.to_owned();
+                Some(())
+            },
+            show: |c| c.log.level.clone(),
+        },
+        default: Default::Text("info"),
+        meaning: "How much is logged: a level, or levels per module.",
+        cost: "`debug` writes some lines per connection, `trace` some per frame.",
+    },
+];
+
+/// `EnvFilter` takes a lone word for the name of a module, so that `inof` would silently mean "everything of a module
+/// called inof": a directive without `=` must be a level here.
+fn is_log_level(text: &str) -> bool {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let each = text
+        .split(',')
+        .all(|part| part.contains('=') || levels.contains(&part.trim()));
+    each && tracing_subscriber::EnvFilter::try_new(text).is_ok()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The open files that this process may have at most; starting the gateway raises its limit to this.
+pub(super) fn open_files_max() -> usize {
+    usize::try_from(getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_UNLIMITED)).unwrap_or(usize::MAX)
+}
+
+fn most_connections() -> usize {
+    usize::try_from(open_files_max() as u64 * CONNECTIONS_SHARE_PERCENT / 100).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,152 @@
+//! TLS for both encrypted transports: one certificate, one crypto provider, one application protocol.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sluice_protocol::{ALPN, ErrorCode};
+
+use crate::config::{Config, TlsVersion};
+use crate::refusal::Refusal;
+
+/// Bidirectional streams a client may have open: the control stream.
+const QUIC_STREAMS_MAX: u32 = 1;
+/// What a client may send ahead of being read, on the stream and on the connection: one longest frame, doubled.
+const QUIC_RECEIVE_WINDOW_BYTES: u32 = 128 * 1024;
+/// What waits for acknowledgement by one client.
+const QUIC_SEND_WINDOW_BYTES: u64 = 256 * 1024;
+/// Connections whose handshake has not been looked at.
+const QUIC_INCOMING_MAX: usize = 1024;
+/// What each of those may have sent, and all of them.
+const QUIC_INCOMING_BYTES_MAX: u64 = 16 * 1024;
+const QUIC_INCOMING_BYTES_TOTAL_MAX: u64 = 16 * 1024 * 1024;
+
+/// The certificate or its key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("{path}: {cause}")]
+    File { path: PathBuf, cause: io::Error },
+    #[error("{path}: no certificate in PEM: {cause}")]
+    Certificate {
+        path: PathBuf,
+        cause: rustls_pki_types::pem::Error,
+    },
+    #[error("{path}: no private key in PEM: {cause}")]
+    Key {
+        path: PathBuf,
+        cause: rustls_pki_types::pem::Error,
+    },
+    #[error("the certificate and its key cannot be used: {0}")]
+    Pair(#[from] rustls::Error),
+    #[error("the certificate cannot be used for QUIC: {0}")]
+    Quic(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
+}
+
+/// The one crypto provider.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// TLS for connections over TCP.
+///
+/// # Errors
+/// When certificate or key cannot be used.
+pub(crate) fn tls_config(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+    let versions: &[&rustls::SupportedProtocolVersion] = match config.tls.minimum_version {
+        TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        TlsVersion::V1_3 => &[&rustls::version::TLS13],
+    };
+    let mut tls = server_config(config, versions)?;
+    // Reconnecting clients resume; the default would remember 256 of them.
+    tls.ticketer = aws_lc_rs::Ticketer::new()?;
+    tls.send_tls13_tickets = 1;
+    Ok(Arc::new(tls))
+}
+
+/// TLS and transport limits for QUIC.
+///
+/// # Errors
+/// When certificate or key cannot be used.
+pub(crate) fn quic_config(config: &Config) -> Result<quinn::ServerConfig, TlsError> {
+    let tls = server_config(config, &[&rustls::version::TLS13])?;
+    let mut quic = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(QUIC_STREAMS_MAX.into())
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(QUIC_RECEIVE_WINDOW_BYTES.into())
+        .receive_window(QUIC_RECEIVE_WINDOW_BYTES.into())
+        .send_window(QUIC_SEND_WINDOW_BYTES)
+        .datagram_receive_buffer_size(None)
+        .max_idle_timeout(Some(idle_timeout(config)));
+    quic.transport_config(Arc::new(transport))
+        .max_incoming(QUIC_INCOMING_MAX)
+        .incoming_buffer_size(QUIC_INCOMING_BYTES_MAX)
+        .incoming_buffer_size_total(QUIC_INCOMING_BYTES_TOTAL_MAX);
+    Ok(quic)
+}
+
+/// Clients must name the protocol, so that no other TLS service can be talked into speaking to this one.
+///
+/// # Errors
+/// When they did not.
+pub(crate) fn check_alpn(alpn: Option<&[u8]>) -> Result<(), Refusal> {
+    if alpn == Some(ALPN) {
+        Ok(())
+    } else {
+        Err(Refusal::with_detail(ErrorCode::PROTOCOL_VERSION, "alpn"))
+    }
+}
+
+/// The heartbeat finds silent clients, with a code; QUIC's own timeout only cleans up after that.
+fn idle_timeout(config: &Config) -> IdleTimeout {
+    let silence = config.connections.heartbeat_interval * 4 + Duration::from_secs(10);
+    IdleTimeout::try_from(silence).unwrap_or(IdleTimeout::from(VarInt::MAX))
+}
+
+fn server_config(
+    config: &Config,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Result<rustls::ServerConfig, TlsError> {
+    let chain = certificates(&config.tls.certificate)?;
+    let key = private_key(&config.tls.key)?;
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    // Replayed early data could log in or send twice.
+    tls.max_early_data_size = 0;
+    Ok(tls)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<_, _>>()
+        .map_err(|cause| TlsError::Certificate {
+            path: path.to_owned(),
+            cause,
+        })
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|cause| TlsError::Key {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|cause| TlsError::File {
+        path: path.to_owned(),
+        cause,
+    })
+}

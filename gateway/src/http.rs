@@ -1,0 +1,133 @@
+//! HTTP for operators: metrics and health, on a thread and a listener of their own.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::sync::watch;
+
+use crate::worker::Shared;
+
+/// A worker that has not ticked for so long is stuck. It ticks ten times a second.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+
+/// The same for taking on new clients: a load balancer should look elsewhere sooner than a supervisor restarts.
+const UNREADY_AFTER: Duration = Duration::from_secs(2);
+
+/// How often histograms are tidied up; they keep every sample until then.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What health is judged by.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    pub shared: Arc<Shared>,
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// The running HTTP thread.
+#[derive(Debug)]
+pub(crate) struct HttpHandle {
+    thread: JoinHandle<()>,
+}
+
+/// # Errors
+/// When the address is in use or not ours.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Serves until the gateway stops.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(crate) fn start(listener: TcpListener, health: Health) -> io::Result<HttpHandle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+        if let Err(error) = runtime.block_on(serve(listener, health)) {
+            tracing::error!(%error, "HTTP ended");
+        }
+    })?;
+    Ok(HttpHandle { thread })
+}
+
+impl HttpHandle {
+    /// Waits until it has ended.
+    pub(crate) fn join(self) {
+        let _ = self.thread.join();
+    }
+}
+
+async fn serve(listener: TcpListener, health: Health) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut stopping = health.stopping.clone();
+    let upkeep = tokio::spawn({
+        let shared = health.shared.clone();
+        async move {
+            loop {
+                tokio::time::sleep(UPKEEP_INTERVAL).await;
+                shared.registry.upkeep();
+            }
+        }
+    });
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .with_state(health);
+    tokio::select! {
+        result = axum::serve(listener, router) => result?,
+        _ = stopping.wait_for(|stop| *stop) => {}
+    }
+    upkeep.abort();
+    Ok(())
+}
+
+async fn metrics(State(health): State<Health>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        health.shared.registry.render(),
+    )
+}
+
+async fn livez(State(health): State<Health>) -> impl IntoResponse {
+    judge(health.quiet_for() < STUCK_AFTER, "a worker is stuck")
+}
+
+async fn readyz(State(health): State<Health>) -> impl IntoResponse {
+    if *health.stopping.borrow() {
+        return judge(false, "stopping");
+    }
+    judge(health.quiet_for() < UNREADY_AFTER, "a worker is slow to answer")
+}
+
+fn judge(good: bool, otherwise: &'static str) -> (StatusCode, String) {
+    if good {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{otherwise}\n"))
+    }
+}
+
+impl Health {
+    /// How long the quietest worker has not ticked.
+    fn quiet_for(&self) -> Duration {
+        let oldest = self
+            .shared
+            .ticked_at_ms
+            .iter()
+            .map(|ticked| ticked.load(Ordering::Relaxed))
+            .min()
+            .unwrap_or(0);
+        Instant::now().duration_since(self.shared.started + Duration::from_millis(oldest))
+    }
+}

@@ -1,0 +1,119 @@
+//! The shared series, and their rendering.
+
+use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use sluice_protocol::ErrorCode;
+
+use crate::metrics::local::Local;
+use crate::metrics::process;
+use crate::metrics::table::{FAMILIES, Family, Kind, Label};
+
+const METADATA: Metadata<'static> = Metadata::new("sluice", Level::INFO, None);
+
+/// Every code that a server may send; the last stands for any other.
+pub(super) const CODE: Label = Label {
+    name: "code",
+    values: CODES,
+};
+
+const CODES: &[&str] = &[
+    "4108", "4109", "4200", "5004", "20115", "20604", "20606", "20607", "23406", "23410", "30013", "31001", "31002",
+    "31003", "31004", "31005", "31007", "31008", "31010", "31011", "32002", "33003", "34001", "6000121", "6000323",
+    "other",
+];
+
+/// Where a code stands in [`CODE`].
+pub(super) fn code_index(code: ErrorCode) -> usize {
+    let number = code.number();
+    CODES
+        .iter()
+        .position(|known| known.parse() == Ok(number))
+        .unwrap_or(CODES.len() - 1)
+}
+
+/// All series of one gateway.
+pub(crate) struct Registry {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl Registry {
+    /// Describes every metric. Several gateways in one process have one each.
+    pub(crate) fn new() -> Self {
+        let mut builder = PrometheusBuilder::new();
+        for family in FAMILIES {
+            if let Kind::Histogram(buckets) = family.kind {
+                builder = builder
+                    .set_buckets_for_metric(Matcher::Full(family.name.to_owned()), buckets)
+                    .expect("buckets are not empty");
+            }
+        }
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        for family in FAMILIES {
+            let help = family.help.into();
+            match family.kind {
+                Kind::Counter => recorder.describe_counter(family.name.into(), None, help),
+                Kind::Gauge => recorder.describe_gauge(family.name.into(), None, help),
+                Kind::Histogram(_) => recorder.describe_histogram(family.name.into(), None, help),
+            }
+        }
+        process::describe(&recorder);
+        Self { recorder, handle }
+    }
+
+    /// A worker's counters, which add to these series.
+    pub(crate) fn local(&self) -> Local {
+        Local::new(self)
+    }
+
+    /// Everything in the text format of Prometheus.
+    pub(crate) fn render(&self) -> String {
+        process::update(&self.recorder);
+        self.handle.render()
+    }
+
+    /// To be called now and then: histograms keep every sample until it is.
+    pub(crate) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    pub(super) fn counter(&self, family: &Family, index: usize) -> Counter {
+        let counter = self.recorder.register_counter(&key(family, index), &METADATA);
+        // A counter is not rendered before it is touched; operators want to see the zero.
+        counter.increment(0);
+        counter
+    }
+
+    pub(super) fn gauge(&self, family: &Family, index: usize) -> Gauge {
+        let gauge = self.recorder.register_gauge(&key(family, index), &METADATA);
+        gauge.increment(0.0);
+        gauge
+    }
+
+    pub(super) fn histogram(&self, family: &Family, index: usize) -> Histogram {
+        self.recorder.register_histogram(&key(family, index), &METADATA)
+    }
+}
+
+fn key(family: &Family, index: usize) -> Key {
+    let mut rest = index;
+    let mut labels: Vec<_> = family
+        .labels
+        .iter()
+        .rev()
+        .map(|label| {
+            let value = label.values[rest % label.values.len()];
+            rest /= label.values.len();
+            metrics::Label::from_static_parts(label.name, value)
+        })
+        .collect();
+    labels.reverse();
+    Key::from_parts(family.name, labels)
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! The table of all metrics. `docs/metrics.md` is made from it.
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution, in the buckets given.
+    Histogram(&'static [f64]),
+}
+
+/// A label and all values it can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    pub name: &'static str,
+    pub values: &'static [&'static str],
+}
+
+/// One metric with all its series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Family {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// At most two.
+    pub labels: &'static [Label],
+    pub help: &'static str,
+}
+
+impl Family {
+    /// How many series it has.
+    pub fn series(&self) -> usize {
+        self.labels.iter().map(|label| label.values.len()).product()
+    }
+}
+
+/// The labels.
+pub(crate) mod label {
+    use super::Label;
+
+    pub(crate) const TRANSPORT: Label = Label {
+        name: "transport",
+        values: &["tcp", "tls", "quic"],
+    };
+    pub(crate) const STATE: Label = Label {
+        name: "state",
+        values: &["anonymous", "online", "closing"],
+    };
+    pub(crate) const CLOSE_REASON: Label = Label {
+        name: "reason",
+        values: &[
+            "client_closed",
+            "broken",
+            "logout",
+            "login_refused",
+            "login_timeout",
+            "handshake_failed",
+            "silent",
+            "protocol_error",
+            "token_expired",
+            "displaced",
+            "slow",
+            "overload",
+            "shutdown",
+            "fault",
+        ],
+    };
+    pub(crate) const REJECTION: Label = Label {
+        name: "reason",
+        values: &["connections_max", "handshakes_max"],
+    };
+    pub(crate) const ACCEPT_ERROR: Label = Label {
+        name: "class",
+        values: &["connection", "resources"],
+    };
+    pub(crate) const OPERATION: Label = Label {
+        name: "op",
+        values: &[
+            "login",
+            "logout",
+            "ping",
+            "renew_token",
+            "create_room",
+            "join_room",
+            "enter_room",
+            "join_chat_room",
+            "join_exist_chat_room",
+            "leave_room",
+            "send_message",
+            "unknown",
+        ],
+    };
+    pub(crate) const PROTOCOL_ERROR: Label = Label {
+        name: "kind",
+        values: &["too_long", "empty", "overlong_length", "malformed", "before_login"],
+    };
+    pub(crate) const SENT: Label = Label {
+        name: "kind",
+        values: &["reply", "event", "room"],
+    };
+    pub(crate) const LOGIN_RESULT: Label = Label {
+        name: "result",
+        values: &["accepted", "refused"],
+    };
+    pub(crate) const TOKEN_REJECTION: Label = Label {
+        name: "reason",
+        values: &["malformed", "bad_signature", "expired", "not_yet_valid", "app", "user"],
+    };
+    pub(crate) const MESSAGE_TYPE: Label = Label {
+        name: "kind",
+        values: &["text", "command", "barrage", "custom"],
+    };
+    pub(crate) const CLASS: Label = Label {
+        name: "class",
+        values: &["control", "high", "normal", "low", "barrage"],
+    };
+    pub(crate) const JOIN_RESULT: Label = Label {
+        name: "result",
+        values: &["joined", "created", "already_inside", "refused"],
+    };
+    pub(crate) const LEAVE_REASON: Label = Label {
+        name: "reason",
+        values: &["left", "logout", "offline"],
+    };
+    pub(crate) const WORKER_TASK: Label = Label {
+        name: "task",
+        values: &["connection", "other"],
+    };
+}
+
+use label::{
+    ACCEPT_ERROR, CLASS, CLOSE_REASON, LEAVE_REASON, LOGIN_RESULT, MESSAGE_TYPE, OPERATION, PROTOCOL_ERROR, REJECTION,
+    SENT, STATE, TOKEN_REJECTION, TRANSPORT, WORKER_TASK,
+};
+
+const SECONDS: Kind = Kind::Histogram(&[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+]);
+const LIFETIME: Kind = Kind::Histogram(&[1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0]);
+
+macro_rules! metrics {
+    ($($id:ident: $kind:expr, $name:literal, [$($label:expr),*], $help:literal;)*) => {
+        /// Names a metric in the code. The order is that of [`FAMILIES`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Metric { $($id),* }
+
+        /// All metrics.
+        pub const FAMILIES: &[Family] =
+            &[$(Family { name: $name, kind: $kind, labels: &[$($label),*], help: $help }),*];
+    };
+}
+
+metrics! {
+    Connections: Kind::Gauge, "sluice_connections", [TRANSPORT, STATE],
+        "Open connections. TLS and QUIC handshakes under way count as anonymous.";
+    ConnectionsOpened: Kind::Counter, "sluice_connections_opened_total", [TRANSPORT],
+        "Connections accepted.";
+    ConnectionsClosed: Kind::Counter, "sluice_connections_closed_total", [TRANSPORT, CLOSE_REASON],
+        "Connections ended, by what ended them.";
+    ConnectionsRejected: Kind::Counter, "sluice_connections_rejected_total", [REJECTION],
+        "Connections turned away at the door because a limit of the configuration was reached.";
+    AcceptErrors: Kind::Counter, "sluice_accept_errors_total", [ACCEPT_ERROR],
+        "Failed accepts: of one connection, or for want of descriptors or memory. The latter pause accepting.";
+    ConnectionDuration: LIFETIME, "sluice_connection_duration_seconds", [],
+        "How long connections lived.";
+    HandshakeDuration: SECONDS, "sluice_handshake_duration_seconds", [TRANSPORT],
+        "Time from accept to the end of the TLS or QUIC handshake.";
+    HandshakeFailures: Kind::Counter, "sluice_handshake_failures_total", [TRANSPORT],
+        "TLS and QUIC handshakes that failed or took too long.";
+    TlsResumed: Kind::Counter, "sluice_tls_resumed_total", [],
+        "TLS handshakes over TCP that resumed an earlier session.";
+    FramesReceived: Kind::Counter, "sluice_frames_received_total", [OPERATION],
+        "Whole frames received, by command.";
+    FramesSent: Kind::Counter, "sluice_frames_sent_total", [SENT],
+        "Frames queued for one connection (replies, events) or written in whole from a room's log (room).";
+    BytesReceived: Kind::Counter, "sluice_bytes_received_total", [TRANSPORT],
+        "Bytes of frames received, before encryption.";
+    BytesSent: Kind::Counter, "sluice_bytes_sent_total", [TRANSPORT],
+        "Bytes of frames handed to the transport, before encryption.";
+    ProtocolErrors: Kind::Counter, "sluice_protocol_errors_total", [PROTOCOL_ERROR],
+        "Connections ended for bytes that make no frame or too long a one, or for too many before login.";
+    RequestErrors: Kind::Counter, "sluice_request_errors_total", [super::registry::CODE],
+        "Commands refused and connections closed, by error code.";
+    SessionsOnline: Kind::Gauge, "sluice_sessions_online", [],
+        "Logged-in sessions.";
+    UsersOnline: Kind::Gauge, "sluice_users_online", [],
+        "Users with at least one session.";
+    Logins: Kind::Counter, "sluice_logins_total", [LOGIN_RESULT],
+        "Logins answered.";
+    LoginDuration: SECONDS, "sluice_login_duration_seconds", [],
+        "Time from accept to the answer of a successful login.";
+    TokenRejects: Kind::Counter, "sluice_token_rejects_total", [TOKEN_REJECTION],
+        "Tokens refused, at login or renewal.";
+    Kicks: Kind::Counter, "sluice_kicks_total", [],
+        "Sessions displaced by a newer login of the same user.";
+    PingTimeouts: Kind::Counter, "sluice_ping_timeouts_total", [],
+        "Sessions closed because the client was silent.";
+    MessagesAccepted: Kind::Counter, "sluice_messages_accepted_total", [MESSAGE_TYPE],
+        "Messages taken and numbered by a room.";
+    MessagesDuplicate: Kind::Counter, "sluice_messages_duplicate_total", [],
+        "Messages that were repeats and got the first answer.";
+    MessagesDropped: Kind::Counter, "sluice_messages_dropped_total", [CLASS],
+        "Deliveries skipped because a member was too slow. Each is told to the member in a gap notice.";
+    Gaps: Kind::Counter, "sluice_room_gaps_total", [],
+        "Times that a member fell behind what its room's log keeps.";
+    SlowDisconnects: Kind::Counter, "sluice_slow_disconnects_total", [],
+        "Connections closed because they could not take even what may not be dropped.";
+    Rooms: Kind::Gauge, "sluice_rooms", [],
+        "Rooms.";
+    RoomMembers: Kind::Gauge, "sluice_room_members", [],
+        "Members of all rooms; a user counts once for each room.";
+    RoomJoins: Kind::Counter, "sluice_room_joins_total", [label::JOIN_RESULT],
+        "Ways into rooms, by what came of them.";
+    RoomLeaves: Kind::Counter, "sluice_room_leaves_total", [LEAVE_REASON],
+        "Connections that left rooms.";
+    RoomLogBytes: Kind::Gauge, "sluice_room_log_bytes", [],
+        "Bytes kept in room logs for members who have still to get them.";
+    RoomWrites: Kind::Counter, "sluice_room_writes_total", [],
+        "Writes that carried frames of rooms. Deliveries divided by this is the batch size.";
+    SweepDuration: SECONDS, "sluice_room_sweep_seconds", [],
+        "Time from when a room had something to deliver until all its members on a worker were visited.";
+    BlockedMembers: Kind::Gauge, "sluice_blocked_connections", [],
+        "Connections whose transport is full.";
+    MailboxDepth: Kind::Gauge, "sluice_mailbox_depth", [],
+        "Values waiting in the mailboxes between workers.";
+    MailboxRefusals: Kind::Counter, "sluice_mailbox_refusals_total", [],
+        "Commands refused with 20607 because a mailbox between workers was full.";
+    Tasks: Kind::Gauge, "sluice_tasks", [],
+        "Tasks alive on the workers.";
+    TaskPanics: Kind::Counter, "sluice_task_panics_total", [WORKER_TASK],
+        "Panics. Each is a defect; the connection in whose task it happened is gone.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        for family in FAMILIES {
+            assert!(family.name.starts_with("sluice_"), "{}", family.name);
+            assert_eq!(
+                family.name.ends_with("_total"),
+                family.kind == Kind::Counter,
+                "{}",
+                family.name
+            );
+            assert!(family.labels.len() <= 2, "{}", family.name);
+            assert!(family.help.ends_with('.'), "{}", family.name);
+        }
+        let mut names: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FAMILIES.len());
+    }
+
+    #[test]
+    fn the_number_of_series_is_small() {
+        let series: usize = FAMILIES.iter().map(Family::series).sum();
+        assert!(series < 500, "{series}");
+    }
+}

@@ -1,0 +1,65 @@
+//! Frames for one connection alone, back to back. An empty queue owns no memory.
+
+use crate::outbox::Overflow;
+
+#[derive(Debug)]
+pub(super) struct PrivateQueue {
+    bytes: Vec<u8>,
+    /// How many of `bytes` the transport has taken.
+    sent: usize,
+    bytes_max: usize,
+}
+
+impl PrivateQueue {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            sent: 0,
+            bytes_max,
+        }
+    }
+
+    pub(super) fn push(&mut self, frame: &[u8]) -> Result<(), Overflow> {
+        if frame.len() > self.free() {
+            return Err(Overflow);
+        }
+        self.push_unbounded(frame);
+        Ok(())
+    }
+
+    pub(super) fn push_unbounded(&mut self, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+    }
+
+    /// Puts the rest of a frame that is already half on the wire before everything else.
+    pub(super) fn finish_first(&mut self, rest: Vec<u8>) {
+        debug_assert_eq!(self.sent, 0, "only one frame can be half written");
+        let queued = std::mem::replace(&mut self.bytes, rest);
+        self.bytes.extend_from_slice(&queued);
+    }
+
+    /// What still fits.
+    pub(super) fn free(&self) -> usize {
+        self.bytes_max.saturating_sub(self.len())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.sent += bytes;
+        if self.sent == self.bytes.len() {
+            self.bytes = Vec::new();
+            self.sent = 0;
+        }
+    }
+}

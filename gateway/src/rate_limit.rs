@@ -1,0 +1,91 @@
+//! At most so many in any one second.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::config::Rate;
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Counts exactly: no window of one second, wherever it starts, holds more than the limit. Remembers as many times
+/// as the limit, and only of those who were active.
+#[derive(Debug, Default)]
+pub(crate) struct SlidingWindow {
+    taken: VecDeque<Instant>,
+}
+
+impl SlidingWindow {
+    /// Takes a place at `now`.
+    ///
+    /// # Errors
+    /// When the last second is full: how long until a place is free.
+    pub(crate) fn take(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
+        let Rate::PerSecond(limit) = rate else { return Ok(()) };
+        while self
+            .taken
+            .front()
+            .is_some_and(|oldest| now.duration_since(*oldest) >= WINDOW)
+        {
+            self.taken.pop_front();
+        }
+        match self.taken.front() {
+            Some(oldest) if self.taken.len() >= limit as usize => Err(WINDOW - now.duration_since(*oldest)),
+            _ => {
+                self.taken.push_back(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether nothing was taken in the last second, so that forgetting the window changes nothing.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        self.taken
+            .back()
+            .is_none_or(|newest| now.duration_since(*newest) >= WINDOW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_sixth_within_a_second_waits_until_the_first_is_a_second_old() {
+        let start = Instant::now();
+        let mut window = SlidingWindow::default();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        for ms in [0, 100, 200, 300, 400] {
+            assert_eq!(window.take(at(ms), Rate::PerSecond(5)), Ok(()));
+        }
+        assert_eq!(
+            window.take(at(700), Rate::PerSecond(5)),
+            Err(Duration::from_millis(300))
+        );
+        assert_eq!(window.take(at(999), Rate::PerSecond(5)), Err(Duration::from_millis(1)));
+        assert_eq!(window.take(at(1000), Rate::PerSecond(5)), Ok(()));
+        assert_eq!(
+            window.take(at(1001), Rate::PerSecond(5)),
+            Err(Duration::from_millis(99))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_holds_more_than_the_limit(gaps in prop::collection::vec(0_u64..400, 1..300), limit in 1_u32..12) {
+            let mut now = Instant::now();
+            let mut window = SlidingWindow::default();
+            let mut taken: Vec<Instant> = Vec::new();
+            for gap in gaps {
+                now += Duration::from_millis(gap);
+                let recent = taken.iter().filter(|time| now.duration_since(**time) < WINDOW).count();
+                let allowed = window.take(now, Rate::PerSecond(limit)).is_ok();
+                prop_assert_eq!(allowed, recent < limit as usize);
+                if allowed {
+                    taken.push(now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a room is asked, and what it wants done.
+
+use bytes::Bytes;
+use sluice_protocol::{ErrorCode, LeaveReason, MessageType, Priority, RoomPreset, SendMessageResult, reply};
+
+use crate::class::Class;
+use crate::frames;
+use crate::identity::{Caller, ConnectionRef, WorkerIndex};
+use crate::refusal::Refusal;
+
+/// What a member, or someone who wants to be one, asks of a room.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Enter(Enter),
+    /// `Left` is answered; the other reasons are told by the gateway itself and have nobody to answer.
+    Leave(LeaveReason),
+    Send(Outgoing),
+}
+
+impl Request {
+    /// The answer when a request cannot even be asked.
+    pub(crate) fn refuse(self, request_id: u32, refusal: &Refusal) -> Vec<u8> {
+        match self {
+            Self::Send(message) => frames::refuse_message(request_id, refusal, message.client_message_id),
+            Self::Enter(_) | Self::Leave(_) => frames::refuse(request_id, refusal),
+        }
+    }
+
+    /// Answers someone who asks something of a room that does not exist, or of one he is not inside.
+    pub(super) fn refuse_outsider(self, caller: &Caller) -> Vec<Effect> {
+        let refusal = Refusal::new(ErrorCode::NOT_IN_CHATROOM);
+        match self {
+            Self::Send(message) => Effect::refused(caller, &refusal, message.client_message_id)
+                .into_iter()
+                .collect(),
+            Self::Leave(LeaveReason::Left) | Self::Enter(_) => vec![Effect::unchanged(caller, &refusal)],
+            Self::Leave(_) => Vec::new(),
+        }
+    }
+}
+
+/// One of the five ways in.
+#[derive(Debug)]
+pub(crate) struct Enter {
+    pub create: Create,
+    /// Newest messages wanted.
+    pub history: usize,
+}
+
+/// What entering does about a room that exists or does not.
+#[derive(Debug)]
+pub(crate) enum Create {
+    /// The room must exist.
+    Never,
+    /// The room must not exist.
+    Always(NewRoom),
+    /// Either will do.
+    IfMissing(NewRoom),
+}
+
+/// How a room is made.
+#[derive(Debug)]
+pub(crate) struct NewRoom {
+    pub name: String,
+    pub preset: RoomPreset,
+}
+
+/// A message on its way into a room, checked for form and size.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub kind: MessageType,
+    pub content: Bytes,
+    pub object_name: String,
+    pub priority: Priority,
+    pub extended_data: String,
+    pub client_message_id: String,
+}
+
+/// How somebody came to be inside. The numbers are those of the metrics' label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entered {
+    Joined = 0,
+    Created = 1,
+    AlreadyInside = 2,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// The answer to a message.
+    Reply {
+        to: ConnectionRef,
+        frame: Bytes,
+        code: ErrorCode,
+    },
+    /// The answer to a try to enter or leave that changed nothing.
+    Unchanged {
+        connection: ConnectionRef,
+        frame: Bytes,
+        code: ErrorCode,
+    },
+    /// The connection is inside: it gets these frames, and from then on what is published.
+    Admit {
+        connection: ConnectionRef,
+        frames: Vec<Bytes>,
+        how: Entered,
+    },
+    /// The connection is outside: it gets nothing more of the room but this frame, if any.
+    Dismiss {
+        connection: ConnectionRef,
+        frame: Option<Bytes>,
+    },
+    /// To all connections inside, on these workers.
+    Publish {
+        to: Vec<WorkerIndex>,
+        frame: Bytes,
+        sequence: u64,
+        class: Class,
+    },
+}
+
+impl Effect {
+    /// Acknowledges a message, if an answer is wanted.
+    pub(super) fn taken(caller: &Caller, result: SendMessageResult) -> Option<Self> {
+        (caller.request_id != 0).then(|| Self::Reply {
+            to: caller.connection,
+            frame: frames::reply(caller.request_id, reply::Result::SendMessage(result)).into(),
+            code: ErrorCode::NO_ERROR,
+        })
+    }
+
+    /// Refuses a message, if an answer is wanted.
+    pub(super) fn refused(caller: &Caller, refusal: &Refusal, client_message_id: String) -> Option<Self> {
+        (caller.request_id != 0).then(|| Self::Reply {
+            to: caller.connection,
+            frame: frames::refuse_message(caller.request_id, refusal, client_message_id).into(),
+            code: refusal.code,
+        })
+    }
+
+    /// Refuses to let somebody enter or leave.
+    pub(super) fn unchanged(caller: &Caller, refusal: &Refusal) -> Self {
+        let frame = frames::refuse(caller.request_id, refusal).into();
+        Self::Unchanged {
+            connection: caller.connection,
+            frame,
+            code: refusal.code,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! All rooms whose home is one worker.
+
+use hashbrown::{HashMap, HashSet};
+use sluice_protocol::ErrorCode;
+
+use crate::clock::Now;
+use crate::config;
+use crate::identity::{Caller, RoomKey, WorkerIndex};
+use crate::message_id::MessageIds;
+use crate::refusal::Refusal;
+use crate::room::{Create, Effect, Request, Room};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    rooms: HashMap<RoomKey, Room>,
+    /// Rooms with a member digest or count to come.
+    pending: HashSet<RoomKey>,
+    message_ids: MessageIds,
+    rules: config::Rooms,
+}
+
+impl Rooms {
+    pub(crate) fn new(worker: WorkerIndex, rules: config::Rooms) -> Self {
+        Self {
+            rooms: HashMap::new(),
+            pending: HashSet::new(),
+            message_ids: MessageIds::new(worker),
+            rules,
+        }
+    }
+
+    /// How many rooms there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Members of all rooms, a user once for each.
+    pub(crate) fn members(&self) -> usize {
+        self.rooms.values().map(Room::member_count).sum()
+    }
+
+    /// Answers one request. A room comes into being with its first member and is gone with its last.
+    pub(crate) fn handle(&mut self, now: Now, key: &RoomKey, caller: &Caller, request: Request) -> Vec<Effect> {
+        let exists = self.rooms.contains_key(key);
+        if let Request::Enter(enter) = &request {
+            let refused = match (&enter.create, exists) {
+                (Create::Always(_), true) => Some(Refusal::new(ErrorCode::ROOM_ALREADY_EXISTS)),
+                (Create::Never, false) => Some(Refusal::new(ErrorCode::CHATROOM_NOT_EXIST)),
+                _ => None,
+            };
+            if let Some(refusal) = refused {
+                return vec![Effect::unchanged(caller, &refusal)];
+            }
+        }
+        let created = if let Request::Enter(enter) = &request
+            && !exists
+            && let Create::Always(new) | Create::IfMissing(new) = &enter.create
+        {
+            self.rooms
+                .insert(key.clone(), Room::new(key.clone(), new.name.clone(), new.preset, now));
+            true
+        } else {
+            false
+        };
+        let Some(room) = self.rooms.get_mut(key) else {
+            return request.refuse_outsider(caller);
+        };
+        let effects = room.handle(now, caller, request, created, &mut self.message_ids, &self.rules);
+        if room.is_empty() {
+            self.rooms.remove(key);
+            self.pending.remove(key);
+        } else if room.is_pending(&self.rules) && !self.pending.contains(key) {
+            self.pending.insert(key.clone());
+        }
+        effects
+    }
+
+    /// Member digests and counts that are due, by room.
+    pub(crate) fn tick(&mut self, now: Now) -> Vec<(RoomKey, Effect)> {
+        let mut due = Vec::new();
+        let Self {
+            rooms, pending, rules, ..
+        } = self;
+        pending.retain(|key| {
+            let Some(room) = rooms.get_mut(key) else { return false };
+            due.extend(room.tick(now, rules).map(|effect| (key.clone(), effect)));
+            room.is_pending(rules)
+        });
+        due
+    }
+}

@@ -1,0 +1,171 @@
+//! The gateway as a whole: the one place that joins its parts.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::accept;
+use crate::admission::Admission;
+use crate::config::Config;
+use crate::handshake::{self, TlsError};
+use crate::http::{self, Health};
+use crate::metrics::Registry;
+use crate::session::apps::Apps;
+use crate::session::token::TokenKeyError;
+use crate::worker::{self, Listeners, Shared, WorkerHandle};
+
+/// Where a running gateway listens. The ports are the real ones, also where the configuration said 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Addresses {
+    /// Plain TCP.
+    pub tcp: Option<SocketAddr>,
+    /// TLS over TCP.
+    pub tls: Option<SocketAddr>,
+    /// QUIC, a UDP port.
+    pub quic: Option<SocketAddr>,
+    /// Metrics and health.
+    pub http: Option<SocketAddr>,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({what}): {cause}")]
+    Listen {
+        /// Which listener.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An app's public key cannot be used.
+    #[error(transparent)]
+    TokenKey(#[from] TokenKeyError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A running gateway. Dropping it stops it without waiting; [`Server::shutdown`] waits.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Addresses,
+    shutdown: watch::Sender<bool>,
+    workers: Vec<WorkerHandle>,
+    http: Option<http::HttpHandle>,
+}
+
+impl Server {
+    /// Binds the listeners of `config` and starts the workers. When this returns, clients can connect.
+    ///
+    /// # Errors
+    /// When an address is in use, a certificate or key cannot be used, or a thread cannot be started.
+    pub fn start(config: Config) -> Result<Self, ServerError> {
+        let workers = config.workers;
+        let mut addresses = Addresses::default();
+        let mut listeners: Vec<Listeners> = (0..workers).map(|_| Listeners::default()).collect();
+
+        if let Some(address) = config.listen.tcp {
+            for (worker, listener) in listeners.iter_mut().zip(bind_tcp("tcp", address, workers)?) {
+                addresses.tcp = listener.local_addr().ok();
+                worker.tcp = Some(listener);
+            }
+        }
+        if let Some(address) = config.listen.tls {
+            let tls = handshake::tls_config(&config)?;
+            for (worker, listener) in listeners.iter_mut().zip(bind_tcp("tls", address, workers)?) {
+                addresses.tls = listener.local_addr().ok();
+                worker.tls = Some((listener, tls.clone()));
+            }
+        }
+        if let Some(address) = config.listen.quic {
+            let quic = handshake::quic_config(&config)?;
+            let socket = accept::quic::bind(address).map_err(|cause| listen("quic", address, cause))?;
+            addresses.quic = socket.local_addr().ok();
+            if let Some(first) = listeners.first_mut() {
+                first.quic = Some((socket, quic));
+            }
+        }
+        let http = config
+            .listen
+            .http
+            .map(|address| http::bind(address).map_err(|cause| listen("http", address, cause)));
+        let http = http.transpose()?;
+
+        let (shutdown, stopping) = watch::channel(false);
+        let admission = Admission::new(config.connections.max, config.connections.handshakes_max);
+        let shared = Arc::new(Shared {
+            apps: Apps::new(&config)?,
+            registry: Registry::new(),
+            homes: hashbrown::DefaultHashBuilder::default(),
+            random: handshake::provider().secure_random,
+            ticked_at_ms: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            started: Instant::now(),
+            config,
+        });
+        let http = match http {
+            Some(listener) => {
+                let health = Health {
+                    shared: shared.clone(),
+                    stopping: stopping.clone(),
+                };
+                addresses.http = listener.local_addr().ok();
+                Some(http::start(listener, health).map_err(ServerError::Thread)?)
+            }
+            None => None,
+        };
+        let workers = worker::mailboxes(workers)
+            .into_iter()
+            .zip(listeners)
+            .map(|(mailbox, listeners)| {
+                worker::start(mailbox, shared.clone(), admission.clone(), listeners, stopping.clone())
+            })
+            .collect::<Result<_, _>>()
+            .map_err(ServerError::Thread)?;
+        Ok(Self {
+            addresses,
+            shutdown,
+            workers,
+            http,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Stops: accepts nobody any more, tells every client (31003 with a time to come back, spread over five seconds), and
+    /// returns when the workers have ended, within the closing timeout and a second.
+    pub fn shutdown(self) {
+        self.shutdown.send_replace(true);
+        for worker in self.workers {
+            worker.join();
+        }
+        if let Some(http) = self.http {
+            http.join();
+        }
+    }
+}
+
+fn bind_tcp(
+    what: &'static str,
+    address: SocketAddr,
+    workers: usize,
+) -> Result<Vec<std::net::TcpListener>, ServerError> {
+    accept::tcp::bind(address, workers).map_err(|cause| listen(what, address, cause))
+}
+
+fn listen(what: &'static str, address: SocketAddr, cause: io::Error) -> ServerError {
+    ServerError::Listen { what, address, cause }
+}

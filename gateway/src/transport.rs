@@ -1,0 +1,107 @@
+//! The three transports behind one face: bytes in, bytes out, an orderly end.
+//!
+//! Nothing here waits: a call that cannot go on registers the caller's waker and returns. What the bytes mean is
+//! decided elsewhere.
+
+mod quic;
+mod tcp;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::refusal::Refusal;
+use crate::writer::Wire;
+
+pub(crate) use quic::Quic;
+pub(crate) use tcp::Tcp;
+pub(crate) use tls::Tls;
+
+/// Which transport a connection uses. The numbers are those of the metrics' label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransportKind {
+    Tcp = 0,
+    Tls = 1,
+    Quic = 2,
+}
+
+/// One transport connection.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    Tcp(Tcp),
+    /// Boxed: it is forty times as large as the other.
+    Tls(Box<Tls>),
+    Quic(Box<Quic>),
+}
+
+impl Transport {
+    pub(crate) fn kind(&self) -> TransportKind {
+        match self {
+            Self::Tcp(_) => TransportKind::Tcp,
+            Self::Tls(_) => TransportKind::Tls,
+            Self::Quic(_) => TransportKind::Quic,
+        }
+    }
+
+    /// The client's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        match self {
+            Self::Tcp(tcp) => tcp.peer(),
+            Self::Tls(tls) => tls.peer(),
+            Self::Quic(quic) => quic.peer(),
+        }
+    }
+
+    /// Reads into `scratch`. 0 is the end of the stream.
+    pub(crate) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read(cx, scratch),
+            Self::Tls(tls) => tls.poll_read(cx, scratch),
+            Self::Quic(quic) => quic.poll_read(cx, scratch),
+        }
+    }
+
+    /// Ready when a write may get somewhere, and everything taken before is on its way.
+    pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_writable(cx),
+            Self::Tls(tls) => tls.poll_writable(cx),
+            Self::Quic(quic) => quic.poll_writable(cx),
+        }
+    }
+
+    /// Ends the sending side after what was written; the client sees the end of the stream, and on QUIC the code.
+    pub(crate) fn finish(&self, refusal: &Refusal, closing_timeout: Duration) {
+        match self {
+            Self::Tcp(tcp) => tcp.finish(),
+            Self::Tls(tls) => tls.finish(),
+            Self::Quic(quic) => quic.finish(refusal, closing_timeout),
+        }
+    }
+
+    /// Who is woken when a write that found the transport full may go on. QUIC needs it before the write.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        if let Self::Quic(quic) = self {
+            quic.set_waker(waker);
+        }
+    }
+}
+
+impl Wire for Transport {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_write(bytes),
+            Self::Tls(tls) => tls.try_write(bytes),
+            Self::Quic(quic) => quic.try_write(bytes),
+        }
+    }
+
+    fn has_unsent(&self) -> bool {
+        match self {
+            Self::Tls(tls) => tls.has_unsent(),
+            Self::Tcp(_) | Self::Quic(_) => false,
+        }
+    }
+}

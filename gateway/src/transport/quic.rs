@@ -1,0 +1,96 @@
+//! QUIC: one bidirectional stream carries exactly what a TCP connection would.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use quinn::{Connection, ReadError, RecvStream, SendStream, VarInt, WriteError};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::refusal::Refusal;
+
+/// A QUIC connection with its control stream.
+#[derive(Debug)]
+pub(crate) struct Quic {
+    connection: Connection,
+    /// Taken when the stream is finished.
+    send: RefCell<Option<SendStream>>,
+    receive: RefCell<RecvStream>,
+    waker: RefCell<Waker>,
+}
+
+impl Quic {
+    /// A connection whose client has opened the control stream.
+    pub(crate) fn new(connection: Connection, send: SendStream, receive: RecvStream) -> Self {
+        Self {
+            connection,
+            send: RefCell::new(Some(send)),
+            receive: RefCell::new(receive),
+            waker: RefCell::new(Waker::noop().clone()),
+        }
+    }
+
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.connection.remote_address()
+    }
+
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        self.waker.borrow_mut().clone_from(waker);
+    }
+
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(scratch);
+        match Pin::new(&mut *self.receive.borrow_mut()).poll_read(cx, &mut buffer) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
+            // A client that closes the connection is as gone as one that ends the stream.
+            Poll::Ready(Err(error)) => match error.downcast::<ReadError>() {
+                Ok(ReadError::ConnectionLost(quinn::ConnectionError::ApplicationClosed(_))) => Poll::Ready(Ok(0)),
+                Ok(error) => Poll::Ready(Err(error.into())),
+                Err(error) => Poll::Ready(Err(error)),
+            },
+        }
+    }
+
+    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A write of nothing waits for exactly what a write of something would.
+        self.poll_write(cx, &[]).map_ok(|_| ())
+    }
+
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let waker = self.waker.borrow();
+        match self.poll_write(&mut Context::from_waker(&waker), bytes) {
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            Poll::Ready(result) => result,
+        }
+    }
+
+    /// Ends the stream, and once the client has all of it, the connection with the code.
+    pub(super) fn finish(&self, refusal: &Refusal, closing_timeout: Duration) {
+        let Some(mut send) = self.send.borrow_mut().take() else {
+            return;
+        };
+        let connection = self.connection.clone();
+        let code = VarInt::from_u64(u64::try_from(refusal.code.number()).unwrap_or(0)).unwrap_or(VarInt::MAX);
+        let reason = refusal.detail.clone().into_owned();
+        tokio::task::spawn_local(async move {
+            if send.finish().is_ok() {
+                // Closing at once would throw away what the client has still to get.
+                let _ = tokio::time::timeout(closing_timeout, send.stopped()).await;
+            }
+            connection.close(code, reason.as_bytes());
+        });
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.send.borrow_mut().as_mut() {
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Some(send) => Pin::new(send)
+                .poll_write(cx, bytes)
+                .map_err(|error: WriteError| error.into()),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A worker: one thread that owns its connections, its slices of every room, and the rooms and users whose home it is.
+//!
+//! This is the shell that joins the stages: it carries out what the rules decide. Nothing on a worker takes a lock;
+//! workers talk by mailboxes of values. The tasks of a worker are
+//!
+//! - one for each connection ([`connection`]): reads frames, handles commands, goes on writing when the transport can,
+//! - the pump ([`pump`]): carries out the values that come to this worker's mailbox, from itself or others,
+//! - the sweep ([`sweep`]): delivers what rooms published,
+//! - the tick: deadlines, member digests, counters.
+
+mod close;
+mod connection;
+mod mailbox;
+mod pump;
+mod start;
+mod sweep;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use slotmap::SlotMap;
+use tokio::sync::Notify;
+
+use crate::clock::Now;
+use crate::config::Config;
+use crate::identity::{ConnectionKey, ConnectionRef, WorkerIndex};
+use crate::metrics::{self, Metric, Registry};
+use crate::room::Rooms;
+use crate::session::apps::Apps;
+use crate::session::users::Users;
+use crate::timer_wheel::{TICK, TimerWheel};
+
+use connection::Connection;
+use mailbox::Mailboxes;
+use sweep::Slices;
+
+pub(crate) use mailbox::{Mailbox, mailboxes};
+pub(crate) use start::{Listeners, WorkerHandle, start};
+
+/// Read at once from one connection: the longest client frame, so that a frame that is there is never copied.
+const SCRATCH_BYTES: usize = 80 * 1024;
+
+/// How often counters go to the shared series.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What all workers share. Never changed after the start.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub config: Config,
+    pub apps: Apps,
+    pub registry: Registry,
+    /// Spreads users and rooms over the workers that are their homes.
+    pub homes: hashbrown::DefaultHashBuilder,
+    pub random: &'static dyn rustls::crypto::SecureRandom,
+    /// Milliseconds since the start at which each worker last ticked.
+    pub ticked_at_ms: Vec<AtomicU64>,
+    pub started: Instant,
+}
+
+/// See the module.
+struct Worker {
+    index: WorkerIndex,
+    shared: Arc<Shared>,
+    metrics: metrics::Local,
+    connections: RefCell<SlotMap<ConnectionKey, Rc<Connection>>>,
+    wheel: RefCell<TimerWheel<ConnectionKey>>,
+    slices: RefCell<Slices>,
+    rooms: RefCell<Rooms>,
+    users: RefCell<Users>,
+    mailboxes: RefCell<Mailboxes>,
+    scratch: RefCell<Vec<u8>>,
+    /// Connections with something new in their outbox, to be flushed at the end of the pump's turn.
+    unflushed: RefCell<Vec<ConnectionKey>>,
+    pump_wanted: Notify,
+    sweep_wanted: Notify,
+}
+
+impl Worker {
+    fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes) -> Rc<Self> {
+        let now = Instant::now();
+        let rules = shared.config.rooms.clone();
+        Rc::new(Self {
+            index,
+            metrics: shared.registry.local(),
+            connections: RefCell::default(),
+            wheel: RefCell::new(TimerWheel::new(now)),
+            slices: RefCell::new(Slices::new(rules.log_bytes)),
+            rooms: RefCell::new(Rooms::new(index, rules)),
+            users: RefCell::default(),
+            mailboxes: RefCell::new(mailboxes),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
+            unflushed: RefCell::default(),
+            pump_wanted: Notify::new(),
+            sweep_wanted: Notify::new(),
+            shared,
+        })
+    }
+
+    fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    fn connection(&self, key: ConnectionKey) -> Option<Rc<Connection>> {
+        self.connections.borrow().get(key).cloned()
+    }
+
+    fn connection_ref(&self, key: ConnectionKey) -> ConnectionRef {
+        ConnectionRef {
+            worker: self.index,
+            key,
+        }
+    }
+
+    /// Deadlines, digests, counters: ten times a second.
+    async fn tick(self: Rc<Self>) {
+        let mut interval = tokio::time::interval(TICK);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut flushed = Instant::now();
+        loop {
+            interval.tick().await;
+            let now = Now::read();
+            self.fire_deadlines(now);
+            let due = self.rooms.borrow_mut().tick(now);
+            for (room, effect) in due {
+                self.carry_out(&room, None, effect);
+            }
+            self.pump_wanted.notify_one();
+            if now.instant - flushed >= FLUSH_INTERVAL {
+                flushed = now.instant;
+                self.flush_metrics();
+            }
+            let since_start = now.instant.duration_since(self.shared.started);
+            let since_start_ms = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
+            self.shared.ticked_at_ms[self.index.get()].store(since_start_ms, Ordering::Relaxed);
+        }
+    }
+
+    fn fire_deadlines(self: &Rc<Self>, now: Now) {
+        let due = self.wheel.borrow_mut().advance(now.instant);
+        for (key, tick) in due {
+            if let Some(connection) = self.connection(key) {
+                self.handle_deadline(&connection, tick, now);
+            }
+        }
+    }
+
+    fn flush_metrics(&self) {
+        let rooms = self.rooms.borrow();
+        self.metrics.set(Metric::Rooms, rooms.len());
+        self.metrics.set(Metric::RoomMembers, rooms.members());
+        self.metrics.set(Metric::UsersOnline, self.users.borrow().len());
+        self.metrics.set(Metric::RoomLogBytes, self.slices.borrow().log_bytes());
+        let connections = self.connections.borrow();
+        let blocked = connections
+            .values()
+            .filter(|connection| connection.outbox.borrow().is_blocked());
+        self.metrics.set(Metric::BlockedMembers, blocked.count());
+        self.metrics.set(Metric::MailboxDepth, self.mailboxes.borrow().depth());
+        self.metrics.set(
+            Metric::Tasks,
+            tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+        );
+        self.metrics.flush();
+    }
+}

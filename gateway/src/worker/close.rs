@@ -1,0 +1,257 @@
+//! The end of a connection: the last frame, the time to read it, and leaving nothing behind.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use sluice_protocol::{ErrorCode, LeaveReason, TokenWillExpire, frame::Body};
+
+use crate::clock::Now;
+use crate::frames;
+use crate::identity::Caller;
+use crate::metrics::Metric;
+use crate::refusal::Refusal;
+use crate::room;
+use crate::session::{Online, Timeout};
+use crate::timer_wheel::Tick;
+use crate::worker::Worker;
+use crate::worker::connection::{Connection, Label, SENT_EVENT};
+use crate::worker::mailbox::Message;
+
+/// What ended a connection. The numbers are those of the metrics' label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CloseReason {
+    ClientClosed = 0,
+    Broken = 1,
+    Logout = 2,
+    LoginRefused = 3,
+    LoginTimeout = 4,
+    HandshakeFailed = 5,
+    Silent = 6,
+    ProtocolError = 7,
+    TokenExpired = 8,
+    Displaced = 9,
+    Slow = 10,
+    Overload = 11,
+    Shutdown = 12,
+    Fault = 13,
+}
+
+impl CloseReason {
+    fn name(self) -> &'static str {
+        crate::metrics::label::CLOSE_REASON.values[self as usize]
+    }
+
+    /// What a close that a rule asked for is counted as.
+    pub(super) fn of(refusal: &Refusal) -> Self {
+        match refusal.code {
+            ErrorCode::NO_ERROR => Self::Logout,
+            ErrorCode::LOGIN_TIMEOUT if refusal.detail == "handshake" => Self::HandshakeFailed,
+            ErrorCode::LOGIN_TIMEOUT => Self::LoginTimeout,
+            ErrorCode::PING_TIMEOUT => Self::Silent,
+            ErrorCode::TOKEN_INVALID => Self::TokenExpired,
+            ErrorCode::KICKED_BY_OTHER_DEVICE => Self::Displaced,
+            ErrorCode::DISCONNECTED_BY_SERVER => Self::Slow,
+            ErrorCode::SERVER_UNAVAILABLE => Self::Shutdown,
+            ErrorCode::TIMEOUT => Self::Overload,
+            _ => Self::Fault,
+        }
+    }
+}
+
+impl Worker {
+    /// Ends a connection: leaves its rooms, queues the last frame, and gives the client a moment to read it.
+    pub(super) fn close(self: &Rc<Self>, connection: &Rc<Connection>, refusal: &Refusal, reason: CloseReason) {
+        let now = Instant::now();
+        {
+            let mut state = connection.state.borrow_mut();
+            if state.session.is_closing() {
+                return;
+            }
+            state.reason.get_or_insert(reason);
+            state.input = Vec::new();
+            let registering = state.session.is_registering();
+            let online = state.session.handle_close(now, self.config());
+            self.set_label(connection, &mut state, Label::Closing);
+            let leave = if reason == CloseReason::Logout {
+                LeaveReason::Logout
+            } else {
+                LeaveReason::Offline
+            };
+            self.leave_everything(connection, online, leave);
+            if registering && let Some(user) = &state.user {
+                let home = self.home_of_user(user);
+                let connection = self.connection_ref(connection.key);
+                self.post(
+                    home,
+                    Message::Unregister {
+                        user: user.key(),
+                        connection,
+                    },
+                );
+            }
+        }
+        self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
+        connection.outbox.borrow_mut().push_answer(&frames::close(refusal));
+        self.flush(connection);
+        connection.state.borrow_mut().last = Some(Box::new(refusal.clone()));
+        self.finish_if_drained(connection);
+        self.rearm(connection, now);
+        connection.outbox.borrow().wake();
+    }
+
+    /// Ends the sending side of a connection that is closing, once all is written.
+    pub(super) fn finish_if_drained(&self, connection: &Connection) {
+        let mut state = connection.state.borrow_mut();
+        if !state.finished
+            && connection.outbox.borrow().is_drained()
+            && let Some(refusal) = &state.last
+        {
+            connection
+                .transport
+                .finish(refusal, self.config().connections.closing_timeout);
+            state.finished = true;
+        }
+    }
+
+    /// Takes a connection out of everything. The last thing that happens to it.
+    pub(super) fn forget(self: &Rc<Self>, connection: &Rc<Connection>) {
+        if self.connections.borrow_mut().remove(connection.key).is_none() {
+            return;
+        }
+        connection.outbox.borrow_mut().break_off();
+        let mut state = connection.state.borrow_mut();
+        let registering = state.session.is_registering();
+        let online = state.session.handle_close(Instant::now(), self.config());
+        self.leave_everything(connection, online, LeaveReason::Offline);
+        if registering && let Some(user) = &state.user {
+            let home = self.home_of_user(user);
+            self.post(
+                home,
+                Message::Unregister {
+                    user: user.key(),
+                    connection: self.connection_ref(connection.key),
+                },
+            );
+        }
+        let kind = connection.transport.kind() as usize;
+        let reason = state.reason.unwrap_or(CloseReason::Fault);
+        let lived = state.opened.elapsed();
+        self.metrics
+            .shift_labelled_twice(Metric::Connections, kind, state.label as usize, -1);
+        self.metrics
+            .add_labelled_twice(Metric::ConnectionsClosed, kind, reason as usize, 1);
+        self.metrics.record(Metric::ConnectionDuration, 0, lived.as_secs_f64());
+        let sent = connection.outbox.borrow().sent_bytes();
+        tracing::info!(
+            transport = crate::metrics::label::TRANSPORT.values[kind],
+            peer = %connection.transport.peer(),
+            user = state
+                .user
+                .as_ref()
+                .map(|user| tracing::field::debug(user.id.as_str().to_owned())),
+            reason = reason.name(),
+            code = state.last.as_ref().map(|refusal| refusal.code.number()),
+            seconds = lived.as_secs_f64(),
+            frames_received = state.frames_received,
+            bytes_received = state.bytes_received,
+            bytes_sent = sent,
+            "connection closed"
+        );
+    }
+
+    /// Looks after a deadline of a connection.
+    pub(super) fn handle_deadline(self: &Rc<Self>, connection: &Rc<Connection>, tick: Tick, now: Now) {
+        let timeout = {
+            let mut state = connection.state.borrow_mut();
+            if state.armed != tick {
+                return;
+            }
+            state.session.handle_timeout(now.instant, self.config())
+        };
+        match timeout {
+            Timeout::Nothing => {}
+            Timeout::TokenWillExpire { seconds } => {
+                self.push_event(
+                    connection,
+                    &frames::event(Body::TokenWillExpire(TokenWillExpire { seconds })),
+                );
+            }
+            Timeout::Close(refusal) => {
+                if refusal.code == ErrorCode::PING_TIMEOUT {
+                    self.metrics.add(Metric::PingTimeouts, 1);
+                }
+                if connection.state.borrow().session.is_handshaking() {
+                    let kind = connection.transport.kind() as usize;
+                    self.metrics.add_labelled(Metric::HandshakeFailures, kind, 1);
+                }
+                self.count_refusal(&refusal);
+                return self.close(connection, &refusal, CloseReason::of(&refusal));
+            }
+            Timeout::Drop => {
+                // Aborts the task's wait: it finds the connection over.
+                connection.outbox.borrow_mut().break_off();
+                connection.outbox.borrow().wake();
+                return;
+            }
+        }
+        self.rearm(connection, now.instant);
+    }
+
+    /// Has the wheel come back at the session's next deadline.
+    pub(super) fn rearm(&self, connection: &Connection, now: Instant) {
+        let mut state = connection.state.borrow_mut();
+        let deadline = state.session.next_deadline(self.config()).max(now);
+        state.armed = self.wheel.borrow_mut().arm(connection.key, deadline);
+    }
+
+    /// Queues an event for one connection. A client that does not even take those is closed as slow.
+    pub(super) fn push_event(self: &Rc<Self>, connection: &Rc<Connection>, frame: &[u8]) {
+        self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
+        let pushed = connection.outbox.borrow_mut().push(frame);
+        match pushed {
+            Ok(()) => {
+                self.flush(connection);
+            }
+            Err(_) => self.close_slow(connection),
+        }
+    }
+
+    /// Ends a connection that cannot take what may not be dropped.
+    pub(super) fn close_slow(self: &Rc<Self>, connection: &Rc<Connection>) {
+        self.metrics.add(Metric::SlowDisconnects, 1);
+        let refusal = Refusal::with_detail(ErrorCode::DISCONNECTED_BY_SERVER, "slow");
+        self.count_refusal(&refusal);
+        self.close(connection, &refusal, CloseReason::Slow);
+    }
+
+    fn leave_everything(&self, connection: &Connection, online: Option<Box<Online>>, reason: LeaveReason) {
+        let Some(online) = online else { return };
+        self.metrics.shift(Metric::SessionsOnline, -1);
+        let address = self.connection_ref(connection.key);
+        for room in online.rooms {
+            self.slices.borrow_mut().remove(&room, &connection.outbox);
+            let caller = Caller {
+                user: online.user.clone(),
+                connection: address,
+                request_id: 0,
+            };
+            let home = self.home_of_room(&room);
+            self.post(
+                home,
+                Message::Room {
+                    room,
+                    caller,
+                    request: room::Request::Leave(reason),
+                },
+            );
+        }
+        let home = self.home_of_user(&online.user);
+        self.post(
+            home,
+            Message::Unregister {
+                user: online.user.key(),
+                connection: address,
+            },
+        );
+    }
+}

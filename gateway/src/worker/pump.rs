@@ -1,0 +1,458 @@
+//! The pump: carries out the values in this worker's mailbox.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sluice_protocol::{ErrorCode, LeaveReason, Limits, LoginResult, MessageType, limits, reply};
+use tokio::sync::mpsc;
+
+use crate::clock::Now;
+use crate::fan_out::Behind;
+use crate::frames;
+use crate::identity::{Caller, ConnectionKey, ConnectionRef, RoomKey, User};
+use crate::metrics::Metric;
+use crate::refusal::Refusal;
+use crate::room::{self, Effect};
+use crate::session::login::Accepted;
+use crate::session::users::Newcomer;
+use crate::worker::Worker;
+use crate::worker::close::CloseReason;
+use crate::worker::connection::{Connection, Label};
+use crate::worker::mailbox::Message;
+
+/// Values carried out before other tasks get their turn.
+const MESSAGES_PER_TURN: usize = 1024;
+
+/// The label's value for a way into a room that was refused.
+const JOIN_REFUSED: usize = 3;
+
+impl Worker {
+    /// Carries out what comes, for ever.
+    pub(super) async fn pump(self: Rc<Self>, mut incoming: mpsc::UnboundedReceiver<Vec<Message>>) {
+        loop {
+            tokio::select! {
+                () = self.pump_wanted.notified() => {}
+                Some(batch) = incoming.recv() => self.mailboxes.borrow_mut().take_in(batch),
+            }
+            while let Ok(batch) = incoming.try_recv() {
+                self.mailboxes.borrow_mut().take_in(batch);
+            }
+            let now = Now::read();
+            for turn in 1.. {
+                let Some(message) = self.next_own() else { break };
+                self.handle(message, now);
+                if turn == MESSAGES_PER_TURN {
+                    // The rest has its turn after everybody else's.
+                    self.pump_wanted.notify_one();
+                    break;
+                }
+            }
+            self.flush_connections();
+            self.mailboxes.borrow_mut().send_batches();
+            if self.slices.borrow().is_ready() {
+                self.sweep_wanted.notify_one();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn next_own(&self) -> Option<Message> {
+        self.mailboxes.borrow_mut().next_own()
+    }
+
+    fn handle(self: &Rc<Self>, message: Message, now: Now) {
+        match message {
+            Message::Room { room, caller, request } => self.handle_room(&room, &caller, request, now),
+            Message::Register {
+                connection,
+                request_id,
+                login,
+            } => self.register(connection, request_id, login),
+            Message::Unregister { user, connection } => self.users.borrow_mut().unregister(&user, connection),
+            Message::Registered {
+                connection,
+                request_id,
+                login,
+                result,
+            } => {
+                self.registered(connection, request_id, &login, result, now);
+            }
+            Message::Reply {
+                connection,
+                frame,
+                code,
+            } => {
+                if let Some(connection) = self.answered(connection, false) {
+                    self.count_reply(code);
+                    self.answer(&connection, &frame);
+                }
+            }
+            Message::Unchanged {
+                connection,
+                frame,
+                code,
+            } => {
+                if let Some(connection) = self.answered(connection, true) {
+                    self.count_reply(code);
+                    self.answer(&connection, &frame);
+                }
+            }
+            Message::Admit {
+                connection,
+                user,
+                room,
+                frames,
+            } => self.admit(connection, user, room, &frames),
+            Message::Dismiss {
+                connection,
+                room,
+                frame,
+            } => self.dismiss(connection, &room, frame),
+            Message::Close { connection, refusal } => {
+                if let Some(connection) = self.connection(connection) {
+                    self.count_refusal(&refusal);
+                    self.close(&connection, &refusal, CloseReason::of(&refusal));
+                }
+            }
+            Message::Publish {
+                room,
+                frame,
+                sequence,
+                class,
+            } => {
+                let behind = self.slices.borrow_mut().append(&room, &frame, sequence, class);
+                self.handle_behind(behind);
+            }
+        }
+    }
+
+    fn handle_room(self: &Rc<Self>, room: &RoomKey, caller: &Caller, request: room::Request, now: Now) {
+        let entering = matches!(request, room::Request::Enter(_));
+        let kind = match &request {
+            room::Request::Send(message) => Some(message.kind),
+            room::Request::Leave(reason) => {
+                self.count_leave(*reason);
+                None
+            }
+            room::Request::Enter(_) => None,
+        };
+        let effects = self.rooms.borrow_mut().handle(now, room, caller, request);
+        if let Some(kind) = kind {
+            self.count_message(kind, &effects);
+        }
+        if entering && matches!(effects[..], [Effect::Unchanged { .. }]) {
+            self.metrics.add_labelled(Metric::RoomJoins, JOIN_REFUSED, 1);
+        }
+        for effect in effects {
+            self.carry_out(room, Some(caller), effect);
+        }
+    }
+
+    /// Sends an effect of a room to the workers it concerns.
+    pub(super) fn carry_out(&self, room: &RoomKey, caller: Option<&Caller>, effect: Effect) {
+        match effect {
+            Effect::Reply { to, frame, code } => {
+                self.post(
+                    to.worker,
+                    Message::Reply {
+                        connection: to.key,
+                        frame,
+                        code,
+                    },
+                );
+            }
+            Effect::Unchanged {
+                connection,
+                frame,
+                code,
+            } => {
+                self.post(
+                    connection.worker,
+                    Message::Unchanged {
+                        connection: connection.key,
+                        frame,
+                        code,
+                    },
+                );
+            }
+            Effect::Admit {
+                connection,
+                frames,
+                how,
+            } => {
+                self.metrics.add_labelled(Metric::RoomJoins, how as usize, 1);
+                let user = caller.expect("only a caller is admitted").user.clone();
+                let message = Message::Admit {
+                    connection: connection.key,
+                    user,
+                    room: room.clone(),
+                    frames,
+                };
+                self.post(connection.worker, message);
+            }
+            Effect::Dismiss { connection, frame } => {
+                let message = Message::Dismiss {
+                    connection: connection.key,
+                    room: room.clone(),
+                    frame,
+                };
+                self.post(connection.worker, message);
+            }
+            Effect::Publish {
+                to,
+                frame,
+                sequence,
+                class,
+            } => {
+                for worker in to {
+                    let message = Message::Publish {
+                        room: room.clone(),
+                        frame: frame.clone(),
+                        sequence,
+                        class,
+                    };
+                    self.post(worker, message);
+                }
+            }
+        }
+    }
+
+    /// At the user's home: decides about a login.
+    fn register(&self, connection: ConnectionRef, request_id: u32, login: Box<Accepted>) {
+        let policy = self.shared.apps.get(login.user.app).settings.single_login;
+        let newcomer = Newcomer {
+            connection,
+            platform: login.platform,
+            started_at_ms: login.started_at_ms,
+            resumes_session_of_ms: login.resumes_session_of_ms,
+        };
+        let displaced = self.users.borrow_mut().register(login.user.key(), &newcomer, policy);
+        let result = displaced.map(|displaced| {
+            for older in displaced {
+                self.metrics.add(Metric::Kicks, 1);
+                let refusal = Refusal::new(ErrorCode::KICKED_BY_OTHER_DEVICE);
+                self.post(
+                    older.worker,
+                    Message::Close {
+                        connection: older.key,
+                        refusal,
+                    },
+                );
+            }
+        });
+        let message = Message::Registered {
+            connection: connection.key,
+            request_id,
+            login,
+            result,
+        };
+        self.post(connection.worker, message);
+    }
+
+    /// Back at the connection: the login is decided.
+    fn registered(
+        self: &Rc<Self>,
+        key: ConnectionKey,
+        request_id: u32,
+        login: &Accepted,
+        result: Result<(), Refusal>,
+        now: Now,
+    ) {
+        // A connection that ended meanwhile has told the user's home itself.
+        let Some(connection) = self.answered(key, false) else {
+            return;
+        };
+        if !connection.state.borrow().session.is_registering() {
+            return;
+        }
+        if let Err(refusal) = result {
+            self.metrics.add_labelled(Metric::Logins, 1, 1);
+            self.count_refusal(&refusal);
+            self.answer(&connection, &frames::refuse(request_id, &refusal));
+            return self.close(&connection, &refusal, CloseReason::LoginRefused);
+        }
+        let session_id = {
+            let mut state = connection.state.borrow_mut();
+            state.session.handle_registered(now, login);
+            self.set_label(&connection, &mut state, Label::Online);
+            self.metrics
+                .record(Metric::LoginDuration, 0, state.opened.elapsed().as_secs_f64());
+            self.new_session_id()
+        };
+        self.metrics.add_labelled(Metric::Logins, 0, 1);
+        self.metrics.shift(Metric::SessionsOnline, 1);
+        tracing::debug!(
+            session = session_id,
+            user = ?login.user.id.as_str(),
+            platform = ?login.platform,
+            device = ?login.device_id,
+            package = ?login.package_name,
+            sdk = ?login.sdk,
+            "logged in"
+        );
+        let interval = self.config().connections.heartbeat_interval;
+        let result = LoginResult {
+            session_id,
+            user_id: login.user.id.as_str().to_owned(),
+            heartbeat_interval_ms: u32::try_from(interval.as_millis()).unwrap_or(u32::MAX),
+            server_time_ms: login.started_at_ms,
+            token_expires_at_ms: login.token_expires.unix_ms,
+            limits: Some(limits_in_force()),
+        };
+        self.answer(&connection, &frames::reply(request_id, reply::Result::Login(result)));
+        self.rearm(&connection, now.instant);
+    }
+
+    fn admit(self: &Rc<Self>, key: ConnectionKey, user: Arc<User>, room: RoomKey, frames: &[Bytes]) {
+        let connection = self
+            .answered(key, true)
+            .filter(|c| c.state.borrow().session.online().is_some());
+        let Some(connection) = connection else {
+            // It ended while the room let it in; nobody else knows that it is inside.
+            let caller = Caller {
+                user,
+                connection: self.connection_ref(key),
+                request_id: 0,
+            };
+            let request = room::Request::Leave(LeaveReason::Offline);
+            return self.post(self.home_of_room(&room), Message::Room { room, caller, request });
+        };
+        if let Some(online) = connection.state.borrow_mut().session.online_mut()
+            && !online.is_inside(&room)
+        {
+            online.rooms.push(room.clone());
+        }
+        for frame in frames {
+            self.answer(&connection, frame);
+        }
+        self.slices.borrow_mut().add(&room, &connection.outbox);
+    }
+
+    fn dismiss(self: &Rc<Self>, key: ConnectionKey, room: &RoomKey, frame: Option<Bytes>) {
+        let connection = if frame.is_some() {
+            self.answered(key, true)
+        } else {
+            self.connection(key)
+        };
+        let Some(connection) = connection else { return };
+        self.slices.borrow_mut().remove(room, &connection.outbox);
+        if let Some(online) = connection.state.borrow_mut().session.online_mut() {
+            online.rooms.retain(|inside| inside != room);
+        }
+        if let Some(frame) = frame {
+            self.answer(&connection, &frame);
+        }
+    }
+
+    /// A command of a connection got its answer. Returns the connection, if it is still there, to be flushed later.
+    fn answered(&self, key: ConnectionKey, moved: bool) -> Option<Rc<Connection>> {
+        let connection = self.connection(key)?;
+        {
+            let mut state = connection.state.borrow_mut();
+            state.in_flight = state.in_flight.saturating_sub(1);
+            if moved {
+                state.moving = false;
+            }
+        }
+        self.unflushed.borrow_mut().push(key);
+        Some(connection)
+    }
+
+    /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
+    fn flush_connections(&self) {
+        let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
+        for key in keys {
+            let Some(connection) = self.connection(key) else {
+                continue;
+            };
+            self.flush(&connection);
+            self.finish_if_drained(&connection);
+            self.resume_reading(&connection);
+        }
+    }
+
+    fn handle_behind(self: &Rc<Self>, behind: Vec<Behind>) {
+        for behind in behind {
+            match behind {
+                Behind::Skipped(missed) => {
+                    self.metrics.add(Metric::Gaps, 1);
+                    for (class, count) in missed.by_class.into_iter().enumerate() {
+                        self.metrics.add_labelled(Metric::MessagesDropped, class, count);
+                    }
+                }
+                Behind::TooSlow(outbox) => {
+                    let connections = self.connections.borrow();
+                    let slow = connections
+                        .values()
+                        .find(|connection| Rc::ptr_eq(&connection.outbox, &outbox))
+                        .cloned();
+                    drop(connections);
+                    if let Some(connection) = slow {
+                        self.close_slow(&connection);
+                    }
+                }
+            }
+        }
+    }
+
+    fn count_message(&self, kind: MessageType, effects: &[Effect]) {
+        let taken = effects.iter().any(|effect| matches!(effect, Effect::Publish { .. }));
+        let kind = match kind {
+            MessageType::Text | MessageType::Unspecified => 0,
+            MessageType::Command => 1,
+            MessageType::Barrage => 2,
+            MessageType::Custom => 3,
+        };
+        if taken {
+            self.metrics.add_labelled(Metric::MessagesAccepted, kind, 1);
+        } else if effects.iter().any(|effect| {
+            matches!(
+                effect,
+                Effect::Reply {
+                    code: ErrorCode::NO_ERROR,
+                    ..
+                }
+            )
+        }) {
+            self.metrics.add(Metric::MessagesDuplicate, 1);
+        }
+    }
+
+    fn count_leave(&self, reason: LeaveReason) {
+        let reason = match reason {
+            LeaveReason::Left | LeaveReason::Unspecified => 0,
+            LeaveReason::Logout => 1,
+            LeaveReason::Offline => 2,
+        };
+        self.metrics.add_labelled(Metric::RoomLeaves, reason, 1);
+    }
+
+    fn count_reply(&self, code: ErrorCode) {
+        if code != ErrorCode::NO_ERROR {
+            self.metrics.add_code(code);
+        }
+    }
+
+    fn new_session_id(&self) -> String {
+        let mut bytes = [0; 16];
+        self.shared
+            .random
+            .fill(&mut bytes)
+            .expect("the system has random numbers");
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn limits_in_force() -> Limits {
+    let bytes = |limit: usize| u32::try_from(limit).expect("limits of the protocol are small");
+    Limits {
+        client_frame_bytes: bytes(limits::CLIENT_FRAME_BYTES),
+        server_frame_bytes: bytes(limits::SERVER_FRAME_BYTES),
+        text_bytes: bytes(limits::TEXT_BYTES),
+        command_bytes: bytes(limits::COMMAND_BYTES),
+        barrage_bytes: bytes(limits::BARRAGE_BYTES),
+        custom_bytes: bytes(limits::CUSTOM_BYTES),
+        room_history_messages: bytes(limits::ROOM_HISTORY_MESSAGES),
+    }
+}

@@ -1,0 +1,275 @@
+//! Starting a worker: its thread, its runtime, its listeners, and stopping it again.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use sluice_protocol::ErrorCode;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use crate::accept::{quic, tcp};
+use crate::admission::Admission;
+use crate::frames;
+use crate::metrics::Metric;
+use crate::refusal::Refusal;
+use crate::transport::{Tcp, Tls, Transport, TransportKind};
+use crate::worker::close::CloseReason;
+use crate::worker::{Mailbox, Shared, Worker};
+
+/// The doors of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    pub tcp: Option<StdListener>,
+    pub tls: Option<(StdListener, Arc<rustls::ServerConfig>)>,
+    /// On one worker only.
+    pub quic: Option<(UdpSocket, quinn::ServerConfig)>,
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub(crate) struct WorkerHandle {
+    thread: JoinHandle<()>,
+}
+
+/// Clients that are told to come back are spread over so long.
+const RETURN_WINDOW: Duration = Duration::from_secs(5);
+
+/// QUIC handshakes under way, beyond which a new client has to prove its address first.
+const QUIC_PENDING_MAX: usize = 200;
+
+/// How long a client waits that found the gateway full.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// Starts the worker that owns `mailbox`. It runs until `shutdown` changes.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(crate) fn start(
+    mailbox: Mailbox,
+    shared: Arc<Shared>,
+    admission: Arc<Admission>,
+    listeners: Listeners,
+    shutdown: watch::Receiver<bool>,
+) -> io::Result<WorkerHandle> {
+    let name = format!("worker-{}", mailbox.index().0);
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        pin(mailbox.index().get());
+        let run = AssertUnwindSafe(|| run(mailbox, shared, admission, listeners, shutdown));
+        if catch_unwind(run).is_err() {
+            // Rooms and users have their home here; without it the gateway answers wrongly.
+            tracing::error!("a worker panicked; the gateway cannot go on");
+            std::process::abort();
+        }
+    })?;
+    Ok(WorkerHandle { thread })
+}
+
+impl WorkerHandle {
+    /// Waits until the worker has stopped.
+    pub(crate) fn join(self) {
+        // A panic has ended the process.
+        let _ = self.thread.join();
+    }
+}
+
+/// Keeps a worker on one processor of those the process may use, so that its caches stay warm.
+fn pin(index: usize) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+    if let Some(processor) = processors.get(index % processors.len().max(1)) {
+        let mut one = CpuSet::new();
+        one.set(*processor);
+        if let Err(error) = sched_setaffinity(None, &one) {
+            tracing::debug!(%error, "the worker is not pinned");
+        }
+    }
+}
+
+fn run(
+    mailbox: Mailbox,
+    shared: Arc<Shared>,
+    admission: Arc<Admission>,
+    listeners: Listeners,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    let index = mailbox.index();
+    let (incoming, mailboxes) = mailbox.open(shared.config.rooms.mailbox_messages);
+    let worker = Worker::new(index, shared, mailboxes);
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        tokio::task::spawn_local(core("pump", worker.clone().pump(incoming)));
+        tokio::task::spawn_local(core("sweep", worker.clone().sweep()));
+        tokio::task::spawn_local(core("tick", worker.clone().tick()));
+        let mut doors = Vec::new();
+        if let Some(listener) = listeners.tcp {
+            doors.push(tokio::task::spawn_local(
+                worker.clone().accept_tcp(listener, admission.clone()),
+            ));
+        }
+        if let Some((listener, tls)) = listeners.tls {
+            doors.push(tokio::task::spawn_local(worker.clone().accept_tls(
+                listener,
+                tls,
+                admission.clone(),
+            )));
+        }
+        if let Some((socket, config)) = listeners.quic {
+            doors.push(tokio::task::spawn_local(
+                worker.clone().accept_quic(socket, config, admission),
+            ));
+        }
+        // An error means that the server is gone, which is as good a reason to stop.
+        let _ = shutdown.wait_for(|stop| *stop).await;
+        doors.iter().for_each(tokio::task::JoinHandle::abort);
+        worker.stop().await;
+    });
+}
+
+/// A task without which the worker is worth nothing: its panic ends the process rather than half of it.
+async fn core(name: &'static str, task: impl Future<Output = ()>) {
+    struct Guard(&'static str);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                tracing::error!(task = self.0, "panicked; the gateway cannot go on");
+                std::process::abort();
+            }
+        }
+    }
+    let _guard = Guard(name);
+    task.await;
+}
+
+impl Worker {
+    async fn accept_tcp(self: Rc<Self>, listener: StdListener, admission: Arc<Admission>) {
+        let admit = |stream: TcpStream, peer: SocketAddr| {
+            let opened = Instant::now();
+            match admission.connection() {
+                Some(permit) => self.open(Transport::Tcp(Tcp::new(stream, peer)), permit, None, opened),
+                None => {
+                    self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
+                    // In the clear there is room for a word.
+                    let refusal = Refusal::with_detail(ErrorCode::SERVER_UNAVAILABLE, "full").retry_after(FULL_RETRY);
+                    let _ = stream.try_write(&frames::close(&refusal));
+                }
+            }
+        };
+        self.accept(listener, admit).await;
+    }
+
+    async fn accept_tls(
+        self: Rc<Self>,
+        listener: StdListener,
+        tls: Arc<rustls::ServerConfig>,
+        admission: Arc<Admission>,
+    ) {
+        let admit = |stream: TcpStream, peer: SocketAddr| {
+            let opened = Instant::now();
+            let Some(permit) = admission.connection() else {
+                self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
+                return;
+            };
+            let Some(handshake) = admission.handshake() else {
+                self.metrics.add_labelled(Metric::ConnectionsRejected, 1, 1);
+                return;
+            };
+            match Tls::new(stream, peer, tls.clone()) {
+                Ok(tls) => self.open(Transport::Tls(Box::new(tls)), permit, Some(handshake), opened),
+                Err(error) => tracing::error!(%error, "TLS cannot be set up"),
+            }
+        };
+        self.accept(listener, admit).await;
+    }
+
+    async fn accept(&self, listener: StdListener, admit: impl FnMut(TcpStream, SocketAddr)) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "the listener cannot be used"),
+        };
+        let failed = |kind: tcp::AcceptError, error: &io::Error| {
+            self.metrics.add_labelled(Metric::AcceptErrors, kind as usize, 1);
+            tracing::debug!(%error, "accept");
+        };
+        tcp::accept(listener, admit, failed).await;
+    }
+
+    async fn accept_quic(self: Rc<Self>, socket: UdpSocket, config: quinn::ServerConfig, admission: Arc<Admission>) {
+        let endpoint = match quic::endpoint(socket, config) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return tracing::error!(%error, "the QUIC endpoint cannot be used"),
+        };
+        let pending = Rc::new(Cell::new(0));
+        while let Some(incoming) = endpoint.accept().await {
+            if !incoming.remote_address_validated() && pending.get() >= QUIC_PENDING_MAX {
+                // Costs a forger a round trip, and an honest client too: only under pressure.
+                if let Err(error) = incoming.retry() {
+                    tracing::trace!(%error, "retry");
+                }
+                continue;
+            }
+            let (Some(permit), Some(handshake)) = (admission.connection(), admission.handshake()) else {
+                self.metrics.add_labelled(Metric::ConnectionsRejected, 1, 1);
+                incoming.refuse();
+                continue;
+            };
+            let worker = self.clone();
+            let pending = pending.clone();
+            pending.set(pending.get() + 1);
+            tokio::task::spawn_local(async move {
+                let opened = Instant::now();
+                let limits = &worker.config().connections;
+                let connected = quic::connect(incoming, limits.handshake_timeout, limits.login_timeout).await;
+                pending.set(pending.get() - 1);
+                match connected {
+                    Ok(quic) => {
+                        drop(handshake);
+                        let kind = TransportKind::Quic as usize;
+                        worker
+                            .metrics
+                            .record(Metric::HandshakeDuration, kind, opened.elapsed().as_secs_f64());
+                        worker.open(Transport::Quic(Box::new(quic)), permit, None, opened);
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "QUIC handshake");
+                        worker
+                            .metrics
+                            .add_labelled(Metric::HandshakeFailures, TransportKind::Quic as usize, 1);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Ends every connection with a word, and waits until they are gone.
+    async fn stop(self: &Rc<Self>) {
+        let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
+        let window = connections.len().max(1);
+        for (place, connection) in connections.iter().enumerate() {
+            let spread = u32::try_from(place * 1000 / window).unwrap_or(0);
+            let refusal = Refusal::with_detail(ErrorCode::SERVER_UNAVAILABLE, "shutdown")
+                .retry_after(RETURN_WINDOW * spread / 1000);
+            self.close(connection, &refusal, CloseReason::Shutdown);
+        }
+        drop(connections);
+        let patience = self.config().connections.closing_timeout + Duration::from_secs(1);
+        let until = Instant::now() + patience;
+        while !self.connections.borrow().is_empty() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.flush_metrics();
+    }
+}

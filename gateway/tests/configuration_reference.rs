@@ -1,0 +1,35 @@
+//! The tables of `docs/configuration.md` are those of the code. Where they are not, this test writes them anew and
+//! fails once.
+
+use std::fs;
+use std::path::Path;
+
+use sluice_gateway::config::{app_reference, setting_reference};
+
+#[test]
+fn the_page_on_configuration_lists_the_settings_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let page = fs::read_to_string(&path).expect("docs/configuration.md");
+    let fresh = with_table(&page, "settings", &setting_reference());
+    let fresh = with_table(&fresh, "apps", &app_reference());
+    if fresh != page {
+        fs::write(&path, fresh).expect("the source tree is writable");
+        panic!(
+            "{} was out of date and has been written anew: commit it",
+            path.display()
+        );
+    }
+}
+
+/// `page` with `table` between the two marks of that name.
+fn with_table(page: &str, name: &str, table: &str) -> String {
+    let begin = format!("<!-- {name}: made from the code by a test, do not edit -->\n");
+    let end = format!("<!-- end of {name} -->");
+    let (before, rest) = page
+        .split_once(&begin)
+        .expect("the page has the mark where the table begins");
+    let (_, after) = rest
+        .split_once(&end)
+        .expect("the page has the mark where the table ends");
+    format!("{before}{begin}\n{table}{end}{after}")
+}
