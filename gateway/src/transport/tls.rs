@@ -41,6 +41,7 @@ impl Tls {
         tls.set_buffer_limit(None);
         Ok(Self {
             stream,
+            peer,
             tls: RefCell::new(tls),
         })
     }
