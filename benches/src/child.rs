@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{self, Command, ExitCode, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -78,13 +78,10 @@ impl Inbox {
 
     /// Waits for a moment, or for the first fault.
     pub(crate) fn pause(&self, time: Duration) -> Result<(), BenchError> {
-        let end = Instant::now() + time;
-        loop {
-            match self.next("waiting", end.saturating_duration_since(Instant::now())) {
-                Err(BenchError::Timeout { .. }) => return Ok(()),
-                Err(error) => return Err(error),
-                Ok((who, report)) => return Err(BenchError::peer(&who, format!("reported {report:?} unasked"))),
-            }
+        match self.next("waiting", time) {
+            Err(BenchError::Timeout { .. }) => Ok(()),
+            Err(error) => Err(error),
+            Ok((who, report)) => Err(BenchError::peer(&who, format!("reported {report:?} unasked"))),
         }
     }
 }

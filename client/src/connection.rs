@@ -237,7 +237,7 @@ impl Connection {
         match self.events.try_send(event) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
             Err(mpsc::error::TrySendError::Full(event)) => {
-                drop(event);
+                self.undelivered = Some(event);
                 self.heartbeat.on_reading_paused();
             }
         }

@@ -26,6 +26,10 @@ const VARINT_BYTES_MAX: usize = 10;
 
 /// What a client sent.
 #[derive(Clone, PartialEq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for one command; a box would cost each of them an allocation"
+)]
 pub enum ClientFrame {
     /// A command this version knows.
     Command {
@@ -99,11 +103,10 @@ fn outline(body: &[u8]) -> Result<Outline, FrameError> {
             // Protobuf keeps the low 32 bits of a longer number, and the last of several.
             (REQUEST_ID, Value::Varint(value)) => request_id = value as u32,
             (REQUEST_ID, _) => return Err(FrameError::Malformed),
-            (body_number, value) if is_body(body_number) => {
-                if value != Value::Bytes || number.replace(body_number).is_some() {
-                    return Err(FrameError::Malformed);
-                }
-            }
+            (body, value) if is_body(body) => match (value, number) {
+                (Value::Bytes, None) => number = Some(body),
+                _ => return Err(FrameError::Malformed),
+            },
             _ => {}
         }
     }
@@ -125,7 +128,6 @@ struct Field {
     value: Value,
 }
 
-#[derive(PartialEq, Eq)]
 enum Value {
     Varint(u64),
     Bytes,

@@ -166,3 +166,21 @@ impl Worker {
         self.metrics.flush();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::connection::{Connection, Task};
+    use crate::outbox::Outbox;
+    use crate::session::Online;
+
+    /// There are a hundred thousand of each. What grows here is paid for by every idle client.
+    #[test]
+    fn what_a_connection_keeps_is_small() {
+        assert!(size_of::<Task>() <= 16);
+        assert!(size_of::<Connection>() <= 192);
+        assert!(size_of::<Outbox>() <= 176);
+        assert!(size_of::<Online>() <= 64);
+    }
+}

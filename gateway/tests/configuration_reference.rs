@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use sluice_gateway::config::{app_reference, setting_reference};
+use sluice_gateway::config::{Config, Sources, app_reference, setting_reference};
 
 #[test]
 fn the_page_on_configuration_lists_the_settings_of_the_code() {
@@ -18,6 +18,26 @@ fn the_page_on_configuration_lists_the_settings_of_the_code() {
             "{} was out of date and has been written anew: commit it",
             path.display()
         );
+    }
+}
+
+#[test]
+fn the_file_to_start_from_lacks_nothing_but_the_files_it_names() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let page = fs::read_to_string(page).expect("docs/configuration.md");
+    let (_, rest) = page.split_once("```toml\n").expect("the page has a file to start from");
+    let (example, _) = rest.split_once("```").expect("which ends");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example.toml");
+    fs::write(&path, example).expect("the target folder is writable");
+
+    let sources = Sources {
+        file: Some(path),
+        ..Sources::default()
+    };
+    let problems = Config::load(&sources).expect_err("its secret is nowhere");
+    for problem in problems.iter() {
+        assert!(problem.message.contains("/etc/sluice/"), "{problem}");
+        assert!(problem.message.contains(" cannot be read: "), "{problem}");
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn run(command: &mut Command) -> (Totals, Outcome) {
     }
     let outcome = match child.wait() {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => failure(totals.to_string()),
+        Ok(_) => failure(format!("cargo test failed: {totals}")),
         Err(error) => failure(format!("cargo test is lost: {error}")),
     };
     (totals, outcome)

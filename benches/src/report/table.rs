@@ -4,10 +4,15 @@ use std::fmt;
 
 use super::{FanoutReport, Ratios, SideSummary, Spread};
 
+/// Heads the names of rows, and is the longest of them.
+const HEADING: &str = "median (smallest..largest)";
 /// Width of the names of rows.
-const NAME: usize = 24;
+const NAME: usize = HEADING.len();
 /// Width of a column of figures.
-const COLUMN: usize = 30;
+const COLUMN: usize = 31;
+
+/// When neither side of a run uses its cores to this share, something else does, or the rounds are too small.
+const BUSY_PERCENT_MIN: f64 = 80.0;
 
 impl fmt::Display for FanoutReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,7 +37,7 @@ impl fmt::Display for FanoutReport {
             self.versions.gateway.as_deref().unwrap_or("no gateway")
         )?;
         let summary = self.summary();
-        write!(f, "\n{:NAME$}", "median (smallest..largest)")?;
+        write!(f, "\n{HEADING:NAME$}")?;
         for side in &summary.sides {
             write!(f, "{:>COLUMN$}", side.side.as_str())?;
         }
@@ -42,8 +47,7 @@ impl fmt::Display for FanoutReport {
         writeln!(f)?;
         let ratios = summary.ratios.as_ref();
         let mut row = |name: &str, side: &dyn Fn(&SideSummary) -> String, ratio: &dyn Fn(&Ratios) -> String| {
-            // The heading is longer than the rows' names and moves the columns.
-            write!(f, "{name:width$}", width = NAME.max("median (smallest..largest)".len()))?;
+            write!(f, "{name:NAME$}")?;
             for summary in &summary.sides {
                 write!(f, "{:>COLUMN$}", side(summary))?;
             }
@@ -80,7 +84,18 @@ impl fmt::Display for FanoutReport {
         )?;
         row("members entered/s", &|s| count(s.members_entered_per_second), &|r| {
             times(r.members_entered_per_second)
-        })
+        })?;
+        for side in &summary.sides {
+            if side.server_busy_percent.median.max(side.receivers_busy_percent.median) < BUSY_PERCENT_MIN {
+                writeln!(
+                    f,
+                    "{}: neither server nor receivers filled their cores, so deliveries/s is not the server's limit: \
+                     something else used the machine, or the rounds are too small",
+                    side.side.as_str()
+                )?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -121,6 +136,11 @@ fn tenths(value: f64) -> String {
     format!("{value:.1}")
 }
 
+/// A ratio to nothing is none: a bare loop over TCP may take no memory that shows.
 fn times(value: f64) -> String {
-    format!("{value:.3}")
+    if value.is_finite() {
+        format!("{value:.3}")
+    } else {
+        "-".to_owned()
+    }
 }

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
+use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
+use sluice_protocol::ErrorCode;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
@@ -59,8 +60,16 @@ pub(crate) async fn connect(
     let connection = timeout(handshake_timeout, incoming.accept()?)
         .await
         .map_err(|_| QuicError::HandshakeTimeout)??;
-    let (send, receive) = timeout(stream_timeout, connection.accept_bi())
-        .await
-        .map_err(|_| QuicError::NoStream)??;
-    Ok(Quic::new(connection, send, receive))
+    match timeout(stream_timeout, connection.accept_bi()).await {
+        Ok(stream) => {
+            let (send, receive) = stream?;
+            Ok(Quic::new(connection, send, receive))
+        }
+        Err(_) => {
+            // There is no stream for a last frame, but the code can be said.
+            let code = VarInt::from_u32(ErrorCode::LOGIN_TIMEOUT.number().unsigned_abs());
+            connection.close(code, b"");
+            Err(QuicError::NoStream)
+        }
+    }
 }

@@ -102,3 +102,260 @@ fn find_app<'a>(key: &str, apps: &'a Apps) -> Result<(AppIndex, &'a ReadyApp), R
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use jsonwebtoken::{EncodingKey, Header};
+    use serde_json::json;
+    use sluice_protocol::IdProfile;
+
+    use super::*;
+    use crate::config::{App, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+
+    const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
+
+    fn app(key: &str) -> App {
+        App {
+            key: key.into(),
+            id_profile: IdProfile::Zim,
+            single_login: SingleLogin::Single,
+            packages: Vec::new(),
+            state: AppState::Enabled,
+            keys: vec![TokenKey {
+                id: None,
+                algorithm: TokenAlgorithm::Hs256 {
+                    secret: Secret::new(SECRET),
+                },
+            }],
+        }
+    }
+
+    fn config() -> Config {
+        let mut config = Config::defaults(Path::new("data"));
+        config.apps = vec![
+            app("shop"),
+            App {
+                state: AppState::Blocked,
+                ..app("blocked")
+            },
+            App {
+                state: AppState::ServiceDisabled,
+                ..app("disabled")
+            },
+            App {
+                packages: vec!["com.example.chat".into()],
+                ..app("listed")
+            },
+            App {
+                id_profile: IdProfile::Wide,
+                ..app("wide")
+            },
+        ];
+        config
+    }
+
+    fn now() -> Now {
+        Now {
+            instant: Instant::now(),
+            unix_ms: 1_800_000_000_000,
+        }
+    }
+
+    fn token(app: &str, user: &str) -> String {
+        let claims = json!({"sub": user, "aud": app, "exp": 1_800_000_100});
+        jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET)).unwrap()
+    }
+
+    fn login(app: &str, user: &str) -> Login {
+        Login {
+            protocol_version: 1,
+            app_key: app.into(),
+            user_id: user.into(),
+            token: token(app, user),
+            ..Login::default()
+        }
+    }
+
+    fn check_now(login: Login) -> Result<Accepted, (i32, String)> {
+        let config = config();
+        let apps = Apps::new(&config).unwrap();
+        check(login, &apps, now(), &config).map_err(|refusal| (refusal.code.number(), refusal.detail.into_owned()))
+    }
+
+    fn refused_as(login: Login) -> (i32, String) {
+        check_now(login).expect_err("to be refused")
+    }
+
+    #[test]
+    fn a_good_login_is_taken_with_all_it_says() {
+        let login = Login {
+            user_name: "Alice".into(),
+            platform: Platform::Ios.into(),
+            device_id: "phone".into(),
+            package_name: "com.example.chat".into(),
+            sdk: "sluice-rs/0.1".into(),
+            ..login("shop", "alice")
+        };
+        let accepted = check_now(login).unwrap();
+        assert_eq!(accepted.user.id.as_str(), "alice");
+        assert_eq!(&*accepted.user.name, "Alice");
+        assert_eq!(accepted.platform, Platform::Ios);
+        assert_eq!(&*accepted.device_id, "phone");
+        assert_eq!(&*accepted.package_name, "com.example.chat");
+        assert_eq!(&*accepted.sdk, "sluice-rs/0.1");
+        assert_eq!(accepted.started_at_ms, now().unix_ms);
+        assert_eq!(accepted.token_expires.unix_ms, 1_800_000_100_000);
+        assert_eq!(accepted.resumes_session_of_ms, None);
+    }
+
+    #[test]
+    fn the_time_of_a_lost_session_counts_for_an_automatic_login_only() {
+        let by_hand = Login {
+            previous_session_started_at_ms: 7,
+            ..login("shop", "alice")
+        };
+        assert_eq!(check_now(by_hand.clone()).unwrap().resumes_session_of_ms, None);
+        let automatic = Login {
+            automatic: true,
+            ..by_hand
+        };
+        assert_eq!(check_now(automatic).unwrap().resumes_session_of_ms, Some(7));
+    }
+
+    #[test]
+    fn an_unheard_of_platform_counts_as_other() {
+        let login = Login {
+            platform: 99,
+            ..login("shop", "alice")
+        };
+        assert_eq!(check_now(login).unwrap().platform, Platform::Other);
+    }
+
+    /// One thing after the other is mended; each time the next in the order is told.
+    #[test]
+    fn of_several_faults_the_first_in_the_order_of_the_checks_is_told() {
+        let mut bad = Login {
+            protocol_version: 2,
+            app_key: "a".repeat(65),
+            user_id: "no spaces please".into(),
+            user_name: "n".repeat(257),
+            token: "t".repeat(2049),
+            device_id: "d".repeat(65),
+            package_name: "p".repeat(129),
+            sdk: "s".repeat(65),
+            ..Login::default()
+        };
+        let mut told = Vec::new();
+        let mends: [fn(&mut Login); 12] = [
+            |login| login.protocol_version = 1,
+            |login| login.app_key = "unknown".into(),
+            |login| login.app_key = "listed".into(),
+            |login| login.user_id = "alice".into(),
+            |login| login.user_name = "n".repeat(256),
+            |login| login.token = "t".repeat(2048),
+            |login| login.device_id = "d".repeat(64),
+            |login| login.package_name = "p".repeat(128),
+            |login| login.sdk = "s".repeat(64),
+            |login| login.package_name = "com.example.chat".into(),
+            |login| login.token = token("listed", "bob"),
+            |login| login.token = token("listed", "alice"),
+        ];
+        for mend in mends {
+            told.push(refused_as(bad.clone()));
+            mend(&mut bad);
+        }
+        let told: Vec<_> = told.iter().map(|(code, detail)| (*code, detail.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (31001, "1-1"),
+                (33003, "app_key"),
+                (31002, ""),
+                (33003, "user_id"),
+                (33003, "user_name"),
+                (33003, "token"),
+                (33003, "device_id"),
+                (33003, "package_name"),
+                (33003, "sdk"),
+                (31007, ""),
+                (31004, "malformed"),
+                (31005, "user"),
+            ]
+        );
+        check_now(bad).expect("nothing is left to mend");
+    }
+
+    #[test]
+    fn an_app_that_is_not_to_be_used_is_told_before_anything_about_the_user() {
+        for (app, detail) in [("blocked", ""), ("disabled", "service_disabled")] {
+            let login = Login {
+                user_id: String::new(),
+                token: String::new(),
+                ..login(app, "alice")
+            };
+            assert_eq!(refused_as(login), (31008, detail.into()), "{app}");
+        }
+    }
+
+    #[test]
+    fn versions_below_and_above_the_range_are_refused_with_the_range() {
+        for version in [0, 2, u32::MAX] {
+            let login = Login {
+                protocol_version: version,
+                ..login("shop", "alice")
+            };
+            assert_eq!(refused_as(login), (31001, "1-1".into()), "{version}");
+        }
+    }
+
+    #[test]
+    fn an_empty_app_key_is_a_wrong_parameter() {
+        assert_eq!(refused_as(login("", "alice")), (33003, "app_key".into()));
+    }
+
+    #[test]
+    fn user_ids_follow_the_profile_of_their_app() {
+        let longest = "u".repeat(32);
+        assert!(check_now(login("shop", &longest)).is_ok());
+        for bad in ["", "a b", "ж", "a/b", "a\n", &"u".repeat(33)] {
+            assert_eq!(refused_as(login("shop", bad)), (33003, "user_id".into()), "{bad:?}");
+        }
+        for good in ["Жанна", "a b", &"ж".repeat(64)] {
+            assert!(check_now(login("wide", good)).is_ok(), "{good:?}");
+        }
+        for bad in ["", "a\u{7}", &"ж".repeat(65)] {
+            assert_eq!(refused_as(login("wide", bad)), (33003, "user_id".into()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_app_is_told_from_one_of_another_user() {
+        let of_another_app = Login {
+            token: token("wide", "alice"),
+            ..login("shop", "alice")
+        };
+        assert_eq!(refused_as(of_another_app), (31005, "app".into()));
+        let of_another_user = Login {
+            token: token("shop", "bob"),
+            ..login("shop", "alice")
+        };
+        assert_eq!(refused_as(of_another_user), (31005, "user".into()));
+    }
+
+    #[test]
+    fn a_token_is_checked_against_the_clock_that_is_passed_in() {
+        let config = config();
+        let apps = Apps::new(&config).unwrap();
+        let good = || login("shop", "alice");
+        let just_before = Now {
+            unix_ms: 1_800_000_099_999,
+            ..now()
+        };
+        assert!(check(good(), &apps, just_before, &config).is_ok());
+        let refusal = check(good(), &apps, just_before + Duration::from_millis(1), &config).unwrap_err();
+        assert_eq!((refusal.code.number(), &*refusal.detail), (31004, "expired"));
+    }
+}

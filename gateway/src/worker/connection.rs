@@ -295,7 +295,7 @@ impl Worker {
 
     /// Handles the frames in what was left over and in `bytes`, until the connection is paused or closed.
     fn handle_input(self: &Rc<Self>, connection: &Rc<Connection>, bytes: &[u8]) {
-        let input = {
+        let mut input = {
             let mut state = connection.state.borrow_mut();
             state.bytes_received += bytes.len() as u64;
             if state.input.is_empty() && bytes.is_empty() {
@@ -313,14 +313,14 @@ impl Worker {
             connection.transport.kind() as usize,
             bytes.len() as u64,
         );
-        let joined;
-        let mut rest = if input.is_empty() {
-            bytes
-        } else {
-            joined = [&input, bytes].concat();
-            &joined
-        };
-        while !rest.is_empty() && !self.is_paused(connection) {
+        // What came before its end is only copied once; a frame that is there whole is not copied at all.
+        let joined = !input.is_empty();
+        if joined {
+            input.extend_from_slice(bytes);
+        }
+        let all = if joined { &input } else { bytes };
+        let mut consumed = 0;
+        while consumed < all.len() && !self.is_paused(connection) {
             let frame_bytes_max = {
                 let state = connection.state.borrow();
                 if state.session.is_closing() {
@@ -328,10 +328,11 @@ impl Worker {
                 }
                 state.session.frame_bytes_max()
             };
+            let rest = &all[consumed..];
             match split_frame(rest, frame_bytes_max) {
                 Ok(Some(frame)) => {
                     self.handle_frame(connection, frame.body);
-                    rest = &rest[frame.consumed..];
+                    consumed += frame.consumed;
                 }
                 Ok(None) => match other_protocol(rest).filter(|_| connection.state.borrow().frames_received == 0) {
                     Some(detail) => return self.protocol_error(connection, &FrameError::Malformed, detail),
@@ -340,8 +341,19 @@ impl Worker {
                 Err(error) => return self.protocol_error(connection, &error, ""),
             }
         }
-        if !connection.state.borrow().session.is_closing() {
-            connection.state.borrow_mut().input = rest.to_vec();
+        let mut state = connection.state.borrow_mut();
+        if state.session.is_closing() {
+            return;
+        }
+        state.input = if joined {
+            input.drain(..consumed);
+            input
+        } else {
+            bytes[consumed..].to_vec()
+        };
+        if state.input.is_empty() {
+            // An idle connection owns no buffer.
+            state.input = Vec::new();
         }
     }
 
@@ -575,7 +587,7 @@ fn operation(frame: &ClientFrame) -> usize {
 }
 
 /// The task of a connection: small, since there are many.
-struct Task {
+pub(super) struct Task {
     worker: Rc<Worker>,
     connection: Rc<Connection>,
 }

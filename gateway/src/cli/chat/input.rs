@@ -25,11 +25,13 @@ pub(super) fn lines() -> mpsc::Receiver<Line> {
     receiver
 }
 
-/// Gives each line to `take` without its end, until input ends, cannot be read, or `take` has had enough.
+/// Gives each line to `take` without its end, until input ends or cannot be read, a line is too long to be sent, or `take`
+/// has had enough.
 fn read_lines(mut input: impl BufRead, mut take: impl FnMut(Line) -> bool) {
     loop {
         let line = next_line(&mut input);
-        let last = !matches!(line, Ok(Some(_)));
+        // What follows the part of a long line that was read would pass for a line of its own.
+        let last = !matches!(&line, Ok(Some(line)) if line.len() < LINE_BYTES_MAX);
         let Some(line) = line.transpose() else { return };
         if !take(line) || last {
             return;
@@ -95,14 +97,24 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_cut_beyond_what_a_message_may_have() {
+    fn a_line_longer_than_a_message_may_be_is_cut_and_the_last() {
         let (longest, longer) = ("x".repeat(TEXT_BYTES), "é".repeat(TEXT_BYTES));
-        assert_eq!(lines_of(format!("{longest}\r\n").as_bytes()), [Ok(longest)]);
-        let lines = lines_of(longer.as_bytes());
-        assert!(
-            lines[0]
-                .as_ref()
-                .is_ok_and(|line| (TEXT_BYTES + 1..TEXT_BYTES + 16).contains(&line.len()))
+        assert_eq!(
+            lines_of(format!("{longest}\r\nnext").as_bytes()),
+            [Ok(longest), Ok("next".to_owned())]
         );
+        for input in [
+            format!("{longer}\nnext"),
+            format!("{longer}next"),
+            format!("{}\nnext", "x".repeat(TEXT_BYTES + 1)),
+        ] {
+            let lines = lines_of(input.as_bytes());
+            assert_eq!(lines.len(), 1);
+            assert!(
+                lines[0]
+                    .as_ref()
+                    .is_ok_and(|line| (TEXT_BYTES + 1..TEXT_BYTES + 16).contains(&line.len()))
+            );
+        }
     }
 }

@@ -27,11 +27,16 @@ fn arguments(more: &[&str]) -> ChatArguments {
     CommandLine::try_parse_from(line).expect("valid arguments").chat
 }
 
+/// How long a message is held back: long enough for a client that does not wait to give itself away.
+const HELD_BACK: Duration = Duration::from_millis(50);
+
 /// What the server does when it gets a message.
 #[derive(Debug, Clone, Copy)]
 enum Script {
-    /// Acknowledges it, and only then lets everyone have it.
+    /// Acknowledges it and lets everyone have it.
     Accept,
+    /// The same, with everyone having it well after the acknowledgement, unless the client has said goodbye by then.
+    AcceptLate,
     /// The same, and bob answers each.
     Answer,
     Refuse(ErrorCode),
@@ -79,13 +84,17 @@ async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
             Body::SendMessage(command) => {
                 contents.push(String::from_utf8(command.content.to_vec()).expect("text"));
                 match script {
-                    Script::Accept | Script::Answer => {
+                    Script::Accept | Script::AcceptLate | Script::Answer => {
                         sequence += 1;
                         let result = SendMessageResult {
                             sequence,
                             ..SendMessageResult::default()
                         };
                         send(&mut stream, reply(reply::Result::SendMessage(result))).await;
+                        if matches!(script, Script::AcceptLate) {
+                            let early = timeout(HELD_BACK, next_frame(&mut stream, &mut frames)).await;
+                            assert!(early.is_err(), "the client did not wait for its own message: {early:?}");
+                        }
                         send(&mut stream, message("alice", sequence, command.content.clone())).await;
                         if matches!(script, Script::Answer) {
                             sequence += 1;
@@ -98,14 +107,8 @@ async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
                             detail: "10/s".into(),
                             ..Reply::default()
                         };
-                        send(
-                            &mut stream,
-                            Frame {
-                                request_id,
-                                body: Some(Body::Reply(refusal)),
-                            },
-                        )
-                        .await;
+                        let body = Some(Body::Reply(refusal));
+                        send(&mut stream, Frame { request_id, body }).await;
                     }
                     Script::Close(code) => {
                         send(&mut stream, close(code)).await;
@@ -248,6 +251,16 @@ async fn at_the_end_of_input_it_ends_when_all_is_acknowledged_and_has_come_back(
     assert_eq!(conversed.contents, ["one", "two"], "an empty line sends nothing");
     assert!(conversed.logged_out);
     assert_eq!(sink.text(), "* entered lobby, 2 members\nalice: one\nalice: two\n");
+}
+
+#[tokio::test]
+async fn before_it_ends_it_waits_for_its_own_messages_to_come_back() {
+    let (input, lines) = lines(&["one"]);
+    drop(input);
+    let sink = Sink::kept();
+    let conversed = converse(&arguments(&[]), Script::AcceptLate, lines, &sink).await;
+    assert!(conversed.logged_out);
+    assert_eq!(sink.text(), "* entered lobby, 2 members\nalice: one\n");
 }
 
 #[tokio::test]

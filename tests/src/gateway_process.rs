@@ -1,0 +1,121 @@
+//! A gateway in a process of its own.
+
+use std::fs;
+use std::ops::Deref;
+
+use sluice_gateway::{Addresses, development};
+
+use crate::target::TokenSource;
+use crate::{Ended, Program, Target, TemporaryFolder, metrics, scrape};
+
+/// `sluice serve` in development mode as a child: two workers, all listeners on loopback ports of its own, data in a
+/// temporary folder. Killed when dropped.
+#[derive(Debug)]
+pub struct GatewayProcess {
+    program: Program,
+    target: Target,
+    _data: TemporaryFolder,
+}
+
+impl GatewayProcess {
+    /// Starts one with these settings, such as `connections.login_timeout=300ms`, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(settings: &[&str]) -> Self {
+        let data = TemporaryFolder::new();
+        let mut arguments: Vec<String> = ["serve", "--data"].map(String::from).to_vec();
+        arguments.push(data.path().to_string_lossy().into_owned());
+        arguments.extend(["--workers", "2", "--set", "log.level=off"].map(String::from));
+        for listener in ["--tcp", "--tls", "--quic", "--http"] {
+            arguments.extend([listener, "127.0.0.1:0"].map(String::from));
+        }
+        for setting in settings {
+            arguments.extend(["--set", setting].map(String::from));
+        }
+        let mut program = Program::start(data.path(), arguments);
+        let addresses = addresses(&mut program).await;
+        let target = Target {
+            addresses,
+            data: data.path().to_owned(),
+            app_key: development::APP,
+            tokens: TokenSource::DataFolder,
+        };
+        Self {
+            program,
+            target,
+            _data: data,
+        }
+    }
+
+    /// The sum of all series that match `selector`, as [`crate::Gateway::metric`].
+    ///
+    /// # Panics
+    /// When no series matches.
+    pub async fn metric(&self, selector: &str) -> f64 {
+        metrics::sum(&scrape(self.target.http(), "/metrics").await, selector)
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.program.pid());
+        fs::read_dir(folder).expect("the gateway lives").count()
+    }
+
+    /// Its memory in bytes, as far as it is resident.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub async fn resident_bytes(&self) -> f64 {
+        self.metric("process_resident_memory_bytes").await
+    }
+
+    /// Sends it SIGTERM; it ends by itself.
+    pub fn terminate(&self) {
+        self.program.terminate();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn ended(self) -> Ended {
+        self.program.ended().await
+    }
+}
+
+impl Deref for GatewayProcess {
+    type Target = Target;
+
+    fn deref(&self) -> &Target {
+        &self.target
+    }
+}
+
+/// Reads where it listens from what it prints on the terminal, up to the last line.
+async fn addresses(program: &mut Program) -> Addresses {
+    let mut addresses = Addresses::default();
+    loop {
+        let line = program
+            .line()
+            .await
+            .expect("the gateway starts and says where it listens");
+        let mut words = line.split_whitespace();
+        let (Some(name), address) = (words.next(), words.next()) else {
+            continue;
+        };
+        let address = address.and_then(|address| address.parse().ok());
+        match name {
+            "TCP" => addresses.tcp = address,
+            "TLS" => addresses.tls = address,
+            "QUIC" => addresses.quic = address,
+            "HTTP" => addresses.http = address,
+            "Ctrl-C" => return addresses,
+            _ => {}
+        }
+    }
+}

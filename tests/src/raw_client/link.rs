@@ -1,0 +1,101 @@
+//! The three transports as two directions of bytes.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ConnectionError, Endpoint};
+use sluice_protocol::ALPN;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::target::SERVER_NAME;
+use crate::{Target, Transport, tls_client_config, tls_connect, within};
+
+/// A connection, seen as bytes.
+pub(super) struct Link {
+    pub(super) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(super) writer: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(super) quic: Option<QuicLink>,
+}
+
+/// What the control stream belongs to.
+pub(super) struct QuicLink {
+    connection: quinn::Connection,
+    /// Drives the connection as long as it is held.
+    _endpoint: Endpoint,
+}
+
+impl QuicLink {
+    /// Waits for the server's end of the connection.
+    pub(super) async fn closed(&self) -> ConnectionError {
+        self.connection.closed().await
+    }
+}
+
+impl Link {
+    /// Connects as a client does that obeys the protocol.
+    pub(super) async fn connect(target: &Target, transport: Transport) -> Self {
+        match transport {
+            Transport::Tcp => {
+                let stream = TcpStream::connect(target.address(Transport::Tcp)).await;
+                let stream = stream.expect("TCP takes connections");
+                stream.set_nodelay(true).expect("a socket that is connected");
+                Self::of_stream(stream)
+            }
+            Transport::Tls => Self::of_stream(tls_connect(target, &[ALPN]).await),
+            Transport::Quic => {
+                let (endpoint, connection) = quic_connect(target, &[ALPN]).await.expect("QUIC takes connections");
+                let (writer, reader) = connection.open_bi().await.expect("the server allows a stream");
+                Self {
+                    reader: Box::new(reader),
+                    writer: Box::new(writer),
+                    quic: Some(QuicLink {
+                        connection,
+                        _endpoint: endpoint,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// A connection that is there already.
+    pub(super) fn of_stream(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+            quic: None,
+        }
+    }
+}
+
+/// A QUIC connection that offers the application protocols `alpn`.
+pub(super) async fn quic_connect(
+    target: &Target,
+    alpn: &[&[u8]],
+) -> Result<(Endpoint, quinn::Connection), ConnectionError> {
+    let crypto = QuicClientConfig::try_from(tls_client_config(target, alpn)).expect("TLS 1.3 suits QUIC");
+    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).expect("a port for a client");
+    let connecting = endpoint
+        .connect_with(
+            quinn::ClientConfig::new(Arc::new(crypto)),
+            target.address(Transport::Quic),
+            SERVER_NAME,
+        )
+        .expect("a name that can be asked for");
+    let connection = within("a QUIC connection", connecting).await?;
+    Ok((endpoint, connection))
+}
+
+/// Whether reading failed because the server has closed the connection, which is as good an end as any.
+pub(super) fn is_end(error: &io::Error) -> bool {
+    let lost = error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<quinn::ReadError>());
+    matches!(
+        lost,
+        Some(quinn::ReadError::ConnectionLost(ConnectionError::ApplicationClosed(_)))
+    )
+}

@@ -1,0 +1,1 @@
+//! The binary `sluice`: its commands, what they print and their exit codes.

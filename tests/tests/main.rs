@@ -1,0 +1,11 @@
+//! The whole gateway over real sockets: one file for each subject, one binary for all.
+
+mod bad_input;
+mod closing;
+mod command_line;
+mod leaks;
+mod python_client;
+mod rooms;
+mod sessions;
+mod silence;
+mod slow_members;

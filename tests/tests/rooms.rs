@@ -1,0 +1,1 @@
+//! Rooms: entering, leaving, messages and history.

@@ -1,0 +1,1 @@
+//! Login, tokens and the rules for several sessions of a user.

@@ -1,0 +1,1 @@
+//! Clients that say nothing, or not enough.

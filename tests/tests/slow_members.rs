@@ -1,0 +1,1 @@
+//! Members that read too slowly.
