@@ -191,8 +191,6 @@ codes! {
         "the user logged in on another device, and this one was put off", "当前用户在其他设备上登陆,此设备被踢下线";
     DISCONNECTED_BY_SERVER = 31011, "DisconnectedByServer", Close, Automatic, Both,
         "the server ended the connection", "与服务器的连接已断开";
-    TOO_MANY_CONNECTIONS = 31024, "TooManyConnections", Close, Automatic, Server,
-        "the user has as many connections as allowed", "用户同时在线的连接数超限";
     MALFORMED_FRAME = 32002, "MalformedFrame", Close, Automatic, Both,
         "a frame cannot be decoded or lacks a required part", "数据帧格式错误或内容不完整";
     NOT_INITIALISED = 33001, "NotInitialised", Reply, Never, Client,

@@ -159,3 +159,6 @@ impl Slice {
 fn seat(index: usize) -> u32 {
     u32::try_from(index).expect("fewer connections than 2^32")
 }
+
+#[cfg(test)]
+mod tests;

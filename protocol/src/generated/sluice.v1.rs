@@ -473,8 +473,8 @@ impl LeaveReason {
 /// connection ends with 4108. All commands before it answer 6000121.
 ///
 /// Errors that end the connection: 31001 (detail: the supported range, for example "1-1"), 31002, 31004 (detail
-/// "malformed", "bad_signature" or "expired"), 31005 (detail "app" or "user"), 31007, 31008 (detail
-/// "service_disabled" when only the chat service is off), 31010 (detail "newer_login"), 31024.
+/// "malformed", "bad_signature", "expired" or "not_yet_valid"), 31005 (detail "app" or "user"), 31007, 31008 (detail
+/// "service_disabled" when only the chat service is off), 31010 (detail "newer_login").
 /// Errors after which another Login may follow on the same connection: 33003 (detail: the field).
 /// On a connection that is logged in already: 34001, and the session goes on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
