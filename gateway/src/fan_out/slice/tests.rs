@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 use sluice_codec::{FrameBuffer, open_server_frame};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    Close, Frame, LeaveRoomResult, Pong, Reply, RoomEntered, RoomId, RoomMemberCount, RoomMessage, limits, reply,
+    Close, Frame, LeaveRoomResult, Pong, Reply, RoomEntered, RoomId, RoomInfo, RoomMemberCount, RoomMessage, limits,
+    reply,
 };
 
 use super::*;
@@ -220,7 +221,9 @@ impl World {
     fn new(clients: Vec<Client>) -> Self {
         Self {
             clients,
-            slices: (0..ROOMS).map(|room| Slice::new(room_key(room), LOG_BYTES_MAX)).collect(),
+            slices: (0..ROOMS)
+                .map(|room| Slice::new(room_key(room), LOG_BYTES_MAX))
+                .collect(),
             sequences: [0; ROOMS],
             classes: Default::default(),
             controls: 0,
@@ -277,10 +280,16 @@ impl World {
             }
         }
         let behind = self.slices[room].append(&frame.encode_length_delimited_to_vec(), sequence, class);
-        assert!(self.slices[room].log_bytes() <= LOG_BYTES_MAX, "the log keeps its bound");
+        assert!(
+            self.slices[room].log_bytes() <= LOG_BYTES_MAX,
+            "the log keeps its bound"
+        );
         for behind in behind {
             if let Behind::TooSlow(outbox) = behind {
-                let slow = self.clients.iter().position(|client| Rc::ptr_eq(&client.outbox, &outbox));
+                let slow = self
+                    .clients
+                    .iter()
+                    .position(|client| Rc::ptr_eq(&client.outbox, &outbox));
                 self.close(slow.expect("one of the members"));
             }
         }
@@ -288,7 +297,12 @@ impl World {
 
     fn push(&mut self, client: usize, flush: bool) {
         self.pongs += 1;
-        let pong = answer(1, reply::Result::Pong(Pong { server_time_ms: self.pongs.cast_signed() }));
+        let pong = answer(
+            1,
+            reply::Result::Pong(Pong {
+                server_time_ms: self.pongs.cast_signed(),
+            }),
+        );
         let client = &mut self.clients[client];
         let pushed = client
             .outbox
@@ -305,7 +319,12 @@ impl World {
 
     fn answer(&mut self, client: usize, flush: bool) {
         self.pongs += 1;
-        let pong = answer(1, reply::Result::Pong(Pong { server_time_ms: self.pongs.cast_signed() }));
+        let pong = answer(
+            1,
+            reply::Result::Pong(Pong {
+                server_time_ms: self.pongs.cast_signed(),
+            }),
+        );
         let client = &mut self.clients[client];
         client.answer(Private::Pong(self.pongs), &pong);
         if flush {
@@ -320,7 +339,10 @@ impl World {
         }
         self.numbers += 1;
         let entered = RoomEntered {
-            sequence: self.sequences[room],
+            room: Some(RoomInfo {
+                room_id: room_key(room).id.as_str().to_owned(),
+                ..RoomInfo::default()
+            }),
             ..RoomEntered::default()
         };
         let entered = answer(self.numbers, reply::Result::RoomEntered(entered));
@@ -407,7 +429,10 @@ impl World {
             let taken = client.wire.taken.borrow();
             let got = Got::read(&taken, broken);
             if broken {
-                assert!(client.private.starts_with(&got.private), "private frames of {number} in order");
+                assert!(
+                    client.private.starts_with(&got.private),
+                    "private frames of {number} in order"
+                );
             } else {
                 assert_eq!(got.private, client.private, "private frames of {number}");
                 assert!(client.outbox.borrow().is_drained());
@@ -433,7 +458,11 @@ impl World {
         for received in received {
             match *received {
                 Received::Item(Item::Message(sequence)) => {
-                    assert_eq!(sequence, last + 1, "a message that is missing was told of before the next: {received:?}");
+                    assert_eq!(
+                        sequence,
+                        last + 1,
+                        "a message that is missing was told of before the next: {received:?}"
+                    );
                     last = sequence;
                     through.push(Item::Message(sequence));
                 }
@@ -500,22 +529,19 @@ impl Got {
         buffer.push(bytes);
         let mut got = Self::default();
         let mut inside = [None; ROOMS];
-        let mut entered = Vec::new();
         while let Some(body) = buffer.next_frame().expect("whole frames") {
             let frame = open_server_frame(&body).expect("frames that can be read");
             match frame.body.expect("a body") {
                 Body::Reply(reply) => match reply.result.expect("a result") {
                     reply::Result::Pong(pong) => got.private.push(Private::Pong(pong.server_time_ms.cast_unsigned())),
-                    reply::Result::RoomEntered(_) => {
+                    reply::Result::RoomEntered(entered) => {
                         got.private.push(Private::Entered(frame.request_id));
+                        inside[room_number(&entered.room.expect("a room").room_id)] = Some(got.stays.len());
                         got.stays.push((frame.request_id, Vec::new()));
-                        entered.push(got.stays.len() - 1);
                     }
                     reply::Result::LeaveRoom(left) => {
-                        let room = room_number(&left.room_id);
                         got.private.push(Private::Left(frame.request_id));
-                        entered.retain(|stay| got.stays[*stay].0 != frame.request_id);
-                        inside[room] = None;
+                        inside[room_number(&left.room_id)] = None;
                     }
                     other => panic!("{other:?}"),
                 },
@@ -523,11 +549,12 @@ impl Got {
                 Body::RoomMessage(message) => {
                     let expected = content(message.sequence, message.content.len());
                     assert_eq!(message.content, expected, "frames are not mixed");
-                    got.keep(&message.room_id, Received::Item(Item::Message(message.sequence)), &mut inside, &entered);
+                    let item = Received::Item(Item::Message(message.sequence));
+                    got.keep(inside[room_number(&message.room_id)], item);
                 }
                 Body::RoomMemberCount(count) => {
                     let item = Received::Item(Item::Control(count.member_count));
-                    got.keep(&count.room_id, item, &mut inside, &entered);
+                    got.keep(inside[room_number(&count.room_id)], item);
                 }
                 Body::RoomGap(gap) => {
                     let mut by_class = [0; Class::COUNT];
@@ -535,12 +562,12 @@ impl Got {
                     by_class[Class::Normal as usize] = gap.normal;
                     by_class[Class::Low as usize] = gap.low;
                     by_class[Class::Barrage as usize] = gap.barrage;
-                    let received = Received::Gap {
+                    let gap_received = Received::Gap {
                         first: gap.first_sequence,
                         until: gap.last_sequence,
                         by_class,
                     };
-                    got.keep(&gap.room_id, received, &mut inside, &entered);
+                    got.keep(inside[room_number(&gap.room_id)], gap_received);
                 }
                 other => panic!("{other:?}"),
             }
@@ -549,7 +576,84 @@ impl Got {
         got
     }
 
-    fn keep(&mut self, room_id: &str, received: Received, inside: &mut [Option<usize>; ROOMS], entered: &[usize]) {
-        let _ = (room_id, received, inside, entered);
+    fn keep(&mut self, stay: Option<usize>, received: Received) {
+        let stay = stay.expect("a room's frames come while inside");
+        self.stays[stay].1.push(received);
+    }
+}
+
+fn class() -> impl Strategy<Value = Class> {
+    prop_oneof![
+        3 => Just(Class::Control),
+        2 => Just(Class::High),
+        2 => Just(Class::Normal),
+        4 => Just(Class::Low),
+        3 => Just(Class::Barrage),
+    ]
+}
+
+fn op(clients: usize) -> impl Strategy<Value = Op> {
+    // A long frame is more than half of what the log may keep.
+    let bytes = prop_oneof![8 => 0_usize..60, 2 => 60_usize..300, 1 => Just(LOG_BYTES_MAX * 2 / 3)];
+    let grant = prop_oneof![4 => 1_usize..40, 2 => 40_usize..500, 1 => Just(5_000)];
+    let room = || 0..ROOMS;
+    let client = move || 0..clients;
+    prop_oneof![
+        30 => (room(), class(), bytes).prop_map(|(room, class, bytes)| Op::Publish { room, class, bytes }),
+        12 => (client(), grant).prop_map(|(client, bytes)| Op::Grant { client, bytes }),
+        12 => (room(), 1_usize..5).prop_map(|(room, members_max)| Op::Sweep { room, members_max }),
+        4 => (client(), any::<bool>()).prop_map(|(client, flush)| Op::Push { client, flush }),
+        4 => (client(), any::<bool>()).prop_map(|(client, flush)| Op::Answer { client, flush }),
+        6 => (client(), room()).prop_map(|(client, room)| Op::Join { client, room }),
+        3 => (client(), room()).prop_map(|(client, room)| Op::Leave { client, room }),
+        1 => client().prop_map(|client| Op::Break { client }),
+    ]
+}
+
+/// One that takes all there is, and slow ones of both kinds.
+fn clients() -> Vec<Client> {
+    vec![
+        Client::new(false, usize::MAX),
+        Client::new(false, 0),
+        Client::new(true, 0),
+        Client::new(false, 300),
+        Client::new(true, 300),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    /// The promise of the whole delivery: whatever is published, however slow each member is, and whenever somebody
+    /// comes, goes or breaks, each one's bytes are whole frames in order, and what is missing was told.
+    #[test]
+    fn published_is_received_and_missed_in_whole_frames_for_members_of_any_speed(
+        joins in prop::collection::vec((0_usize..5, 0_usize..ROOMS), 0..8),
+        ops in prop::collection::vec(op(5), 1..160),
+    ) {
+        let mut world = World::new(clients());
+        for (client, room) in joins {
+            world.join(client, room);
+        }
+        for op in &ops {
+            world.apply(op);
+        }
+        world.drain();
+        world.check();
+    }
+
+    /// Only a member whose transport is full is slow: one that takes all it is given misses nothing, however much is
+    /// published before the sweep comes round.
+    #[test]
+    fn a_member_whose_transport_is_never_full_misses_nothing(ops in prop::collection::vec(op(5), 1..160)) {
+        let mut world = World::new(clients());
+        world.join(0, 0);
+        world.join(0, 1);
+        for op in &ops {
+            world.apply(op);
+        }
+        world.drain();
+        world.check();
+        prop_assert!(!world.missed_anything(0));
     }
 }
