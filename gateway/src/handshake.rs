@@ -1,8 +1,5 @@
 //! TLS for both encrypted transports: one certificate, one crypto provider, one application protocol.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +7,10 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SingleCertAndKey;
 use sluice_protocol::{ALPN, ErrorCode};
 
-use crate::config::{Config, TlsVersion};
+use crate::config::{CertificateError, Config, TlsVersion};
 use crate::refusal::Refusal;
 
 /// Bidirectional streams a client may have open: the control stream.
@@ -32,20 +28,13 @@ const QUIC_INCOMING_BYTES_TOTAL_MAX: u64 = 16 * 1024 * 1024;
 /// The certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("{path}: {cause}")]
-    File { path: PathBuf, cause: io::Error },
-    #[error("{path}: no certificate in PEM: {cause}")]
-    Certificate {
-        path: PathBuf,
-        cause: rustls_pki_types::pem::Error,
-    },
-    #[error("{path}: no private key in PEM: {cause}")]
-    Key {
-        path: PathBuf,
-        cause: rustls_pki_types::pem::Error,
-    },
-    #[error("the certificate and its key cannot be used: {0}")]
-    Pair(#[from] rustls::Error),
+    /// A file cannot be read or used, or the two do not match.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// TLS cannot be set up with them.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// QUIC cannot be set up with them.
     #[error("the certificate cannot be used for QUIC: {0}")]
     Quic(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
 }
@@ -116,37 +105,13 @@ fn server_config(
     config: &Config,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Result<rustls::ServerConfig, TlsError> {
-    let chain = certificates(&config.tls.certificate)?;
-    let key = private_key(&config.tls.key)?;
+    let pair = Arc::new(config.tls.certified_key()?);
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
     tls.alpn_protocols = vec![ALPN.to_vec()];
     // Replayed early data could log in or send twice.
     tls.max_early_data_size = 0;
     Ok(tls)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<_, _>>()
-        .map_err(|cause| TlsError::Certificate {
-            path: path.to_owned(),
-            cause,
-        })
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|cause| TlsError::Key {
-        path: path.to_owned(),
-        cause,
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|cause| TlsError::File {
-        path: path.to_owned(),
-        cause,
-    })
 }

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::worker::Shared;
 
@@ -36,6 +36,8 @@ pub(crate) struct Health {
 #[derive(Debug)]
 pub(crate) struct HttpHandle {
     thread: JoinHandle<()>,
+    /// Dropping it ends the thread.
+    end: oneshot::Sender<()>,
 }
 
 /// # Errors
@@ -46,30 +48,31 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Serves until the gateway stops.
+/// Serves until the handle is stopped or dropped: a gateway that is stopping still says so.
 ///
 /// # Errors
 /// When the thread cannot be started.
 pub(crate) fn start(listener: TcpListener, health: Health) -> io::Result<HttpHandle> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (end, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-        if let Err(error) = runtime.block_on(serve(listener, health)) {
+        if let Err(error) = runtime.block_on(serve(listener, health, ended)) {
             tracing::error!(%error, "HTTP ended");
         }
     })?;
-    Ok(HttpHandle { thread })
+    Ok(HttpHandle { thread, end })
 }
 
 impl HttpHandle {
-    /// Waits until it has ended.
-    pub(crate) fn join(self) {
+    /// Ends it and waits until it has ended.
+    pub(crate) fn stop(self) {
+        drop(self.end);
         let _ = self.thread.join();
     }
 }
 
-async fn serve(listener: TcpListener, health: Health) -> io::Result<()> {
+async fn serve(listener: TcpListener, health: Health, ended: oneshot::Receiver<()>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let mut stopping = health.stopping.clone();
     let upkeep = tokio::spawn({
         let shared = health.shared.clone();
         async move {
@@ -86,7 +89,7 @@ async fn serve(listener: TcpListener, health: Health) -> io::Result<()> {
         .with_state(health);
     tokio::select! {
         result = axum::serve(listener, router) => result?,
-        _ = stopping.wait_for(|stop| *stop) => {}
+        _ = ended => {}
     }
     upkeep.abort();
     Ok(())

@@ -153,7 +153,7 @@ impl Server {
             worker.join();
         }
         if let Some(http) = self.http {
-            http.join();
+            http.stop();
         }
     }
 }

@@ -224,7 +224,9 @@ impl Session {
                 Timeout::Close(Refusal::with_detail(ErrorCode::LOGIN_TIMEOUT, "handshake"))
             }
             Phase::Anonymous { until, .. } if now >= *until => Timeout::Close(Refusal::new(ErrorCode::LOGIN_TIMEOUT)),
-            Phase::Registering { until } if now >= *until => Timeout::Close(Refusal::new(ErrorCode::TIMEOUT)),
+            Phase::Registering { until } if now >= *until => Timeout::Close(
+                Refusal::with_detail(ErrorCode::SERVER_UNAVAILABLE, "overload").retry_after(OVERLOAD_RETRY),
+            ),
             Phase::Closing { until } if now >= *until => Timeout::Drop,
             Phase::Online(_) if now >= silent_at => Timeout::Close(Refusal::new(ErrorCode::PING_TIMEOUT)),
             Phase::Online(online) => {
@@ -260,6 +262,9 @@ impl Online {
         self.rooms.contains(room)
     }
 }
+
+/// How long a client waits whose login the user's home did not answer in time.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// How long a client may be silent.
 fn silence_max(heartbeat_interval: Duration) -> Duration {
@@ -408,7 +413,12 @@ mod tests {
         assert!(session.is_registering());
         assert_eq!(
             follow(&mut session, &config(), now, 60 * SECOND, false)[0],
-            (13 * SECOND, close(ErrorCode::TIMEOUT, ""))
+            (
+                13 * SECOND,
+                Timeout::Close(
+                    Refusal::with_detail(ErrorCode::SERVER_UNAVAILABLE, "overload").retry_after(OVERLOAD_RETRY)
+                )
+            )
         );
     }
 

@@ -93,7 +93,11 @@ fn listed_characters(text: &str, bytes_max: usize) -> Result<(), InvalidId> {
         return Err(InvalidId::TooLong);
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&()+-:;<=.>?@[]^_{}|~".contains(&byte);
-    if text.bytes().all(allowed) { Ok(()) } else { Err(InvalidId::Character) }
+    if text.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(InvalidId::Character)
+    }
 }
 
 impl fmt::Debug for UserId {
@@ -151,7 +155,10 @@ mod tests {
     fn the_wide_profile_counts_characters_and_refuses_control_characters() {
         assert!(UserId::parse(&"é".repeat(64), IdProfile::Wide).is_ok());
         assert_eq!(UserId::parse(&"é".repeat(65), IdProfile::Wide), Err(InvalidId::TooLong));
-        assert!(UserId::parse(&"🦀".repeat(64), IdProfile::Wide).is_ok(), "256 bytes are allowed");
+        assert!(
+            UserId::parse(&"🦀".repeat(64), IdProfile::Wide).is_ok(),
+            "256 bytes are allowed"
+        );
         assert!(UserId::parse("Zoë the 3rd, *", IdProfile::Wide).is_ok());
         assert_eq!(UserId::parse("a\u{0}b", IdProfile::Wide), Err(InvalidId::Character));
         assert_eq!(UserId::parse("a\u{85}b", IdProfile::Wide), Err(InvalidId::Character));

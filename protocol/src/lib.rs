@@ -14,5 +14,5 @@ mod version;
 
 pub use error_code::{Emitter, ErrorCode, Outcome, Retry};
 pub use generated::*;
-pub use id::{InvalidId, IdProfile, RoomId, UserId};
+pub use id::{IdProfile, InvalidId, RoomId, UserId};
 pub use version::{ALPN, PROTOCOL_VERSION, SUPPORTED_VERSIONS};

@@ -19,7 +19,10 @@ fn the_generated_types_are_those_of_the_schema() {
     let checked_in = root.join("src/generated/sluice.v1.rs");
     if fs::read_to_string(&checked_in).unwrap_or_default() != fresh {
         fs::write(&checked_in, fresh).expect("the source tree is writable");
-        panic!("{} was out of date and has been written anew: commit it", checked_in.display());
+        panic!(
+            "{} was out of date and has been written anew: commit it",
+            checked_in.display()
+        );
     }
 }
 

@@ -4,14 +4,16 @@ mod link;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use quinn::ConnectionError;
 use sluice_codec::{FrameBuffer, encode, open_server_frame};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{Close, Frame, Login, LoginResult, PROTOCOL_VERSION, Reply, limits, reply};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
 use crate::{DEADLINE, Target, Transport, within};
@@ -37,6 +39,8 @@ pub struct RawClient {
     link: Link,
     frames: FrameBuffer,
     ended: bool,
+    /// A frame, or the end, that was looked at and not taken.
+    unread: Option<Option<Frame>>,
     /// Read while something else was waited for.
     replies: VecDeque<(u32, Reply)>,
     events: VecDeque<Body>,
@@ -88,6 +92,7 @@ impl RawClient {
             link,
             frames: FrameBuffer::new(limits::SERVER_FRAME_BYTES),
             ended: false,
+            unread: None,
             replies: VecDeque::new(),
             events: VecDeque::new(),
             seen: VecDeque::new(),
@@ -175,6 +180,9 @@ impl RawClient {
     /// # Panics
     /// When neither comes, or the bytes are no frame.
     pub async fn next_frame_or_end(&mut self) -> Option<Frame> {
+        if let Some(unread) = self.unread.take() {
+            return unread;
+        }
         loop {
             let body = match self.frames.next_frame() {
                 Ok(body) => body,
@@ -199,6 +207,17 @@ impl RawClient {
                 panic!("waited {DEADLINE:?} in vain for a frame; {self:?}");
             }
         }
+    }
+
+    /// Whether a frame or the end comes within `patience`. Nothing is taken: the frame is the next to be read.
+    ///
+    /// # Panics
+    /// When the bytes are no frame.
+    pub async fn has_frame_within(&mut self, patience: Duration) -> bool {
+        if self.unread.is_none() {
+            self.unread = timeout(patience, self.next_frame_or_end()).await.ok();
+        }
+        self.unread.is_some()
     }
 
     /// The reply to the command `request_id`. Replies to others and events are kept for later.
@@ -314,9 +333,15 @@ impl RawClient {
     /// Reads some bytes, or notices the end. Cancel safe.
     async fn fill(&mut self) {
         let mut bytes = vec![0; READ_BYTES];
-        match self.link.reader.read(&mut bytes).await {
-            Ok(0) => self.ended = true,
-            Ok(read) => self.frames.push(&bytes[..read]),
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let read = poll_fn(|cx| {
+            // TLS takes more than the socket does; the rest goes out meanwhile. Why it does not is seen by reading.
+            let _ = Pin::new(&mut self.link.writer).poll_flush(cx);
+            Pin::new(&mut self.link.reader).poll_read(cx, &mut buffer)
+        });
+        match read.await {
+            Ok(()) if buffer.filled().is_empty() => self.ended = true,
+            Ok(()) => self.frames.push(buffer.filled()),
             Err(error) if link::is_end(&error) => self.ended = true,
             Err(error) => panic!("reading failed: {error}; {self:?}"),
         }

@@ -1,1 +1,212 @@
-//! How connections end.
+//! How connections end, and how those fare that are not let in.
+
+use sluice_protocol::frame::Body;
+use sluice_protocol::{ErrorCode, Login, Logout, Ping};
+use sluice_tests::{Gateway, GatewayProcess, RawClient, Transport, on_all_transports, tls_connect, within};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+on_all_transports!(
+    a_logout_is_answered_and_then_the_connection_ends,
+    a_refused_login_is_answered_and_then_the_connection_ends,
+    a_client_that_is_gone_without_a_word_leaves_nothing_behind,
+    a_client_that_holds_on_is_cut_off_after_the_closing_timeout,
+    a_client_that_does_not_read_is_cut_off_after_the_closing_timeout,
+    a_stopping_gateway_tells_everybody_and_ends,
+    a_stopping_gateway_does_not_wait_for_clients_that_do_not_read,
+);
+
+/// As a number of QUIC, where `client` uses it.
+fn quic_code(client: &RawClient, code: ErrorCode) -> Option<u64> {
+    (client.transport() == Transport::Quic).then_some(code.number() as u64)
+}
+
+async fn a_logout_is_answered_and_then_the_connection_ends(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    let mut client = RawClient::online(&gateway, transport, "alice").await;
+    assert_eq!(client.call(1, Body::Logout(Logout {})).await.code, 0);
+    let close = client.expect_close().await;
+    assert_eq!((close.code, close.detail.as_str()), (0, ""));
+    assert_eq!(
+        client.expect_end().await,
+        quic_code(&client, ErrorCode::NO_ERROR),
+        "{client:?}"
+    );
+    gateway.all_gone(1, "logout").await;
+}
+
+async fn a_refused_login_is_answered_and_then_the_connection_ends(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    let mut client = RawClient::connect(&gateway, transport).await;
+    let login = Login {
+        token: "not a token".to_owned(),
+        ..client.login_command("alice")
+    };
+    let reply = client.call(1, Body::Login(login)).await;
+    let expected = (ErrorCode::TOKEN_INVALID.number(), "malformed");
+    assert_eq!((reply.code, reply.detail.as_str()), expected);
+    let close = client.expect_close().await;
+    assert_eq!((close.code, close.detail.as_str()), expected);
+    assert_eq!(
+        client.expect_end().await,
+        quic_code(&client, ErrorCode::TOKEN_INVALID),
+        "{client:?}"
+    );
+    gateway.all_gone(1, "login_refused").await;
+}
+
+async fn a_client_that_is_gone_without_a_word_leaves_nothing_behind(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    drop(RawClient::online(&gateway, transport, "alice").await);
+    gateway.all_gone(1, "client_closed").await;
+}
+
+async fn a_client_that_holds_on_is_cut_off_after_the_closing_timeout(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    let mut client = RawClient::online(&gateway, transport, "alice").await;
+    client.send_bytes(&[0]).await;
+    // It neither reads nor ends its side.
+    gateway.all_gone(1, "protocol_error").await;
+    assert_eq!(client.expect_close().await.code, ErrorCode::MALFORMED_FRAME.number());
+}
+
+async fn a_client_that_does_not_read_is_cut_off_after_the_closing_timeout(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    let mut client = RawClient::online(&gateway, transport, "alice").await;
+    fill(&mut client).await;
+    // Whatever it does now, the gateway cannot tell it; a newer login displaces it.
+    let newer = RawClient::online(&gateway, transport, "alice").await;
+    wait_for_one_connection(&gateway).await;
+    drop(newer);
+}
+
+/// Asks for answers and reads none, until the server stops to read.
+async fn fill(client: &mut RawClient) {
+    let ping = sluice_tests::crafted::framed(
+        &[
+            sluice_tests::crafted::request_id(1),
+            sluice_tests::crafted::field(18, &[]),
+        ]
+        .concat(),
+    );
+    let pings = ping.repeat(8 << 20);
+    let sent = client
+        .send_until_full(&pings, std::time::Duration::from_millis(300))
+        .await;
+    assert!(sent < pings.len(), "the server took everything");
+}
+
+async fn wait_for_one_connection(gateway: &Gateway) {
+    sluice_tests::wait_until("the displaced connection is gone", async || {
+        let opened = gateway.metric("sluice_connections_opened_total").await;
+        let displaced = gateway
+            .metric("sluice_connections_closed_total{reason=\"displaced\"}")
+            .await;
+        let open = gateway.metric("sluice_connections").await;
+        (opened, displaced, open) == (2.0, 1.0, 1.0)
+    })
+    .await;
+}
+
+async fn a_stopping_gateway_tells_everybody_and_ends(transport: Transport) {
+    let gateway = GatewayProcess::start(&[]).await;
+    let mut clients = vec![RawClient::connect(&gateway, transport).await];
+    // On QUIC the server sees a client with its first command.
+    let reply = clients[0].call(1, Body::Ping(Ping {})).await;
+    assert_eq!(reply.code, ErrorCode::NOT_LOGGED_IN.number());
+    for number in 0..4 {
+        clients.push(RawClient::online(&gateway, transport, &format!("user{number}")).await);
+    }
+    gateway.terminate();
+    for client in &mut clients {
+        let close = client.expect_close().await;
+        assert_eq!(
+            (close.code, close.detail.as_str()),
+            (ErrorCode::SERVER_UNAVAILABLE.number(), "shutdown")
+        );
+        assert!(close.retry_after_ms <= 5000, "{close:?}");
+        assert_eq!(
+            client.expect_end().await,
+            quic_code(client, ErrorCode::SERVER_UNAVAILABLE),
+            "{client:?}"
+        );
+    }
+    let ended = gateway.ended().await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+async fn a_stopping_gateway_does_not_wait_for_clients_that_do_not_read(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    let mut client = RawClient::online(&gateway, transport, "alice").await;
+    fill(&mut client).await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_with_a_handshake_under_way_stops() {
+    let gateway = Gateway::start(|_| {});
+    let mut stream = TcpStream::connect(gateway.address(Transport::Tls))
+        .await
+        .expect("the port takes connections");
+    sluice_tests::wait_until("the gateway has accepted", async || {
+        gateway.metric("sluice_connections").await == 1.0
+    })
+    .await;
+    gateway.stop().await;
+    let mut rest = Vec::new();
+    let _ = within("the end of the connection", stream.read_to_end(&mut rest)).await;
+}
+
+#[tokio::test]
+async fn a_full_gateway_says_so_over_tcp() {
+    let gateway = Gateway::start(|config| config.connections.max = 1);
+    let first = RawClient::online(&gateway, Transport::Tcp, "alice").await;
+    let mut second = RawClient::connect(&gateway, Transport::Tcp).await;
+    let close = second.expect_close().await;
+    assert_eq!(
+        (close.code, close.detail.as_str()),
+        (ErrorCode::SERVER_UNAVAILABLE.number(), "full")
+    );
+    assert!(close.retry_after_ms > 0, "{close:?}");
+    second.expect_end().await;
+    drop(first);
+    gateway.all_gone(1, "client_closed").await;
+    RawClient::online(&gateway, Transport::Tcp, "bob").await;
+}
+
+#[tokio::test]
+async fn a_full_gateway_takes_no_handshakes() {
+    let gateway = Gateway::start(|config| config.connections.max = 1);
+    let first = RawClient::online(&gateway, Transport::Tcp, "alice").await;
+    let mut stream = TcpStream::connect(gateway.address(Transport::Tls))
+        .await
+        .expect("the system takes the connection first");
+    let mut received = Vec::new();
+    within("the end of the connection", stream.read_to_end(&mut received))
+        .await
+        .expect("an end");
+    assert_eq!(received, b"");
+    let refused = RawClient::try_quic_handshake(&gateway, &[sluice_protocol::ALPN]).await;
+    assert!(
+        matches!(&refused, Err(quinn::ConnectionError::ConnectionClosed(close))
+            if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED),
+        "{refused:?}"
+    );
+    drop(first);
+    gateway.all_gone(1, "client_closed").await;
+    tls_connect(&gateway, &[sluice_protocol::ALPN]).await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_turned_away_hears_why_although_it_has_spoken_first() {
+    let gateway = Gateway::start(|config| config.connections.max = 1);
+    let _first = RawClient::online(&gateway, Transport::Tcp, "alice").await;
+    for _ in 0..20 {
+        let mut client = RawClient::connect(&gateway, Transport::Tcp).await;
+        let login = client.login_command("bob");
+        client.send(1, Body::Login(login)).await;
+        let close = client.expect_close().await;
+        assert_eq!(close.code, ErrorCode::SERVER_UNAVAILABLE.number());
+        client.expect_end().await;
+    }
+}

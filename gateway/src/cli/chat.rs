@@ -7,6 +7,7 @@
 mod failure;
 mod input;
 mod output;
+mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::failure::Failure;
 use self::input::Line;
 use self::output::{Format, Output};
+use self::pace::Pace;
 
 /// Where a gateway in development mode listens.
 const TCP_ADDRESS: &str = "127.0.0.1:7400";
@@ -52,8 +54,8 @@ const LEAVING_TIMEOUT: Duration = Duration::from_secs(5);
 /// Exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// Enters a room, creating it if it does not exist. Each line of standard input is sent as a text message; each event
-/// is a line of standard output. Ends at the end of input, once everything is acknowledged.
+/// Enters a room, creating it if it does not exist. Each line of standard input is sent as a text message, at most ten a
+/// second; each event is a line of standard output. Ends at the end of input, once everything is acknowledged.
 ///
 /// In the folder of a gateway in development mode it needs no token and no certificate: both come from the data folder.
 #[derive(Debug, clap::Args)]
@@ -172,6 +174,7 @@ async fn chat(
         arguments,
         client: &client,
         lines,
+        pace: Pace::default(),
         input_ended: false,
         unacknowledged: VecDeque::new(),
         acknowledged_sequence: 0,
@@ -218,6 +221,7 @@ struct Conversation<'a> {
     arguments: &'a ChatArguments,
     client: &'a Client,
     lines: mpsc::Receiver<Line>,
+    pace: Pace,
     input_ended: bool,
     /// Oldest first.
     unacknowledged: VecDeque<Pending<SentMessage>>,
@@ -244,7 +248,9 @@ impl Conversation<'_> {
             } else {
                 finished_at = None;
             }
-            let takes_lines = !self.input_ended && self.unacknowledged.len() < UNACKNOWLEDGED_MAX;
+            let wants_lines = !self.input_ended && self.unacknowledged.len() < UNACKNOWLEDGED_MAX;
+            let next_line_at = self.pace.next_at(Instant::now()).filter(|_| wants_lines);
+            let takes_lines = wants_lines && next_line_at.is_none();
             tokio::select! {
                 _ = &mut interrupted => return Ok(Outcome::Interrupted),
                 line = self.lines.recv(), if takes_lines => match line {
@@ -265,6 +271,7 @@ impl Conversation<'_> {
                     None => return Ok(Outcome::Done),
                 },
                 () = until(finished_at) => {}
+                () = until(next_line_at) => {}
             }
         }
     }
@@ -283,6 +290,7 @@ impl Conversation<'_> {
         if !line.is_empty() {
             let message = OutgoingMessage::text(&self.arguments.room, line);
             self.unacknowledged.push_back(self.client.send(message));
+            self.pace.take(Instant::now());
         }
     }
 

@@ -92,11 +92,15 @@ impl Slice {
 
     /// Adds a frame for all members. Members that lag more than the log may keep lose the oldest frames, as returned.
     pub(crate) fn append(&mut self, frame: &[u8], sequence: u64, class: Class) -> Vec<Behind> {
-        let mut log = self.log.borrow_mut();
-        log.append(frame, sequence, class);
-        if log.len() <= self.log_bytes_max {
+        self.log.borrow_mut().append(frame, sequence, class);
+        if self.log_bytes() <= self.log_bytes_max {
             return Vec::new();
         }
+        // A burst may outrun the sweep. Only members whose transport is full are too slow; the others get theirs now.
+        for outbox in &self.members {
+            outbox.borrow_mut().flush();
+        }
+        let mut log = self.log.borrow_mut();
         // Trimming to half the bound makes the walk over the members rare.
         let first = log.newest_within(self.log_bytes_max / 2);
         let mut behind = Vec::new();

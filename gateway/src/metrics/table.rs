@@ -123,15 +123,11 @@ pub(crate) mod label {
         name: "reason",
         values: &["left", "logout", "offline"],
     };
-    pub(crate) const WORKER_TASK: Label = Label {
-        name: "task",
-        values: &["connection", "other"],
-    };
 }
 
 use label::{
     ACCEPT_ERROR, CLASS, CLOSE_REASON, LEAVE_REASON, LOGIN_RESULT, MESSAGE_TYPE, OPERATION, PROTOCOL_ERROR, REJECTION,
-    SENT, STATE, TOKEN_REJECTION, TRANSPORT, WORKER_TASK,
+    SENT, STATE, TOKEN_REJECTION, TRANSPORT,
 };
 
 const SECONDS: Kind = Kind::Histogram(&[
@@ -228,8 +224,8 @@ metrics! {
         "Commands refused with 20607 because a mailbox between workers was full.";
     Tasks: Kind::Gauge, "sluice_tasks", [],
         "Tasks alive on the workers.";
-    TaskPanics: Kind::Counter, "sluice_task_panics_total", [WORKER_TASK],
-        "Panics. Each is a defect; the connection in whose task it happened is gone.";
+    TaskPanics: Kind::Counter, "sluice_task_panics_total", [],
+        "Panics in the tasks of connections. Each is a defect, and the connection is gone.";
 }
 
 #[cfg(test)]

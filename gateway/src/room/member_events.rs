@@ -18,11 +18,22 @@ use crate::identity::{RoomKey, User};
 /// Names in each list of a digest, at most.
 const DIGEST_NAMES_MAX: usize = 50;
 
+/// Names noted for a digest: some more than it can tell, since who comes and goes is taken out again.
+const NOTED_NAMES_MAX: usize = 4 * DIGEST_NAMES_MAX;
+
+/// Whether there is room for more names until the next digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Room,
+    Full,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct MemberEvents {
     /// Who came (true) or went (false) since the last digest, net: who did both is not in it.
     changed: HashMap<UserId, (Arc<User>, bool)>,
+    names: Names,
     joined: u64,
     left: u64,
     told_count: usize,
@@ -44,6 +55,7 @@ impl MemberEvents {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             changed: HashMap::new(),
+            names: Names::Room,
             joined: 0,
             left: 0,
             told_count: 0,
@@ -59,7 +71,7 @@ impl MemberEvents {
         members: usize,
         rules: &config::Rooms,
     ) -> Option<Body> {
-        match step(members, rules) {
+        match self.step_of_event(members, rules) {
             Step::Each => Some(Body::RoomMemberJoined(RoomMemberJoined {
                 room_id: room.id.as_str().to_owned(),
                 members: vec![user_info(user)],
@@ -85,7 +97,7 @@ impl MemberEvents {
         members: usize,
         rules: &config::Rooms,
     ) -> Option<Body> {
-        match step(members, rules) {
+        match self.step_of_event(members, rules) {
             Step::Each => Some(Body::RoomMemberLeft(RoomMemberLeft {
                 room_id: room.id.as_str().to_owned(),
                 members: vec![user_info(user)],
@@ -153,6 +165,15 @@ impl MemberEvents {
         self.joined + self.left > 0 || (step(members, rules) == Step::Count && members != self.told_count)
     }
 
+    /// The step for one event. While a digest is to come, single events wait for it too: told at once they would contradict
+    /// the digest that follows.
+    fn step_of_event(&self, members: usize, rules: &config::Rooms) -> Step {
+        match step(members, rules) {
+            Step::Each if self.joined + self.left > 0 => Step::Digest,
+            step => step,
+        }
+    }
+
     fn note(&mut self, user: &Arc<User>, came: bool) {
         if came {
             self.joined += 1;
@@ -163,11 +184,12 @@ impl MemberEvents {
             Some((_, noted)) if *noted != came => {
                 self.changed.remove(&user.id);
             }
-            // Names beyond what a digest can hold in either list are only counted.
-            _ if self.changed.len() < 4 * DIGEST_NAMES_MAX => {
+            _ if self.names == Names::Full => {}
+            _ if self.changed.len() < NOTED_NAMES_MAX => {
                 self.changed.insert(user.id.clone(), (user.clone(), came));
             }
-            _ => {}
+            // From here on a name that is not noted may have come or gone unseen, so no new ones are taken.
+            _ => self.names = Names::Full,
         }
     }
 
@@ -175,6 +197,7 @@ impl MemberEvents {
         self.changed = HashMap::new();
         self.joined = 0;
         self.left = 0;
+        self.names = Names::Room;
     }
 
     fn told(&mut self, now: Instant, members: usize) {

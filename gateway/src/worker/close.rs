@@ -51,8 +51,8 @@ impl CloseReason {
             ErrorCode::TOKEN_INVALID => Self::TokenExpired,
             ErrorCode::KICKED_BY_OTHER_DEVICE => Self::Displaced,
             ErrorCode::DISCONNECTED_BY_SERVER => Self::Slow,
+            ErrorCode::SERVER_UNAVAILABLE if refusal.detail == "overload" => Self::Overload,
             ErrorCode::SERVER_UNAVAILABLE => Self::Shutdown,
-            ErrorCode::TIMEOUT => Self::Overload,
             _ => Self::Fault,
         }
     }
@@ -166,6 +166,11 @@ impl Worker {
             if state.armed != tick {
                 return;
             }
+            if state.ended_until.is_some_and(|until| now.instant >= until) {
+                connection.outbox.borrow_mut().break_off();
+                connection.outbox.borrow().wake();
+                return;
+            }
             state.session.handle_timeout(now.instant, self.config())
         };
         match timeout {
@@ -200,7 +205,8 @@ impl Worker {
     /// Has the wheel come back at the session's next deadline.
     pub(super) fn rearm(&self, connection: &Connection, now: Instant) {
         let mut state = connection.state.borrow_mut();
-        let deadline = state.session.next_deadline(self.config()).max(now);
+        let deadline = state.session.next_deadline(self.config());
+        let deadline = state.ended_until.map_or(deadline, |until| until.min(deadline)).max(now);
         state.armed = self.wheel.borrow_mut().arm(connection.key, deadline);
     }
 

@@ -61,6 +61,8 @@ pub(super) struct State {
     pub(super) last: Option<Box<Refusal>>,
     /// The sending side is ended.
     pub(super) finished: bool,
+    /// The client has ended its side and is given until then to get the answers that are still to come.
+    pub(super) ended_until: Option<Instant>,
     /// The connection was not read on because of what it had asked already.
     pub(super) paused: bool,
     pub(super) user: Option<Arc<User>>,
@@ -127,6 +129,7 @@ impl Worker {
                         reason: None,
                         last: None,
                         finished: false,
+                        ended_until: None,
                         paused: false,
                         user: None,
                         handshake_permit,
@@ -258,6 +261,9 @@ impl Worker {
 
     fn poll_read(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
         self.handle_input(connection, &[]);
+        if connection.state.borrow().ended_until.is_some() {
+            return self.client_ended(connection);
+        }
         for _ in 0..READS_PER_TURN {
             let closing = connection.state.borrow().session.is_closing();
             if !closing && self.is_paused(connection) {
@@ -267,10 +273,7 @@ impl Worker {
             let mut scratch = self.scratch.borrow_mut();
             match connection.transport.poll_read(cx, &mut scratch) {
                 Poll::Pending => return Progress::Waiting,
-                Poll::Ready(Ok(0)) => {
-                    self.client_closed(connection);
-                    return Progress::Over;
-                }
+                Poll::Ready(Ok(0)) => return self.client_ended(connection),
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(%error, "read");
                     return self.broken(connection);
@@ -472,14 +475,27 @@ impl Worker {
         self.close(connection, &refusal, CloseReason::ProtocolError);
     }
 
-    fn client_closed(&self, connection: &Connection) {
-        // Answers that are still queued go out if the client only ended its own side.
-        self.flush(connection);
-        connection
-            .state
-            .borrow_mut()
-            .reason
-            .get_or_insert(CloseReason::ClientClosed);
+    /// The client has ended its side. Commands that it sent before are still answered.
+    fn client_ended(self: &Rc<Self>, connection: &Connection) -> Progress {
+        if self.flush(connection) == Flush::Broken {
+            return self.broken(connection);
+        }
+        let waits = {
+            let mut state = connection.state.borrow_mut();
+            state.reason.get_or_insert(CloseReason::ClientClosed);
+            let waits =
+                !state.session.is_closing() && (state.in_flight > 0 || !connection.outbox.borrow().is_drained());
+            if waits && state.ended_until.is_none() {
+                state.ended_until = Some(Instant::now() + self.config().connections.closing_timeout);
+            }
+            waits
+        };
+        if waits {
+            self.rearm(connection, Instant::now());
+            Progress::Waiting
+        } else {
+            Progress::Over
+        }
     }
 
     fn broken(&self, connection: &Connection) -> Progress {
@@ -607,7 +623,7 @@ impl Drop for Task {
     /// Whatever ends the task, a panic too, the connection leaves nothing behind.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.worker.metrics.add_labelled(Metric::TaskPanics, 0, 1);
+            self.worker.metrics.add(Metric::TaskPanics, 1);
         }
         self.worker.forget(&self.connection);
     }

@@ -369,6 +369,10 @@ impl Worker {
             self.flush(&connection);
             self.finish_if_drained(&connection);
             self.resume_reading(&connection);
+            if connection.state.borrow().ended_until.is_some() {
+                // The answer may have been the last it waited for.
+                connection.outbox.borrow().wake();
+            }
         }
     }
 

@@ -10,9 +10,10 @@ pub struct UserInfo {
 }
 /// Sends a message. In a room it goes to every member, the sender included.
 ///
-/// Errors: 20606 (conversation or message type not served), 33003 (detail: the field; "duplicate_id" when client_message_id was used
-/// for other content), 20115 (content too large; detail: the limit in bytes), 23406 (not inside the room), 20604 (too many; detail: the limit, for example
-/// "5/s"; retry_after_ms says when), 20607 (detail "overload"). The checks run in this order and the first that fails answers.
+/// Errors, in the order of the checks; the first that fails answers: 20606 (conversation or message type not served), 33003 (detail:
+/// the field: "target_id", "client_message_id", "priority", "object_name" or "content"), 20115 (content too large; detail: the
+/// limit in bytes), 20607 (detail "overload"; retry_after_ms says when), 23406 (not inside the room), 33003 (detail "duplicate_id":
+/// client_message_id was used for other content), 20604 (too many; detail: the limit, for example "5/s"; retry_after_ms says when).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SendMessage {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -373,11 +374,10 @@ pub struct RoomGap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RoomPreset {
-    /// Created by CreateRoom or EnterRoom. At most 10 messages a second for each sender and message type. No history on join.
-    /// A message without a priority has class low.
+    /// Created by CreateRoom or EnterRoom. At most 10 messages a second for each session and message type. A message without a priority
+    /// has class low.
     Room = 0,
-    /// Created by JoinChatRoom. At most 5 messages a second for each user. History on join as asked for. A
-    /// message without a priority has class high.
+    /// Created by JoinChatRoom. At most 5 messages a second for each user. A message without a priority has class high.
     Live = 1,
 }
 impl RoomPreset {
@@ -442,7 +442,7 @@ pub enum LeaveReason {
     Left = 1,
     /// Logout.
     Logout = 2,
-    /// The last connection of the user was lost.
+    /// The last connection of the user was lost, or ended by the server.
     Offline = 3,
 }
 impl LeaveReason {
@@ -573,8 +573,10 @@ pub struct Pong {
     #[prost(int64, tag = "1")]
     pub server_time_ms: i64,
 }
-/// Replaces the token of this session, without losing anything. Allowed until 30 seconds after the old one ended.
-/// Errors: 31004 (the session goes on with the old token), 31005 (token of another app or user), 6000121.
+/// Replaces the token of this session, without losing anything. Allowed until 30 seconds after the old one ended; within that time
+/// every other command but Ping and Logout answers 31004 (detail "expired"), and then the connection ends with it.
+/// Errors: 33003 (detail "token": too long), 31004 (the session goes on with the old token), 31005 (token of another app or user),
+/// 6000121.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewToken {
     /// As Login.token.

@@ -269,7 +269,7 @@ impl World {
             let message = RoomMessage {
                 room_id,
                 sequence,
-                content: content(sequence, bytes),
+                content: content(sequence, bytes).into(),
                 ..RoomMessage::default()
             };
             (event(Body::RoomMessage(message)), sequence, Item::Message(sequence))
@@ -622,7 +622,7 @@ fn clients() -> Vec<Client> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     /// The promise of the whole delivery: whatever is published, however slow each member is, and whenever somebody
     /// comes, goes or breaks, each one's bytes are whole frames in order, and what is missing was told.
