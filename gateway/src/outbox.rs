@@ -367,3 +367,6 @@ impl std::fmt::Debug for Outbox {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -301,3 +301,6 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

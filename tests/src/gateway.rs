@@ -87,7 +87,7 @@ impl Gateway {
     /// # Panics
     /// When no series matches.
     pub async fn metric(&self, selector: &str) -> f64 {
-        metrics::sum(&scrape(self.target.http(), "/metrics").await, selector)
+        metrics::metric(self.target.http(), selector).await
     }
 
     /// Waits until `count` connections were opened since the start and all of them are gone, for this `reason` (a value of
@@ -110,7 +110,7 @@ impl Gateway {
             let text = scrape(self.target.http(), "/metrics").await;
             series
                 .iter()
-                .all(|(selector, expected)| (metrics::sum(&text, selector) - expected).abs() < 0.5)
+                .all(|(selector, expected)| metrics::sum(&text, selector) == Some(*expected))
         })
         .await;
     }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use sluice_gateway::{Addresses, development};
 
 use crate::target::TokenSource;
-use crate::{Ended, Program, Target, TemporaryFolder, metrics, scrape};
+use crate::{Ended, Program, Target, TemporaryFolder, metrics};
 
 /// `sluice serve` in development mode as a child: two workers, all listeners on loopback ports of its own, data in a
 /// temporary folder. Killed when dropped.
@@ -14,6 +14,7 @@ use crate::{Ended, Program, Target, TemporaryFolder, metrics, scrape};
 pub struct GatewayProcess {
     program: Program,
     target: Target,
+    banner: String,
     _data: TemporaryFolder,
 }
 
@@ -34,7 +35,7 @@ impl GatewayProcess {
             arguments.extend(["--set", setting].map(String::from));
         }
         let mut program = Program::start(data.path(), arguments);
-        let addresses = addresses(&mut program).await;
+        let (addresses, banner) = read_banner(&mut program).await;
         let target = Target {
             addresses,
             data: data.path().to_owned(),
@@ -44,6 +45,7 @@ impl GatewayProcess {
         Self {
             program,
             target,
+            banner,
             _data: data,
         }
     }
@@ -53,7 +55,13 @@ impl GatewayProcess {
     /// # Panics
     /// When no series matches.
     pub async fn metric(&self, selector: &str) -> f64 {
-        metrics::sum(&scrape(self.target.http(), "/metrics").await, selector)
+        metrics::metric(self.target.http(), selector).await
+    }
+
+    /// What it printed on the terminal when it listened.
+    #[must_use]
+    pub fn banner(&self) -> &str {
+        &self.banner
     }
 
     /// How many descriptors it has open.
@@ -96,25 +104,24 @@ impl Deref for GatewayProcess {
     }
 }
 
-/// Reads where it listens from what it prints on the terminal, up to the last line.
-async fn addresses(program: &mut Program) -> Addresses {
+/// Reads what it prints when it listens, up to the last line, and finds the addresses in it.
+async fn read_banner(program: &mut Program) -> (Addresses, String) {
     let mut addresses = Addresses::default();
+    let mut banner = String::new();
     loop {
-        let line = program
-            .line()
-            .await
-            .expect("the gateway starts and says where it listens");
+        let line = program.line().await;
+        let line = line.expect("the gateway starts and says where it listens");
+        banner.push_str(&line);
+        banner.push('\n');
         let mut words = line.split_whitespace();
-        let (Some(name), address) = (words.next(), words.next()) else {
-            continue;
-        };
+        let (name, address) = (words.next(), words.next());
         let address = address.and_then(|address| address.parse().ok());
         match name {
-            "TCP" => addresses.tcp = address,
-            "TLS" => addresses.tls = address,
-            "QUIC" => addresses.quic = address,
-            "HTTP" => addresses.http = address,
-            "Ctrl-C" => return addresses,
+            Some("TCP") => addresses.tcp = address,
+            Some("TLS") => addresses.tls = address,
+            Some("QUIC") => addresses.quic = address,
+            Some("HTTP") => addresses.http = address,
+            Some("Ctrl-C") => return (addresses, banner),
             _ => {}
         }
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use prost::Message;
 use rustls::ClientConnection;
 use rustls_pki_types::ServerName;
+use sluice_codec::encode;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{ALPN, Close, ErrorCode, Frame, Login, Logout, Ping, Reply, RoomMessage, limits};
 use sluice_tests::crafted::{field, framed, length_prefix, request_id, unknown_command};
@@ -72,11 +72,11 @@ async fn expect_alive(client: &mut RawClient) {
 }
 
 fn ping(id: u32) -> Vec<u8> {
-    Frame {
+    let frame = Frame {
         request_id: id,
         body: Some(Body::Ping(Ping {})),
-    }
-    .encode_length_delimited_to_vec()
+    };
+    encode(&frame).to_vec()
 }
 
 async fn an_empty_frame_ends_the_connection(transport: Transport) {
@@ -338,7 +338,7 @@ async fn what_is_not_tls_on_the_tls_port_ends_the_connection() {
     };
     let inputs = [
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
-        login.encode_length_delimited_to_vec(),
+        encode(&login).to_vec(),
         vec![0; 100],
         // The head of a TLS record, and nonsense.
         [&[0x16, 0x03, 0x01, 0x00, 0x20][..], &[0xff; 32]].concat(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prost::Message;
+use sluice_codec::encode;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{EnterRoom, ErrorCode, Frame, MessageType, Ping, SendMessage};
 use sluice_tests::crafted::unknown_command;
@@ -145,11 +145,10 @@ async fn a_client_that_reads_no_replies_is_not_read_either_and_hurts_nobody(tran
     let mut flooder = RawClient::online(&gateway, transport, "alice").await;
     let before = gateway.resident_bytes().await;
 
-    let ping = Frame {
+    let ping = encode(&Frame {
         request_id: 7,
         body: Some(Body::Ping(Ping {})),
-    }
-    .encode_length_delimited_to_vec();
+    });
     let flood = ping.repeat(FLOOD_BYTES / ping.len());
     let sent = flooder.send_until_full(&flood, PATIENCE).await;
     assert!(sent < flood.len(), "the server took everything");
@@ -213,7 +212,7 @@ async fn frames_may_come_in_one_piece(transport: Transport) {
     });
     let bytes: Vec<u8> = std::iter::once(login)
         .chain(pings)
-        .flat_map(|frame| frame.encode_length_delimited_to_vec())
+        .flat_map(|frame| encode(&frame))
         .collect();
     client.send_bytes(&bytes).await;
     for id in 1..2 + PINGS {
@@ -230,7 +229,7 @@ async fn frames_may_come_byte_by_byte(transport: Transport) {
             request_id,
             body: Some(body),
         };
-        for byte in frame.encode_length_delimited_to_vec() {
+        for byte in encode(&frame) {
             client.send_bytes(&[byte]).await;
         }
         assert_eq!(client.reply(request_id).await.code, 0);

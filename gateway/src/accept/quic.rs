@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
+use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
 use sluice_protocol::ErrorCode;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
@@ -48,19 +48,21 @@ pub(crate) fn endpoint(socket: UdpSocket, config: ServerConfig) -> io::Result<En
     Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
 }
 
-/// Completes the handshake and waits for the client's control stream.
+/// Completes the handshake.
 ///
 /// # Errors
-/// When either fails or takes too long; the connection is dropped then.
-pub(crate) async fn connect(
-    incoming: Incoming,
-    handshake_timeout: Duration,
-    stream_timeout: Duration,
-) -> Result<Quic, QuicError> {
-    let connection = timeout(handshake_timeout, incoming.accept()?)
-        .await
-        .map_err(|_| QuicError::HandshakeTimeout)??;
-    match timeout(stream_timeout, connection.accept_bi()).await {
+/// When it fails or takes too long; the connection is dropped then.
+pub(crate) async fn handshake(incoming: Incoming, longest: Duration) -> Result<Connection, QuicError> {
+    let connected = timeout(longest, incoming.accept()?).await;
+    Ok(connected.map_err(|_| QuicError::HandshakeTimeout)??)
+}
+
+/// Waits for the client's control stream.
+///
+/// # Errors
+/// When the client opens none in time; the connection is closed then.
+pub(crate) async fn control_stream(connection: Connection, longest: Duration) -> Result<Quic, QuicError> {
+    match timeout(longest, connection.accept_bi()).await {
         Ok(stream) => {
             let (send, receive) = stream?;
             Ok(Quic::new(connection, send, receive))

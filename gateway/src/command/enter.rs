@@ -79,3 +79,187 @@ fn history(message_count: i32) -> Result<usize, Refusal> {
             .ok_or(Refusal::parameter("message_count")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use sluice_codec::ClientFrame;
+    use sluice_protocol::{ErrorCode, IdProfile, LeaveRoom, Platform, UserId, frame::Body};
+
+    use super::*;
+    use crate::clock::Now;
+    use crate::command::{self, Context};
+    use crate::config::Config;
+    use crate::identity::{AppIndex, User};
+    use crate::session::Session;
+    use crate::session::apps::Apps;
+    use crate::session::login::Accepted;
+
+    fn session(now: Now, config: &Config) -> Session {
+        let mut session = Session::anonymous(now.instant, config);
+        let accepted = Accepted {
+            user: Arc::new(User {
+                app: AppIndex(3),
+                id: UserId::parse("alice", IdProfile::Zim).unwrap(),
+                name: "".into(),
+            }),
+            platform: Platform::Other,
+            device_id: "".into(),
+            package_name: "".into(),
+            sdk: "".into(),
+            resumes_session_of_ms: None,
+            started_at_ms: now.unix_ms,
+            token_expires: now + Duration::from_secs(60),
+        };
+        session.handle_registered(now, &accepted);
+        session
+    }
+
+    fn ask(command: Body) -> Action {
+        let config = Config::defaults(Path::new("data"));
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_800_000_000_000,
+        };
+        let apps = Apps::new(&config).unwrap();
+        let context = Context {
+            now,
+            config: &config,
+            apps: &apps,
+        };
+        let frame = ClientFrame::Command { request_id: 7, command };
+        command::handle(frame, &session(now, &config), context)
+    }
+
+    fn asked(command: Body) -> Enter {
+        match ask(command) {
+            Action::Room {
+                key,
+                request_id: 7,
+                request: Request::Enter(enter),
+            } => {
+                assert_eq!(
+                    (key.app, key.id.as_str()),
+                    (AppIndex(3), "lobby"),
+                    "a room of the user's own app"
+                );
+                enter
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(command: Body) -> String {
+        match ask(command) {
+            Action::Refuse {
+                refusal,
+                answer: Some(_),
+            } => {
+                assert_eq!(refusal.code, ErrorCode::INVALID_PARAMETER);
+                refusal.detail.into_owned()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn create_room(room_id: &str, room_name: &str) -> Body {
+        Body::CreateRoom(CreateRoom {
+            room_id: room_id.into(),
+            room_name: room_name.into(),
+        })
+    }
+
+    fn enter_room(room_id: &str, room_name: &str) -> Body {
+        Body::EnterRoom(EnterRoom {
+            room_id: room_id.into(),
+            room_name: room_name.into(),
+        })
+    }
+
+    fn join_room(room_id: &str) -> Body {
+        Body::JoinRoom(JoinRoom {
+            room_id: room_id.into(),
+        })
+    }
+
+    fn join_chat_room(room_id: &str, message_count: i32) -> Body {
+        Body::JoinChatRoom(JoinChatRoom {
+            room_id: room_id.into(),
+            message_count,
+        })
+    }
+
+    fn join_exist_chat_room(room_id: &str, message_count: i32) -> Body {
+        Body::JoinExistChatRoom(JoinExistChatRoom {
+            room_id: room_id.into(),
+            message_count,
+        })
+    }
+
+    #[test]
+    fn the_five_ways_in_differ_in_what_they_create() {
+        let created = asked(create_room("lobby", "Lobby"));
+        assert!(matches!(created.create, Create::Always(new) if new.name == "Lobby" && new.preset == RoomPreset::Room));
+        assert!(matches!(asked(join_room("lobby")).create, Create::Never));
+        let entered = asked(enter_room("lobby", "Lobby"));
+        assert!(
+            matches!(entered.create, Create::IfMissing(new) if new.name == "Lobby" && new.preset == RoomPreset::Room)
+        );
+        let joined = asked(join_chat_room("lobby", 0));
+        assert!(
+            matches!(joined.create, Create::IfMissing(new) if new.name.is_empty() && new.preset == RoomPreset::Live)
+        );
+        assert!(matches!(asked(join_exist_chat_room("lobby", 0)).create, Create::Never));
+    }
+
+    #[test]
+    fn history_comes_as_asked_for_and_only_with_the_ways_that_can_ask() {
+        for (count, wanted) in [(-1, 0), (0, 10), (1, 1), (10, 10), (49, 49), (50, 50)] {
+            assert_eq!(asked(join_chat_room("lobby", count)).history, wanted, "{count}");
+            assert_eq!(asked(join_exist_chat_room("lobby", count)).history, wanted, "{count}");
+        }
+        for command in [create_room("lobby", ""), join_room("lobby"), enter_room("lobby", "")] {
+            assert_eq!(asked(command).history, 0);
+        }
+    }
+
+    #[test]
+    fn other_numbers_of_messages_are_refused() {
+        for count in [-2, 51, i32::MIN, i32::MAX] {
+            assert_eq!(refused(join_chat_room("lobby", count)), "message_count", "{count}");
+            assert_eq!(
+                refused(join_exist_chat_room("lobby", count)),
+                "message_count",
+                "{count}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_rooms_have_a_limit_that_is_counted_in_bytes() {
+        asked(create_room("lobby", &"ж".repeat(128)));
+        for name in ["n".repeat(257), "ж".repeat(129)] {
+            assert_eq!(refused(create_room("lobby", &name)), "room_name");
+            assert_eq!(refused(enter_room("lobby", &name)), "room_name");
+        }
+    }
+
+    #[test]
+    fn ids_of_rooms_that_cannot_be_are_refused_by_every_command() {
+        for id in ["", "a b", "a/b", "комната", "a\0", "\u{202e}", &"r".repeat(129)] {
+            for command in [
+                create_room(id, ""),
+                join_room(id),
+                enter_room(id, ""),
+                join_chat_room(id, 0),
+                join_exist_chat_room(id, 0),
+                Body::LeaveRoom(LeaveRoom { room_id: id.into() }),
+            ] {
+                assert_eq!(refused(command), "room_id", "{id:?}");
+            }
+        }
+    }
+}

@@ -133,17 +133,13 @@ impl Worker {
                 },
             );
         }
-        let kind = connection.transport.kind() as usize;
+        let kind = connection.transport.kind();
         let reason = state.reason.unwrap_or(CloseReason::Fault);
         let lived = state.opened.elapsed();
-        self.metrics
-            .shift_labelled_twice(Metric::Connections, kind, state.label as usize, -1);
-        self.metrics
-            .add_labelled_twice(Metric::ConnectionsClosed, kind, reason as usize, 1);
-        self.metrics.record(Metric::ConnectionDuration, 0, lived.as_secs_f64());
+        self.count_closed(kind, state.label, reason, lived);
         let sent = connection.outbox.borrow().sent_bytes();
         tracing::info!(
-            transport = crate::metrics::label::TRANSPORT.values[kind],
+            transport = crate::metrics::label::TRANSPORT.values[kind as usize],
             peer = %connection.transport.peer(),
             user = state
                 .user

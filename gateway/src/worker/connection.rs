@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_codec::{ClientFrame, FrameError, open_client_frame, split_frame};
 use sluice_protocol::{ErrorCode, frame::Body};
@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
 use crate::room;
 use crate::session::Session;
 use crate::timer_wheel::Tick;
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportKind};
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::mailbox::Message;
@@ -86,7 +86,7 @@ enum Progress {
 }
 
 impl Worker {
-    /// Takes in a connection and runs its task.
+    /// Takes in a connection that was [counted](Self::count_opened) and runs its task.
     pub(super) fn open(
         self: &Rc<Self>,
         transport: Transport,
@@ -139,13 +139,26 @@ impl Worker {
             });
             connections[key].clone()
         };
-        self.metrics.add_labelled(Metric::ConnectionsOpened, kind as usize, 1);
-        self.metrics
-            .shift_labelled_twice(Metric::Connections, kind as usize, Label::Anonymous as usize, 1);
         tokio::task::spawn_local(Task {
             worker: self.clone(),
             connection,
         });
+    }
+
+    /// Counts a connection that came in.
+    pub(super) fn count_opened(&self, kind: TransportKind) {
+        self.metrics.add_labelled(Metric::ConnectionsOpened, kind as usize, 1);
+        self.metrics
+            .shift_labelled_twice(Metric::Connections, kind as usize, Label::Anonymous as usize, 1);
+    }
+
+    /// Counts a connection that is gone.
+    pub(super) fn count_closed(&self, kind: TransportKind, label: Label, reason: CloseReason, lived: Duration) {
+        self.metrics
+            .shift_labelled_twice(Metric::Connections, kind as usize, label as usize, -1);
+        self.metrics
+            .add_labelled_twice(Metric::ConnectionsClosed, kind as usize, reason as usize, 1);
+        self.metrics.record(Metric::ConnectionDuration, 0, lived.as_secs_f64());
     }
 
     pub(super) fn set_label(&self, connection: &Connection, state: &mut State, label: Label) {
@@ -434,9 +447,7 @@ impl Worker {
     fn ask_room(self: &Rc<Self>, connection: &Rc<Connection>, room: RoomKey, request_id: u32, request: room::Request) {
         let home = self.home_of_room(&room);
         if self.mailboxes.borrow().is_full(home) {
-            self.metrics.add(Metric::MailboxRefusals, 1);
-            let refusal = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY);
-            self.count_refusal(&refusal);
+            let refusal = self.refuse_overload();
             if request_id != 0 {
                 self.answer(connection, &request.refuse(request_id, &refusal));
             }
@@ -455,6 +466,14 @@ impl Worker {
             request_id,
         };
         self.post(home, Message::Room { room, caller, request });
+    }
+
+    /// A mailbox between workers is full.
+    pub(super) fn refuse_overload(&self) -> Refusal {
+        self.metrics.add(Metric::MailboxRefusals, 1);
+        let refusal = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY);
+        self.count_refusal(&refusal);
+        refusal
     }
 
     /// Queues the answer to a client's own command.
@@ -494,6 +513,10 @@ impl Worker {
             self.rearm(connection, Instant::now());
             Progress::Waiting
         } else {
+            let farewell = Refusal::new(ErrorCode::NO_ERROR);
+            connection
+                .transport
+                .finish(&farewell, self.config().connections.closing_timeout);
             Progress::Over
         }
     }
@@ -556,7 +579,7 @@ pub(super) const SENT_EVENT: usize = 1;
 const SENT_ROOM: usize = 2;
 
 /// How long a client waits that met a full mailbox: many times what a worker needs to empty one.
-const OVERLOAD_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// Names a protocol that clearly is not this one, from the first bytes of a connection or of its first frame.
 fn other_protocol(bytes: &[u8]) -> Option<&'static str> {

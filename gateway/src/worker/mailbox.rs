@@ -1,7 +1,8 @@
 //! Values between workers: batches in, batches out, and a bound on what waits.
 //!
-//! The bound is kept where work comes in: a client's command is refused when the mailbox it would go to is full. What follows from a
-//! command that was taken (answers, deliveries) always gets through, so nothing accepted is lost here.
+//! The bound is kept where work comes in: a client's command is refused when the mailbox of its room's home is full, and a message
+//! when any is, since it may go to all. What follows from a command that was taken (answers, deliveries) always gets through,
+//! so nothing accepted is lost here.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -162,6 +163,13 @@ impl Mailboxes {
             self.outgoing[worker.get()].len()
         };
         waiting + unsent >= self.messages_max
+    }
+
+    /// Whether any worker has as much before it as is allowed.
+    pub(super) fn is_any_full(&self) -> bool {
+        (0..)
+            .zip(&self.addresses)
+            .any(|(index, _)| self.is_full(WorkerIndex(index)))
     }
 
     /// Queues a value. It leaves with the next [`Self::send_batches`].

@@ -128,6 +128,24 @@ impl Worker {
     }
 
     fn handle_room(self: &Rc<Self>, room: &RoomKey, caller: &Caller, request: room::Request, now: Now) {
+        if matches!(request, room::Request::Send(_)) && self.mailboxes.borrow().is_any_full() {
+            let refusal = self.refuse_overload();
+            if caller.request_id != 0 {
+                let connection = caller.connection.key;
+                let frame = request.refuse(caller.request_id, &refusal).into();
+                // Counted already.
+                let code = ErrorCode::NO_ERROR;
+                self.post(
+                    caller.connection.worker,
+                    Message::Reply {
+                        connection,
+                        frame,
+                        code,
+                    },
+                );
+            }
+            return;
+        }
         let entering = matches!(request, room::Request::Enter(_));
         let kind = match &request {
             room::Request::Send(message) => Some(message.kind),

@@ -17,13 +17,15 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+use crate::accept::quic::QuicError;
 use crate::accept::{quic, tcp};
-use crate::admission::Admission;
+use crate::admission::{Admission, ConnectionPermit};
 use crate::frames;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::transport::{Tcp, Tls, Transport, TransportKind};
 use crate::worker::close::CloseReason;
+use crate::worker::connection::Label;
 use crate::worker::{Mailbox, Shared, Worker};
 
 /// The doors of one worker.
@@ -159,7 +161,10 @@ impl Worker {
         let admit = |stream: TcpStream, peer: SocketAddr| {
             let opened = Instant::now();
             match admission.connection() {
-                Some(permit) => self.open(Transport::Tcp(Tcp::new(stream, peer)), permit, None, opened),
+                Some(permit) => {
+                    self.count_opened(TransportKind::Tcp);
+                    self.open(Transport::Tcp(Tcp::new(stream, peer)), permit, None, opened);
+                }
                 None => {
                     self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
                     // In the clear there is room for a word.
@@ -188,7 +193,10 @@ impl Worker {
                 return;
             };
             match Tls::new(stream, peer, tls.clone()) {
-                Ok(tls) => self.open(Transport::Tls(Box::new(tls)), permit, Some(handshake), opened),
+                Ok(tls) => {
+                    self.count_opened(TransportKind::Tls);
+                    self.open(Transport::Tls(Box::new(tls)), permit, Some(handshake), opened);
+                }
                 Err(error) => tracing::error!(%error, "TLS cannot be set up"),
             }
         };
@@ -231,27 +239,44 @@ impl Worker {
             pending.set(pending.get() + 1);
             tokio::task::spawn_local(async move {
                 let opened = Instant::now();
-                let limits = &worker.config().connections;
-                let connected = quic::connect(incoming, limits.handshake_timeout, limits.login_timeout).await;
+                worker.count_opened(TransportKind::Quic);
+                let connection = quic::handshake(incoming, worker.config().connections.handshake_timeout).await;
+                drop(handshake);
                 pending.set(pending.get() - 1);
-                match connected {
-                    Ok(quic) => {
-                        drop(handshake);
-                        let kind = TransportKind::Quic as usize;
-                        worker
-                            .metrics
-                            .record(Metric::HandshakeDuration, kind, opened.elapsed().as_secs_f64());
-                        worker.open(Transport::Quic(Box::new(quic)), permit, None, opened);
-                    }
+                match connection {
+                    Ok(connection) => worker.open_quic(connection, permit, opened).await,
                     Err(error) => {
                         tracing::debug!(%error, "QUIC handshake");
                         worker
                             .metrics
                             .add_labelled(Metric::HandshakeFailures, TransportKind::Quic as usize, 1);
+                        worker.count_quic_failure(CloseReason::HandshakeFailed, opened);
                     }
                 }
             });
         }
+    }
+
+    /// Waits for the control stream of a client whose handshake is done.
+    async fn open_quic(self: Rc<Self>, connection: quinn::Connection, permit: ConnectionPermit, opened: Instant) {
+        let since = opened.elapsed().as_secs_f64();
+        self.metrics
+            .record(Metric::HandshakeDuration, TransportKind::Quic as usize, since);
+        match quic::control_stream(connection, self.config().connections.login_timeout).await {
+            Ok(quic) => self.open(Transport::Quic(Box::new(quic)), permit, None, opened),
+            Err(QuicError::NoStream) => {
+                self.count_refusal(&Refusal::new(ErrorCode::LOGIN_TIMEOUT));
+                self.count_quic_failure(CloseReason::LoginTimeout, opened);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "QUIC control stream");
+                self.count_quic_failure(CloseReason::ClientClosed, opened);
+            }
+        }
+    }
+
+    fn count_quic_failure(&self, reason: CloseReason, opened: Instant) {
+        self.count_closed(TransportKind::Quic, Label::Anonymous, reason, opened.elapsed());
     }
 
     /// Ends every connection with a word, and waits until they are gone.

@@ -1,0 +1,312 @@
+"""A client for Sluice over TCP and TLS: a small library and a command line.
+
+It needs Python 3.11, the package protobuf, and the message classes made from the schema (README.md says how). The
+library is the class `Client`:
+
+    client = await Client.connect("127.0.0.1", 7400)
+    await client.login("dev", "dora", token)
+    await client.enter_room("lobby")
+    await client.send_text("lobby", "hello")
+    async for event in client.events():
+        print(event)
+
+One task reads and hands replies to those who wait for them, so commands may be sent from many tasks at once. It does not
+connect again by itself: docs/protocol.md, "Reconnecting", says when to and how.
+"""
+
+import argparse
+import asyncio
+import base64
+import hashlib
+import hmac
+import itertools
+import json
+import random
+import ssl
+import sys
+import time
+import tomllib
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from sluice.v1 import frame_pb2, message_pb2, room_pb2, session_pb2
+
+PROTOCOL_VERSION = 1
+ALPN = "sluice/1"
+TCP_PORT = 7400
+TLS_PORT = 7401
+SDK = "sluice-python-example/1"
+
+# The longest frame a server sends. A longer one is refused before any of it is read.
+SERVER_FRAME_BYTES_MAX = 1024 * 1024
+# Of a length below 2^32; a longer varint is no length.
+LENGTH_BYTES_MAX = 5
+# The longest frame a client sends before the login's answer announces the limit that holds after it.
+LOGIN_FRAME_BYTES_MAX = 4096
+# A command without a reply for so long counts as "may or may not have been done".
+REPLY_TIMEOUT_S = 20
+# Opening the transport, TLS handshake included, which the server gives up after 5 s.
+CONNECT_TIMEOUT_S = 10
+# A ping in each interval, with room to be late; whatever else is sent, so that there is always an answer to hear.
+PING_INTERVALS = 0.8
+# Both sides take the other for dead after so many intervals of silence.
+SILENCE_INTERVALS = 2.5
+# Events that wait for an app that does not take them. Replies come behind events, so the client has to go on reading;
+# beyond this it ends the connection instead of filling the memory.
+EVENTS_MAX = 10_000
+
+LOGGED_OUT = 0
+REQUEST_TIMEOUT = 5004
+TOO_LARGE_TO_SEND = 30016
+SOCKET_CREATE_FAILED = 30010
+SOCKET_DISCONNECTED = 30011
+PING_TIMEOUT = 30013
+SLOW = 31011
+MALFORMED_FRAME = 32002
+
+
+class SluiceError(Exception):
+    """A command that failed, or a connection that ended. `code` is a number of docs/error-codes.md: decide on it and on
+    `detail`; `message` is English for a log. `retry_after_ms` is 0 when the server gives no advice."""
+
+    def __init__(self, code: int, detail: str = "", message: str = "", retry_after_ms: int = 0):
+        super().__init__(code, detail, message, retry_after_ms)
+        self.code = code
+        self.detail = detail
+        self.message = message
+        self.retry_after_ms = retry_after_ms
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.code}{detail}: {self.message}"
+
+
+def encode_frame(frame: frame_pb2.Frame) -> bytes:
+    """The frame as it travels: its length as a varint, and the message."""
+    body = frame.SerializeToString()
+    prefix = bytearray()
+    length = len(body)
+    while length >= 0x80:
+        prefix.append(length & 0x7F | 0x80)
+        length >>= 7
+    prefix.append(length)
+    return bytes(prefix) + body
+
+
+async def read_frame(reader: asyncio.StreamReader) -> frame_pb2.Frame:
+    """The next frame. Raises `asyncio.IncompleteReadError` at the end of the stream, and `SluiceError` 32002 for bytes that
+    make no frame. Fields it does not know are kept and ignored."""
+    length = 0
+    for position in range(LENGTH_BYTES_MAX):
+        byte = (await reader.readexactly(1))[0]
+        length |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            break
+    else:
+        raise SluiceError(MALFORMED_FRAME, message="a length of more than five bytes")
+    if length == 0 or (byte == 0 and position > 0):
+        raise SluiceError(MALFORMED_FRAME, message="a length of 0, or one that is not in its shortest form")
+    if length > SERVER_FRAME_BYTES_MAX:
+        raise SluiceError(MALFORMED_FRAME, message=f"a frame of {length} bytes")
+    try:
+        return frame_pb2.Frame.FromString(await reader.readexactly(length))
+    except ValueError as error:  # DecodeError is one
+        raise SluiceError(MALFORMED_FRAME, message=str(error)) from error
+
+
+def make_token(secret: bytes, app_key: str, user_id: str, seconds: int = 3600) -> str:
+    """A token as the app's own server issues them: a JSON Web Token signed with HS256."""
+
+    def encode(part: bytes) -> bytes:
+        return base64.urlsafe_b64encode(part).rstrip(b"=")
+
+    now = int(time.time())
+    header = {"alg": "HS256", "typ": "JWT"}
+    claims = {"sub": user_id, "aud": app_key, "iat": now, "exp": now + seconds}
+    text = b".".join(encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
+    return (text + b"." + encode(hmac.new(secret, text, hashlib.sha256).digest())).decode()
+
+
+def tls_context(ca: str | None = None) -> ssl.SSLContext:
+    """Trusts the certificates in the file `ca`, or those of the system, and offers the protocol's name."""
+    context = ssl.create_default_context(cafile=ca)
+    context.set_alpn_protocols([ALPN])
+    return context
+
+
+class Client:
+    """One connection. Make it with `connect`, then `login`; end it with `logout`, or with `close` to come back later."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+        self._reader = reader
+        self._writer = writer
+        self._request_ids = itertools.cycle(range(1, 2**32))
+        self._replies: dict[int, asyncio.Future[frame_pb2.Reply]] = {}
+        self._events: asyncio.Queue[frame_pb2.Frame | None] = asyncio.Queue(EVENTS_MAX)
+        self._frame_bytes_max = LOGIN_FRAME_BYTES_MAX
+        self._heard_at = time.monotonic()
+        # Why the connection ended; None while it lives.
+        self._ended: SluiceError | None = None
+        self._reading = asyncio.create_task(self._read())
+        self._heartbeat: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls, host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str | None = None
+    ) -> "Client":
+        """Opens the transport. With `tls` the server's certificate must be for `server_name` (default: the host)."""
+        name = (server_name or host) if tls else None
+        try:
+            opening = asyncio.open_connection(host, port, ssl=tls, server_hostname=name)
+            reader, writer = await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            raise SluiceError(SOCKET_CREATE_FAILED, message=str(error) or "no answer in time") from error
+        return cls(reader, writer)
+
+    async def login(self, app_key: str, user_id: str, token: str, **fields) -> session_pb2.LoginResult:
+        """Logs in; `fields` are more fields of `Login`, such as `user_name`."""
+        login = session_pb2.Login(
+            protocol_version=PROTOCOL_VERSION, app_key=app_key, user_id=user_id, token=token, sdk=SDK, **fields
+        )
+        result = (await self._call(login=login)).login
+        self._frame_bytes_max = result.limits.client_frame_bytes
+        self._heartbeat = asyncio.create_task(self._beat(result.heartbeat_interval_ms / 1000))
+        return result
+
+    async def renew_token(self, token: str) -> session_pb2.RenewTokenResult:
+        """Replaces the session's token, which `TokenWillExpire` asks for. Use the newest for the next login."""
+        return (await self._call(renew_token=session_pb2.RenewToken(token=token))).renew_token
+
+    async def ping(self) -> session_pb2.Pong:
+        """Asks for the server's time."""
+        return (await self._call(ping=session_pb2.Ping())).pong
+
+    async def enter_room(self, room_id: str, room_name: str = "") -> room_pb2.RoomEntered:
+        """Joins a room, creating it if it does not exist. Brings no history."""
+        return (await self._call(enter_room=room_pb2.EnterRoom(room_id=room_id, room_name=room_name))).room_entered
+
+    async def join_chat_room(self, room_id: str, message_count: int = 0) -> room_pb2.RoomEntered:
+        """Joins a chat room, creating it if it does not exist. The newest `message_count` messages (1 to 50; 0: 10; -1:
+        none) follow as events with `history` set."""
+        join = room_pb2.JoinChatRoom(room_id=room_id, message_count=message_count)
+        return (await self._call(join_chat_room=join)).room_entered
+
+    async def leave_room(self, room_id: str) -> None:
+        """Leaves a room. None of its events arrives after this returns."""
+        await self._call(leave_room=room_pb2.LeaveRoom(room_id=room_id))
+
+    async def send_text(
+        self, room_id: str, text: str, client_message_id: str | None = None
+    ) -> message_pb2.SendMessageResult:
+        """Sends a text to a room this session is inside. It comes back as an event, as to every member.
+
+        After an error 5004, or the end of the connection, the message may or may not have been taken. Send it again with
+        the same `client_message_id`: then it is not taken twice. Without one, each call is a new message."""
+        message = message_pb2.SendMessage(
+            conversation_type=message_pb2.CONVERSATION_TYPE_ROOM,
+            target_id=room_id,
+            type=message_pb2.MESSAGE_TYPE_TEXT,
+            content=text.encode(),
+            client_message_id=client_message_id or str(uuid.uuid4()),
+        )
+        return (await self._call(send_message=message)).send_message
+
+    async def events(self) -> AsyncIterator[frame_pb2.Frame]:
+        """What the server tells unasked, for one reader. Ends after a logout; any other end of the connection is raised as
+        `SluiceError`."""
+        while (event := await self._events.get()) is not None:
+            yield event
+        self._events.put_nowait(None)  # for who asks again
+        if self._ended.code != LOGGED_OUT:
+            raise self._ended
+
+    async def logout(self) -> None:
+        """Ends the session: others see the user leave on purpose. Waits for the server to end the connection."""
+        await self._call(logout=session_pb2.Logout())
+        await asyncio.wait([self._reading], timeout=REPLY_TIMEOUT_S)
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection without a word. Others see the user go offline. Does nothing after the end."""
+        self._end(SluiceError(SOCKET_DISCONNECTED, message="closed by this side"))
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+
+    async def _call(self, **body) -> frame_pb2.Reply:
+        """Sends one command and waits for its reply, whichever replies come before it."""
+        if self._ended:
+            raise self._ended
+        request_id = next(number for number in self._request_ids if number not in self._replies)
+        frame = encode_frame(frame_pb2.Frame(request_id=request_id, **body))
+        if len(frame) > self._frame_bytes_max:
+            raise SluiceError(TOO_LARGE_TO_SEND, str(self._frame_bytes_max), "the frame is too long")
+        waiting = self._replies[request_id] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                self._writer.write(frame)
+                await self._writer.drain()
+                reply = await waiting
+        except TimeoutError as error:
+            raise SluiceError(REQUEST_TIMEOUT, message="no reply in time") from error
+        except OSError:
+            # The last words of the server, which say why, are still to be read.
+            reply = await waiting
+        finally:
+            self._replies.pop(request_id, None)
+        if reply.code != 0:
+            raise SluiceError(reply.code, reply.detail, reply.message, reply.retry_after_ms)
+        return reply
+
+    async def _read(self) -> None:
+        """Reads until the end of the stream, and notes why it ended."""
+        why = SluiceError(SOCKET_DISCONNECTED, message="the connection broke")
+        try:
+            while True:
+                frame = await read_frame(self._reader)
+                self._heard_at = time.monotonic()
+                match frame.WhichOneof("body"):
+                    case "reply":
+                        waiting = self._replies.get(frame.request_id)
+                        if waiting and not waiting.done():
+                            waiting.set_result(frame.reply)
+                    case "close":
+                        close = frame.close
+                        why = SluiceError(close.code, close.detail, close.message, close.retry_after_ms)
+                    case None:
+                        pass  # of a later protocol
+                    case _:
+                        self._events.put_nowait(frame)
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the end
+        except asyncio.QueueFull:
+            why = SluiceError(SLOW, message=f"{EVENTS_MAX} events wait for the app")
+        except SluiceError as error:
+            why = error
+        finally:
+            self._end(why)
+
+    async def _beat(self, interval: float) -> None:
+        """Lets the server hear something in every interval, and finds out when the server is silent."""
+        while not self._ended:
+            await asyncio.sleep(interval * PING_INTERVALS)
+            if time.monotonic() - self._heard_at > interval * SILENCE_INTERVALS:
+                self._end(SluiceError(PING_TIMEOUT, message="the server is silent"))
+                return
+            # Request id 0 may not be used, and a reply that nobody waits for is dropped.
+            ping = frame_pb2.Frame(request_id=next(self._request_ids), ping=session_pb2.Ping())
+            self._writer.write(encode_frame(ping))
+
+    def _end(self, why: SluiceError) -> None:
+        if self._ended:
+            return
+        self._ended = why
+        self._writer.close()
+        if self._heartbeat:
+            self._heartbeat.cancel()
+        for waiting in self._replies.values():
+            if not waiting.done():
+                waiting.set_exception(why)
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(None)
