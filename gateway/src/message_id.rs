@@ -4,10 +4,10 @@ use crate::identity::WorkerIndex;
 
 /// Milliseconds since 1970 at 2024-01-01: the ids start counting here.
 const EPOCH_MS: u64 = 1_704_067_200_000;
-const WORKER_BITS: u32 = 8;
-const COUNTER_BITS: u32 = 14;
+const WORKER_BITS: u32 = 10;
+const COUNTER_BITS: u32 = 12;
 
-/// Makes message ids: 42 bits of milliseconds (until the year 2163), 8 of worker, 14 of counter. When a millisecond is used up, or the
+/// Makes message ids: 42 bits of milliseconds (until the year 2163), 10 of worker, 12 of counter. When a millisecond is used up, or the
 /// clock steps back, the ids run ahead of the clock rather than repeat.
 #[derive(Debug)]
 pub(crate) struct MessageIds {

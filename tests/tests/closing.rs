@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sluice_codec::encode;
 use sluice_protocol::frame::Body;
-use sluice_protocol::{ALPN, ErrorCode, Frame, Login, Logout, Ping};
+use sluice_protocol::{ALPN, ErrorCode, Login, Logout, Ping};
+use sluice_tests::crafted::unknown_command;
 use sluice_tests::{Gateway, GatewayProcess, RawClient, Transport, on_all_transports, tls_connect, wait_until, within};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -19,8 +19,11 @@ on_all_transports!(
     a_stopping_gateway_does_not_wait_for_clients_that_do_not_read,
 );
 
-/// Their answers fill every buffer on the way.
-const PINGS: usize = 8 << 20;
+/// About as long as its answer, so that both directions fill alike.
+const COMMAND_BYTES: usize = 80;
+
+/// More than all buffers on the way hold.
+const FLOOD_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long a server takes nothing before it is taken to be full. Too short would make the test weaker, not wrong.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -98,13 +101,10 @@ async fn a_client_that_does_not_read_is_cut_off_after_the_closing_timeout(transp
 
 /// Asks for answers and reads none, until the server stops to read.
 async fn fill(client: &mut RawClient) {
-    let ping = Frame {
-        request_id: 1,
-        body: Some(Body::Ping(Ping {})),
-    };
-    let pings = encode(&ping).repeat(PINGS);
-    let sent = client.send_until_full(&pings, PATIENCE).await;
-    assert!(sent < pings.len(), "the server took everything");
+    let command = unknown_command(COMMAND_BYTES);
+    let flood = command.repeat(FLOOD_BYTES / command.len());
+    let sent = client.send_until_full(&flood, PATIENCE).await;
+    assert!(sent < flood.len(), "the server took everything");
 }
 
 async fn a_stopping_gateway_tells_everybody_and_ends(transport: Transport) {

@@ -17,11 +17,11 @@ connect again by itself: docs/protocol.md, "Reconnecting", says when to and how.
 import argparse
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import itertools
 import json
-import random
 import ssl
 import sys
 import time
@@ -85,8 +85,8 @@ class SluiceError(Exception):
 def encode_frame(frame: frame_pb2.Frame) -> bytes:
     """The frame as it travels: its length as a varint, and the message."""
     body = frame.SerializeToString()
-    prefix = bytearray()
     length = len(body)
+    prefix = bytearray()
     while length >= 0x80:
         prefix.append(length & 0x7F | 0x80)
         length >>= 7
@@ -232,19 +232,21 @@ class Client:
         self._end(SluiceError(SOCKET_DISCONNECTED, message="closed by this side"))
         self._reading.cancel()
         await asyncio.wait([self._reading])
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
 
     async def _call(self, **body) -> frame_pb2.Reply:
         """Sends one command and waits for its reply, whichever replies come before it."""
         if self._ended:
             raise self._ended
-        request_id = next(number for number in self._request_ids if number not in self._replies)
-        frame = encode_frame(frame_pb2.Frame(request_id=request_id, **body))
-        if len(frame) > self._frame_bytes_max:
+        request_id = self._next_request_id()
+        frame = frame_pb2.Frame(request_id=request_id, **body)
+        if frame.ByteSize() > self._frame_bytes_max:
             raise SluiceError(TOO_LARGE_TO_SEND, str(self._frame_bytes_max), "the frame is too long")
         waiting = self._replies[request_id] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(REPLY_TIMEOUT_S):
-                self._writer.write(frame)
+                self._writer.write(encode_frame(frame))
                 await self._writer.drain()
                 reply = await waiting
         except TimeoutError as error:
@@ -257,6 +259,9 @@ class Client:
         if reply.code != 0:
             raise SluiceError(reply.code, reply.detail, reply.message, reply.retry_after_ms)
         return reply
+
+    def _next_request_id(self) -> int:
+        return next(number for number in self._request_ids if number not in self._replies)
 
     async def _read(self) -> None:
         """Reads until the end of the stream, and notes why it ended."""
@@ -293,8 +298,8 @@ class Client:
             if time.monotonic() - self._heard_at > interval * SILENCE_INTERVALS:
                 self._end(SluiceError(PING_TIMEOUT, message="the server is silent"))
                 return
-            # Request id 0 may not be used, and a reply that nobody waits for is dropped.
-            ping = frame_pb2.Frame(request_id=next(self._request_ids), ping=session_pb2.Ping())
+            # Nobody waits for the reply: that something was heard is noted where it is read.
+            ping = frame_pb2.Frame(request_id=self._next_request_id(), ping=session_pb2.Ping())
             self._writer.write(encode_frame(ping))
 
     def _end(self, why: SluiceError) -> None:
@@ -310,3 +315,140 @@ class Client:
         if self._events.full():
             self._events.get_nowait()
         self._events.put_nowait(None)
+
+
+def printable(text: str) -> str:
+    """What others wrote, without the control characters that would steer the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def show(frame: frame_pb2.Frame) -> None:
+    """Prints an event as a line."""
+    kind = frame.WhichOneof("body")
+    event = getattr(frame, kind)
+    match kind:
+        case "room_message":
+            text = event.content.decode(errors="replace")
+            history = f" [history, {event.left} left]" if event.history else ""
+            line = f"{event.sender.user_id}: {printable(text)}{history}"
+        case "room_member_joined":
+            line = f"* {names(event.members)} joined, {event.member_count} inside"
+        case "room_member_left":
+            line = f"* {names(event.members)} left, {event.member_count} inside"
+        case "room_member_digest":
+            line = f"* {event.joined_count} joined, {event.left_count} left, {event.member_count} inside"
+        case "room_member_count":
+            line = f"* {event.member_count} inside"
+        case "room_gap":
+            missed = event.high + event.normal + event.low + event.barrage
+            line = f"* {missed} messages missed, from {event.first_sequence} to {event.last_sequence}"
+        case _:
+            line = f"* {kind}"
+    print(line, flush=True)
+
+
+def names(users) -> str:
+    return ", ".join(user.user_id for user in users)
+
+
+async def receive(client: Client, options: argparse.Namespace, wait: int | None) -> None:
+    """Shows events until `wait` messages of others have come, or to the end of the connection."""
+    if wait == 0:
+        return
+    async for frame in client.events():
+        show(frame)
+        kind = frame.WhichOneof("body")
+        if kind == "token_will_expire" and options.secret:
+            await client.renew_token(make_token(options.secret, options.app, options.user))
+        elif kind == "room_message" and not frame.room_message.history and wait is not None:
+            wait -= frame.room_message.sender.user_id != options.user
+            if wait == 0:
+                return
+
+
+async def say(client: Client, options: argparse.Namespace) -> None:
+    for text in options.say:
+        await client.send_text(options.room, text)
+
+
+async def chat(options: argparse.Namespace) -> None:
+    """Logs in, enters the room, says and hears what the command line asks for, and logs out."""
+    client = await Client.connect(options.host, options.port, options.tls and tls_context(options.ca))
+    try:
+        token = options.token or make_token(options.secret, options.app, options.user)
+        await client.login(options.app, options.user, token, user_name=options.name)
+        if options.history is None:
+            entered = await client.enter_room(options.room)
+        else:
+            entered = await client.join_chat_room(options.room, options.history)
+        print(f"* entered {options.room}, {entered.member_count} inside", flush=True)
+        with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C: say goodbye like anybody else
+            await asyncio.gather(say(client, options), receive(client, options, options.wait))
+        await client.leave_room(options.room)
+        await client.logout()
+        # What had come before the end, such as the last of one's own messages.
+        await receive(client, options, None)
+    finally:
+        await client.close()
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Chats in a room of a Sluice gateway over TCP or TLS.")
+    parser.add_argument("--user", required=True, metavar="ID")
+    parser.add_argument("--name", default="", help="shown to others beside the id")
+    parser.add_argument("--room", required=True, metavar="ID", help="created if it does not exist")
+    parser.add_argument("--app", default="dev", metavar="KEY", help="the app key (default: dev)")
+    parser.add_argument("--address", metavar="HOST:PORT", help="default: 127.0.0.1:7400, with --tls 127.0.0.1:7401")
+    parser.add_argument("--tls", action="store_true", help="TLS in place of plain TCP")
+    parser.add_argument(
+        "--ca", metavar="FILE", help="certificates to trust (default: the system's; with a token made here: DATA/certificate.pem)"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--token", help="from the app's server; without one, it is made here")
+    source.add_argument("--secret-file", type=Path, metavar="FILE", help="the app's HS256 secret, to make a token with")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="data folder of a gateway in development mode (default: data)"
+    )
+    parser.add_argument("--history", type=int, metavar="N", help="ask for the newest N messages (1 to 50; 0: 10; -1: none)")
+    parser.add_argument("--say", nargs="+", default=[], metavar="TEXT", help="messages to send")
+    parser.add_argument(
+        "--wait", type=int, metavar="N", help="end after N messages of others (default: with --say 0, else until Ctrl-C)"
+    )
+    options = parser.parse_args()
+    host, colon, port = (options.address or f"127.0.0.1:{TLS_PORT if options.tls else TCP_PORT}").rpartition(":")
+    if not colon or not port.isdecimal():
+        parser.error("--address: not HOST:PORT")
+    options.host, options.port = host.strip("[]"), int(port)
+    if options.wait is None and options.say:
+        options.wait = 0
+    options.secret = None
+    if not options.token:
+        try:
+            options.secret = read_secret(options)
+        except (OSError, ValueError, LookupError) as error:
+            parser.error(f"no --token, and no secret to make one with: {error}")
+        certificate = options.data / "certificate.pem"
+        options.ca = options.ca or (certificate if certificate.exists() else None)
+    return options
+
+
+def read_secret(options: argparse.Namespace) -> bytes:
+    """The secret in its file, or that of the development app in the gateway's data folder."""
+    if options.secret_file:
+        return options.secret_file.read_bytes().rstrip(b"\r\n")
+    apps = tomllib.loads((options.data / "app-dev.toml").read_text())["apps"]
+    return apps[0]["keys"][0]["secret"].encode()
+
+
+def main() -> int:
+    options = parse_options()
+    try:
+        asyncio.run(chat(options))
+    except SluiceError as error:
+        print(f"error {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

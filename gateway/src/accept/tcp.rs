@@ -1,9 +1,10 @@
 //! TCP listeners, one for each worker on the same port.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
+use sluice_protocol::limits::CLIENT_FRAME_BYTES_BEFORE_LOGIN;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -72,6 +73,17 @@ pub(crate) async fn accept(
             }
         }
     }
+}
+
+/// Says a last word to a client that cannot be let in, without waiting for anything.
+pub(crate) fn turn_away(stream: &TcpStream, last_word: &[u8]) {
+    let socket = SockRef::from(stream);
+    // A client that is gone already needs no word.
+    let _ = socket.send(last_word);
+    let _ = socket.shutdown(Shutdown::Write);
+    // Closing with something unread would send a reset, which may overtake the word.
+    let mut unread = [0; CLIENT_FRAME_BYTES_BEFORE_LOGIN];
+    let _ = (&*socket).read(&mut unread);
 }
 
 fn classify(error: &io::Error) -> AcceptError {

@@ -59,7 +59,10 @@ impl Registry {
             }
         }
         process::describe(&recorder);
-        Self { recorder, handle }
+        let registry = Self { recorder, handle };
+        // Registers every series, so that the first scrape shows zeros even if no worker runs yet.
+        drop(registry.local());
+        registry
     }
 
     /// A worker's counters, which add to these series.

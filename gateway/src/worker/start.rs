@@ -169,7 +169,8 @@ impl Worker {
                     self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
                     // In the clear there is room for a word.
                     let refusal = Refusal::with_detail(ErrorCode::SERVER_UNAVAILABLE, "full").retry_after(FULL_RETRY);
-                    let _ = stream.try_write(&frames::close(&refusal));
+                    self.count_refusal(&refusal);
+                    tcp::turn_away(&stream, &frames::close(&refusal));
                 }
             }
         };
