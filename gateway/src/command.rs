@@ -1,95 +1,48 @@
-//! Commands: what a client asks, checked for form and turned into what is to be done.
+//! Commands of a session to rooms: checked for form and turned into what a room is asked.
 //!
-//! One file for each command. A command sees the session and the rules, never a socket; it returns an [`Action`], and
-//! the connection's shell carries it out.
+//! One file for each command, and one for the five ways in, which differ little. A command sees who asks and what, never
+//! a session or a socket. What a session answers itself (login, logout, ping, a new token) is with the session.
 
 mod enter;
 mod leave_room;
-mod login;
-mod logout;
-mod ping;
-mod renew_token;
 mod send_message;
 
-use sluice_codec::ClientFrame;
 use sluice_protocol::{ErrorCode, RoomId, frame::Body};
 
-use crate::clock::Now;
-use crate::config::Config;
 use crate::frames;
-use crate::identity::RoomKey;
+use crate::identity::{AppIndex, RoomKey};
 use crate::refusal::Refusal;
-use crate::room;
-use crate::session::apps::Apps;
-use crate::session::login::Accepted;
-use crate::session::{Online, Session};
+use crate::room::Request;
 
-/// What a command comes to.
+pub(crate) use send_message::may_go_unanswered;
+
+/// A command that failed.
 #[derive(Debug)]
-pub(crate) enum Action {
-    /// Nothing more than this answer.
-    Answer(Vec<u8>),
-    /// The command failed; the answer says so, unless none is wanted.
-    Refuse { refusal: Refusal, answer: Option<Vec<u8>> },
-    /// To the user's home, which decides about other sessions.
-    Register { request_id: u32, login: Box<Accepted> },
-    /// To the room's home.
-    Room {
-        key: RoomKey,
-        request_id: u32,
-        request: room::Request,
-    },
-    /// The session has a new token and this answer.
-    Renew { expires: Now, answer: Vec<u8> },
-    /// This answer, and then the end.
-    Close { answer: Vec<u8>, refusal: Refusal },
+pub(crate) struct Refused {
+    pub refusal: Refusal,
+    /// Unless none is wanted.
+    pub answer: Option<Vec<u8>>,
 }
 
-/// What commands know beside the session.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub now: Now,
-    pub config: &'a Config,
-    pub apps: &'a Apps,
-}
-
-/// Handles one frame of a client.
-pub(crate) fn handle(frame: ClientFrame, session: &Session, context: Context<'_>) -> Action {
-    match frame {
-        ClientFrame::Unknown { request_id, .. } => refuse(request_id, Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
-        ClientFrame::Command { request_id, command } => {
-            if request_id == 0 && !send_message::may_go_unanswered(&command) {
-                return refuse(request_id, Refusal::parameter("request_id"));
-            }
-            match (session.online(), command) {
-                (Some(online), command) => handle_online(request_id, command, online, context),
-                (None, Body::Login(login)) => login::handle(request_id, login, context),
-                (None, _) => refuse(request_id, Refusal::new(ErrorCode::NOT_LOGGED_IN)),
-            }
-        }
-    }
-}
-
-fn handle_online(request_id: u32, command: Body, online: &Online, context: Context<'_>) -> Action {
-    if online.is_expired(context.now.instant)
-        && !matches!(command, Body::RenewToken(_) | Body::Ping(_) | Body::Logout(_))
-    {
-        return refuse(request_id, Refusal::with_detail(ErrorCode::TOKEN_INVALID, "expired"));
-    }
-    match command {
-        Body::Login(_) => refuse(request_id, Refusal::new(ErrorCode::ALREADY_CONNECTED)),
-        Body::Logout(_) => logout::handle(request_id),
-        Body::Ping(_) => ping::handle(request_id, context.now),
-        Body::RenewToken(renew) => renew_token::handle(request_id, &renew, online, context),
-        Body::CreateRoom(command) => enter::create_room(request_id, command, online),
-        Body::JoinRoom(command) => enter::join_room(request_id, &command, online),
-        Body::EnterRoom(command) => enter::enter_room(request_id, command, online),
-        Body::JoinChatRoom(command) => enter::join_chat_room(request_id, &command, online),
-        Body::JoinExistChatRoom(command) => enter::join_exist_chat_room(request_id, &command, online),
-        Body::LeaveRoom(command) => leave_room::handle(request_id, &command, online),
-        Body::SendMessage(command) => send_message::handle(request_id, command, online),
-        // The codec lets no replies and events through.
-        Body::Reply(_)
+/// Turns a command of a user of `app` into a request to a room of that app, whatever the client writes.
+///
+/// # Errors
+/// When a field is wrong, or rooms do not know the command.
+pub(crate) fn handle(request_id: u32, command: Body, app: AppIndex) -> Result<(RoomKey, Request), Refused> {
+    let asked = match command {
+        Body::SendMessage(command) => return send_message::handle(request_id, command, app),
+        Body::CreateRoom(command) => enter::create_room(command, app),
+        Body::JoinRoom(command) => enter::join_room(&command, app),
+        Body::EnterRoom(command) => enter::enter_room(command, app),
+        Body::JoinChatRoom(command) => enter::join_chat_room(&command, app),
+        Body::JoinExistChatRoom(command) => enter::join_exist_chat_room(&command, app),
+        Body::LeaveRoom(command) => leave_room::handle(&command, app),
+        // The session's own commands; and replies and events, which the codec does not let through.
+        Body::Login(_)
+        | Body::Logout(_)
+        | Body::Ping(_)
+        | Body::RenewToken(_)
+        | Body::Reply(_)
         | Body::Close(_)
         | Body::TokenWillExpire(_)
         | Body::RoomMessage(_)
@@ -97,22 +50,15 @@ fn handle_online(request_id: u32, command: Body, online: &Online, context: Conte
         | Body::RoomMemberLeft(_)
         | Body::RoomMemberDigest(_)
         | Body::RoomMemberCount(_)
-        | Body::RoomGap(_) => refuse(request_id, Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
-    }
-}
-
-fn refuse(request_id: u32, refusal: Refusal) -> Action {
-    Action::Refuse {
+        | Body::RoomGap(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
+    };
+    asked.map_err(|refusal| Refused {
         answer: Some(frames::refuse(request_id, &refusal)),
         refusal,
-    }
+    })
 }
 
-/// A room of the session's own app, whatever the client writes.
-fn room_key(online: &Online, room_id: &str) -> Result<RoomKey, Refusal> {
+fn room_key(app: AppIndex, room_id: &str) -> Result<RoomKey, Refusal> {
     let id = RoomId::parse(room_id).map_err(|_| Refusal::parameter("room_id"))?;
-    Ok(RoomKey {
-        app: online.user.app,
-        id,
-    })
+    Ok(RoomKey { app, id })
 }

@@ -9,7 +9,11 @@
 //! It reads no clock and touches no socket. [`Session::next_deadline`] says when [`Session::handle_timeout`] wants to be called.
 
 pub(crate) mod apps;
+pub(crate) mod dispatch;
 pub(crate) mod login;
+mod logout;
+mod ping;
+mod renew_token;
 pub(crate) mod token;
 pub(crate) mod users;
 

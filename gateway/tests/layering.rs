@@ -35,13 +35,6 @@ const LEAVES: [&str; 10] = [
 /// What joins the stages and may know all of them. Nobody but they know each other.
 const SHELLS: [&str; 7] = ["cli", "development", "http", "lib", "main", "server", "worker"];
 
-/// Imports against the order, each with its reason.
-const EXCEPTIONS: [(&str, &str, &str); 1] = [(
-    "command",
-    "session",
-    "a command is asked of a session and reads its state; the session never hears of commands",
-)];
-
 /// Which module of the crate's root each one names, with a place where it does.
 type Imports = BTreeMap<(String, String), String>;
 
@@ -154,17 +147,10 @@ fn objection(importer: &str, imported: &str) -> Option<&'static str> {
     }
 }
 
-fn excepted(importer: &str, imported: &str) -> bool {
-    EXCEPTIONS
-        .iter()
-        .any(|(from, to, _)| (*from, *to) == (importer, imported))
-}
-
 #[test]
 fn no_stage_imports_an_earlier_one_and_no_leaf_imports_a_stage() {
     let objections: Vec<String> = imports()
         .iter()
-        .filter(|((importer, imported), _)| !excepted(importer, imported))
         .filter_map(|((importer, imported), place)| {
             let why = objection(importer, imported)?;
             Some(format!("{place}: `{importer}` imports `{imported}`, but {why}"))
@@ -183,19 +169,6 @@ fn every_module_is_a_stage_a_leaf_or_a_shell() {
         .collect();
     let modules: BTreeSet<&str> = modules.iter().map(String::as_str).collect();
     assert_eq!(modules, known);
-}
-
-#[test]
-fn no_exception_outlives_its_import() {
-    let imports = imports();
-    for (importer, imported, reason) in EXCEPTIONS {
-        let used = imports.contains_key(&(importer.to_owned(), imported.to_owned()));
-        assert!(used, "`{importer}` does not import `{imported}` any more ({reason})");
-        assert!(
-            objection(importer, imported).is_some(),
-            "{importer} may import {imported}"
-        );
-    }
 }
 
 #[test]

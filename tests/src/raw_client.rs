@@ -12,7 +12,7 @@ use std::time::Duration;
 use quinn::ConnectionError;
 use sluice_codec::{FrameBuffer, encode, open_server_frame};
 use sluice_protocol::frame::Body;
-use sluice_protocol::{Close, Frame, Login, LoginResult, PROTOCOL_VERSION, Reply, limits, reply};
+use sluice_protocol::{Close, Frame, Login, LoginResult, Reply, limits, reply};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
@@ -75,14 +75,6 @@ impl RawClient {
         let mut client = Self::connect(target, transport).await;
         client.login(user).await;
         client
-    }
-
-    /// Tries a QUIC connection that offers the application protocols `alpn`.
-    ///
-    /// # Errors
-    /// What the handshake came to.
-    pub async fn try_quic_handshake(target: &Target, alpn: &[&[u8]]) -> Result<(), ConnectionError> {
-        link::quic_connect(target, alpn).await.map(|_| ())
     }
 
     fn of_link(target: &Target, transport: Transport, link: Link) -> Self {
@@ -257,16 +249,10 @@ impl RawClient {
         }
     }
 
-    /// A good login of `user`.
+    /// A good login of `user`, to be altered.
     #[must_use]
     pub fn login_command(&self, user: &str) -> Login {
-        Login {
-            protocol_version: PROTOCOL_VERSION,
-            app_key: self.target.app_key().to_owned(),
-            user_id: user.to_owned(),
-            token: self.target.token(user),
-            ..Login::default()
-        }
+        self.target.login_command(user)
     }
 
     /// Logs in.

@@ -9,6 +9,8 @@ use sluice_gateway::Addresses;
 use sluice_gateway::config::App;
 use sluice_gateway::development::{self, issue_token, issue_token_of};
 
+use sluice_protocol::{Login, PROTOCOL_VERSION};
+
 use crate::Transport;
 
 /// The name in the development certificate.
@@ -88,6 +90,18 @@ impl Target {
             TokenSource::DataFolder => issue_token(&self.data, self.app_key, user, TOKEN_TTL),
         };
         token.expect("a user id that can have a token")
+    }
+
+    /// A good login of `user`.
+    #[must_use]
+    pub fn login_command(&self, user: &str) -> Login {
+        Login {
+            protocol_version: PROTOCOL_VERSION,
+            app_key: self.app_key.to_owned(),
+            user_id: user.to_owned(),
+            token: self.token(user),
+            ..Login::default()
+        }
     }
 
     /// With these, `sluice-client` logs in as `user`.

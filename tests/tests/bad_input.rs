@@ -1,6 +1,9 @@
 //! What no client should send. Each ends its own connection with a code, or one command, and nothing else.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use rustls::ClientConnection;
 use rustls_pki_types::ServerName;
@@ -8,7 +11,9 @@ use sluice_codec::encode;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{ALPN, Close, ErrorCode, Frame, Login, Logout, Ping, Reply, RoomMessage, limits};
 use sluice_tests::crafted::{field, framed, length_prefix, request_id, unknown_command};
-use sluice_tests::{Gateway, RawClient, Transport, on_all_transports, tls_client_config, tls_connect, within};
+use sluice_tests::{
+    Gateway, RawClient, Transport, on_all_transports, quic_connect, tls_client_config, tls_connect, wait_until, within,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -27,6 +32,7 @@ on_all_transports!(
     more_than_16_kib_before_login_end_the_connection,
     a_flood_before_login_ends_the_connection,
     a_bad_frame_behind_good_ones_does_not_take_their_answers_away,
+    random_bytes_hurt_nobody_else,
     what_follows_a_bad_frame_does_not_keep_the_reason_from_the_client,
 );
 
@@ -37,22 +43,30 @@ enum Stage {
     AfterLogin,
 }
 
-/// Sends each of `inputs` on a connection of its own, and expects each to be ended with `code` and to be gone although
-/// the client holds on to it.
-async fn ends_the_connection(transport: Transport, stage: Stage, inputs: &[Vec<u8>], code: ErrorCode, detail: &str) {
+/// Bytes that end a connection, when, and with which code.
+type Case = (Stage, Vec<u8>, ErrorCode);
+
+/// Sends each case on a connection of its own, and expects it to be ended with its code and to be gone although the client
+/// holds on to it.
+async fn each_ends_the_connection(transport: Transport, cases: impl IntoIterator<Item = Case>) {
     let gateway = Gateway::start(|_| {});
     let mut clients = Vec::new();
-    for (number, input) in inputs.iter().enumerate() {
+    for (number, (stage, bytes, code)) in (0..).zip(cases) {
         let mut client = RawClient::connect(&gateway, transport).await;
         if let Stage::AfterLogin = stage {
             client.login(&format!("user{number}")).await;
         }
-        client.send_bytes(input).await;
-        expect_close(&mut client, code, detail).await;
+        client.send_bytes(&bytes).await;
+        expect_close(&mut client, code, "").await;
         clients.push(client);
     }
-    let count = u32::try_from(inputs.len()).expect("a few");
+    let count = u32::try_from(clients.len()).expect("a few");
     gateway.all_gone(count, "protocol_error").await;
+}
+
+/// `bytes` before login and after.
+fn at_any_stage(bytes: &[u8], code: ErrorCode) -> [Case; 2] {
+    [Stage::BeforeLogin, Stage::AfterLogin].map(|stage| (stage, bytes.to_vec(), code))
 }
 
 async fn expect_close(client: &mut RawClient, code: ErrorCode, detail: &str) {
@@ -80,26 +94,23 @@ fn ping(id: u32) -> Vec<u8> {
 }
 
 async fn an_empty_frame_ends_the_connection(transport: Transport) {
-    let inputs = [vec![0]];
-    ends_the_connection(transport, Stage::BeforeLogin, &inputs, ErrorCode::MALFORMED_FRAME, "").await;
-    ends_the_connection(transport, Stage::AfterLogin, &inputs, ErrorCode::MALFORMED_FRAME, "").await;
+    each_ends_the_connection(transport, at_any_stage(&[0], ErrorCode::MALFORMED_FRAME)).await;
 }
 
 async fn a_length_beyond_4_kib_before_login_is_refused_before_its_body(transport: Transport) {
-    let inputs = [
-        length_prefix(limits::CLIENT_FRAME_BYTES_BEFORE_LOGIN as u64 + 1),
-        length_prefix(u32::MAX.into()),
-        length_prefix(u64::MAX),
+    let lengths = [
+        limits::CLIENT_FRAME_BYTES_BEFORE_LOGIN as u64 + 1,
+        u32::MAX.into(),
+        u64::MAX,
     ];
-    ends_the_connection(transport, Stage::BeforeLogin, &inputs, ErrorCode::FRAME_TOO_LONG, "").await;
+    let case = |length| (Stage::BeforeLogin, length_prefix(length), ErrorCode::FRAME_TOO_LONG);
+    each_ends_the_connection(transport, lengths.map(case)).await;
 }
 
 async fn a_length_beyond_64_kib_after_login_is_refused_before_its_body(transport: Transport) {
-    let inputs = [
-        length_prefix(limits::CLIENT_FRAME_BYTES as u64 + 1),
-        length_prefix(u32::MAX.into()),
-    ];
-    ends_the_connection(transport, Stage::AfterLogin, &inputs, ErrorCode::FRAME_TOO_LONG, "").await;
+    let lengths = [limits::CLIENT_FRAME_BYTES as u64 + 1, u32::MAX.into(), u64::MAX];
+    let case = |length| (Stage::AfterLogin, length_prefix(length), ErrorCode::FRAME_TOO_LONG);
+    each_ends_the_connection(transport, lengths.map(case)).await;
 }
 
 async fn the_longest_frames_are_taken(transport: Transport) {
@@ -116,21 +127,25 @@ async fn the_longest_frames_are_taken(transport: Transport) {
 }
 
 async fn an_overlong_length_ends_the_connection(transport: Transport) {
-    // 5 and 0 in two bytes each, then 5 in three, of which one was enough.
-    let inputs = [vec![0x85, 0x00], vec![0x80, 0x00]];
-    ends_the_connection(transport, Stage::BeforeLogin, &inputs, ErrorCode::MALFORMED_FRAME, "").await;
-    let inputs = [vec![0x85, 0x80, 0x00]];
-    ends_the_connection(transport, Stage::AfterLogin, &inputs, ErrorCode::MALFORMED_FRAME, "").await;
-    // Without an end, it can only become too much.
-    let inputs = [vec![0x80; 16], vec![0xff; 16]];
-    ends_the_connection(transport, Stage::AfterLogin, &inputs, ErrorCode::FRAME_TOO_LONG, "").await;
+    let cases = [
+        // 5 and 0 in two bytes each.
+        (Stage::BeforeLogin, vec![0x85, 0x00], ErrorCode::MALFORMED_FRAME),
+        (Stage::BeforeLogin, vec![0x80, 0x00], ErrorCode::MALFORMED_FRAME),
+        // 5 in three bytes; before login, the second byte has already promised too much.
+        (Stage::AfterLogin, vec![0x85, 0x80, 0x00], ErrorCode::MALFORMED_FRAME),
+        (Stage::BeforeLogin, vec![0x85, 0x80], ErrorCode::FRAME_TOO_LONG),
+        // Without an end.
+        (Stage::AfterLogin, vec![0x80; 16], ErrorCode::FRAME_TOO_LONG),
+        (Stage::AfterLogin, vec![0xff; 16], ErrorCode::FRAME_TOO_LONG),
+    ];
+    each_ends_the_connection(transport, cases).await;
 }
 
 async fn a_body_that_is_no_frame_ends_the_connection(transport: Transport) {
     let mut not_utf8 = request_id(1);
     // Login.app_key.
     not_utf8.extend(field(16, &field(2, &[0xff, 0xfe])));
-    let inputs: Vec<Vec<u8>> = [
+    let bodies = [
         // No protobuf at all.
         vec![0xff; 40],
         vec![0x00, 0x00],
@@ -143,16 +158,15 @@ async fn a_body_that_is_no_frame_ends_the_connection(transport: Transport) {
         // A request id as bytes.
         [field(1, b"1"), field(18, &[])].concat(),
         not_utf8,
-    ]
-    .iter()
-    .map(|body| framed(body))
-    .collect();
-    ends_the_connection(transport, Stage::BeforeLogin, &inputs, ErrorCode::MALFORMED_FRAME, "").await;
-    ends_the_connection(transport, Stage::AfterLogin, &inputs, ErrorCode::MALFORMED_FRAME, "").await;
+    ];
+    let cases = bodies
+        .iter()
+        .flat_map(|body| at_any_stage(&framed(body), ErrorCode::MALFORMED_FRAME));
+    each_ends_the_connection(transport, cases).await;
 }
 
 async fn a_frame_with_two_bodies_or_none_ends_the_connection(transport: Transport) {
-    let inputs: Vec<Vec<u8>> = [
+    let bodies = [
         [request_id(1), field(18, &[]), field(17, &[])].concat(),
         [request_id(1), field(18, &[]), field(18, &[])].concat(),
         // A command and an event, a command and one that nobody knows.
@@ -162,11 +176,9 @@ async fn a_frame_with_two_bodies_or_none_ends_the_connection(transport: Transpor
         // Numbers that are no body's.
         [request_id(1), field(5, &[])].concat(),
         [request_id(1), field(128, &[])].concat(),
-    ]
-    .iter()
-    .map(|body| framed(body))
-    .collect();
-    ends_the_connection(transport, Stage::AfterLogin, &inputs, ErrorCode::MALFORMED_FRAME, "").await;
+    ];
+    let case = |body: Vec<u8>| (Stage::AfterLogin, framed(&body), ErrorCode::MALFORMED_FRAME);
+    each_ends_the_connection(transport, bodies.map(case)).await;
 }
 
 async fn a_stream_that_ends_within_a_frame_leaves_nothing_behind(transport: Transport) {
@@ -291,6 +303,57 @@ async fn what_follows_a_bad_frame_does_not_keep_the_reason_from_the_client(trans
     gateway.all_gone(1, "protocol_error").await;
 }
 
+/// Bytes that look random and are the same each time (xorshift).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let count = self.next() % 200 + 1;
+        (0..count).map(|_| self.next().to_le_bytes()[0]).collect()
+    }
+}
+
+async fn random_bytes_hurt_nobody_else(transport: Transport) {
+    const CLIENTS: u32 = 60;
+    let gateway = Gateway::start(|_| {});
+    let mut other = RawClient::online(&gateway, transport, "alice").await;
+    let mut noise = Noise(0x5108_ce00_0000_0001);
+    for number in 0..CLIENTS {
+        let mut client = if number % 2 == 0 {
+            RawClient::connect(&gateway, transport).await
+        } else {
+            RawClient::online(&gateway, transport, &format!("user{number}")).await
+        };
+        // Some bare, some behind a good length, and some after something good. All may end the connection half-way.
+        for _ in 0..3 {
+            let bytes = noise.bytes();
+            let bytes = if noise.next().is_multiple_of(2) {
+                framed(&bytes)
+            } else {
+                bytes
+            };
+            let _ = client.try_send_bytes(&bytes).await;
+        }
+        drop(client);
+        expect_alive(&mut other).await;
+    }
+    drop(other);
+    let gone = async || {
+        let opened = gateway.metric("sluice_connections_opened_total").await;
+        let closed = gateway.metric("sluice_connections_closed_total").await;
+        opened == f64::from(CLIENTS + 1) && closed == opened && gateway.metric("sluice_connections").await == 0.0
+    };
+    wait_until("all are gone", gone).await;
+    assert_eq!(gateway.metric("sluice_task_panics_total").await, 0.0);
+}
+
 #[tokio::test]
 async fn http_on_the_tcp_port_is_told_that_this_is_not_http() {
     let gateway = Gateway::start(|_| {});
@@ -373,8 +436,37 @@ async fn tls_without_an_application_protocol_is_told_which_is_missing() {
 async fn quic_without_the_application_protocol_is_refused() {
     let gateway = Gateway::start(|_| {});
     for alpn in [&[][..], &[b"h3".as_slice()][..]] {
-        let refused = RawClient::try_quic_handshake(&gateway, alpn).await;
+        let refused = quic_connect(&gateway, alpn).await;
         assert!(refused.is_err(), "{alpn:?}");
     }
     RawClient::online(&gateway, Transport::Quic, "alice").await;
+}
+
+#[tokio::test]
+async fn a_quic_client_gets_one_stream_and_no_more() {
+    let gateway = Gateway::start(|_| {});
+    let (_endpoint, connection) = quic_connect(&gateway, &[ALPN]).await.expect("QUIC takes connections");
+    let (mut send, mut receive) = connection.open_bi().await.expect("the control stream");
+    let login = Frame {
+        request_id: 1,
+        body: Some(Body::Login(gateway.login_command("alice"))),
+    };
+    send.write_all(&encode(&login))
+        .await
+        .expect("a stream that takes bytes");
+    within("an answer", receive.read_chunk(1, true))
+        .await
+        .expect("a stream that goes on")
+        .expect("a byte");
+    assert!(connection.max_datagram_size().is_none());
+    assert!(poll_once(connection.open_bi()).is_none(), "a second stream");
+    assert!(poll_once(connection.open_uni()).is_none(), "a stream in one direction");
+}
+
+/// What `future` comes to at once, if it does.
+fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
 }

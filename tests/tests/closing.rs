@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use sluice_codec::encode;
 use sluice_protocol::frame::Body;
-use sluice_protocol::{ALPN, ErrorCode, Login, Logout, Ping};
+use sluice_protocol::{ALPN, ErrorCode, Frame, Login, Logout, Ping};
 use sluice_tests::crafted::unknown_command;
-use sluice_tests::{Gateway, GatewayProcess, RawClient, Transport, on_all_transports, tls_connect, wait_until, within};
+use sluice_tests::{
+    DEADLINE, Gateway, GatewayProcess, RawClient, Transport, on_all_transports, quic_connect, tls_connect, wait_until,
+    within,
+};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -185,7 +189,7 @@ async fn a_full_gateway_takes_no_handshakes() {
         .await
         .expect("an end");
     assert_eq!(received, b"");
-    let refused = RawClient::try_quic_handshake(&gateway, &[ALPN]).await;
+    let refused = quic_connect(&gateway, &[ALPN]).await;
     assert!(
         matches!(&refused, Err(quinn::ConnectionError::ConnectionClosed(close))
             if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED),
@@ -207,4 +211,77 @@ async fn a_client_that_is_turned_away_hears_why_although_it_has_spoken_first() {
         let close = client.expect_close().await;
         assert_eq!(close.code, ErrorCode::SERVER_UNAVAILABLE.number());
     }
+}
+
+#[tokio::test]
+async fn a_full_house_of_handshakes_turns_others_away_until_one_is_done() {
+    let gateway = Gateway::start(|config| config.connections.handshakes_max = 1);
+    let silent = TcpStream::connect(gateway.address(Transport::Tls))
+        .await
+        .expect("the port takes connections");
+    wait_until("the gateway has accepted", async || {
+        gateway.metric("sluice_connections").await == 1.0
+    })
+    .await;
+    let refused = quic_connect(&gateway, &[ALPN]).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // Plain TCP shakes no hands.
+    RawClient::online(&gateway, Transport::Tcp, "alice").await;
+    drop(silent);
+    wait_until("the place is free", async || {
+        gateway.metric("sluice_handshake_failures_total").await == 1.0
+    })
+    .await;
+    RawClient::online(&gateway, Transport::Tls, "bob").await;
+}
+
+#[tokio::test]
+async fn a_quic_client_that_says_nothing_keeps_nobody_from_the_handshake() {
+    let gateway = Gateway::start(|config| {
+        config.connections.handshakes_max = 1;
+        // Longer than this test waits.
+        config.connections.login_timeout = DEADLINE * 2;
+    });
+    let _silent = quic_connect(&gateway, &[ALPN]).await.expect("QUIC takes connections");
+    // The client is done a moment before the server is.
+    wait_until("the next handshake is taken", async || {
+        quic_connect(&gateway, &[ALPN]).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_leaves_nothing_behind() {
+    let gateway = Gateway::start(|_| {});
+    let stream = TcpStream::connect(gateway.address(Transport::Tcp))
+        .await
+        .expect("the port takes connections");
+    // Closing it now resets the connection.
+    stream.set_zero_linger().expect("a socket that is connected");
+    let mut client = RawClient::of_stream(&gateway, Transport::Tcp, stream);
+    client.login("alice").await;
+    drop(client);
+    gateway.all_gone(1, "broken").await;
+}
+
+#[tokio::test]
+async fn a_quic_stream_that_is_reset_ends_the_connection() {
+    let gateway = Gateway::start(|_| {});
+    let (_endpoint, connection) = quic_connect(&gateway, &[ALPN]).await.expect("QUIC takes connections");
+    let (mut send, receive) = connection.open_bi().await.expect("the control stream");
+    let login = Frame {
+        request_id: 1,
+        body: Some(Body::Login(gateway.login_command("alice"))),
+    };
+    send.write_all(&encode(&login))
+        .await
+        .expect("a stream that takes bytes");
+    wait_until("alice is online", async || {
+        gateway.metric("sluice_sessions_online").await == 1.0
+    })
+    .await;
+    send.reset(7_u32.into()).expect("a stream that is open");
+    drop(receive);
+    within("the end of the connection", connection.closed()).await;
+    gateway.all_gone(1, "broken").await;
 }

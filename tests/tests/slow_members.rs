@@ -1,1 +1,302 @@
-//! Members that read too slowly.
+//! Members that do not read: what they miss and are told, and that nobody else notices.
+
+use std::time::Duration;
+
+use sluice_codec::encode;
+use sluice_protocol::frame::Body;
+use sluice_protocol::{
+    ErrorCode, Frame, LeaveReason, Login, MessageType, Ping, Priority, RoomEntered, RoomGap, SendMessage, limits,
+};
+use sluice_tests::{Gateway, RawClient, Transport, on_all_transports, wait_until};
+
+use crate::rooms::{enter_room, entered, leave_room, message, no_rate_limits, sent};
+
+on_all_transports!(
+    a_member_that_does_not_read_misses_what_it_is_told_and_nobody_else_misses_anything,
+    a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow,
+);
+
+const ROOM: &str = "lobby";
+
+/// The least that can be set: what lags further than this misses messages.
+const LOG_BYTES: usize = limits::SERVER_FRAME_BYTES;
+
+/// The messages of a batch: far less than the log keeps, so that members who read each batch to its end before the next one
+/// cannot fall behind, however slow the machine is.
+const BATCH: [(MessageType, Priority, usize); 10] = [
+    (MessageType::Text, Priority::Default, 30 * 1024),
+    (MessageType::Text, Priority::High, 30 * 1024),
+    (MessageType::Custom, Priority::Medium, 30 * 1024),
+    (MessageType::Barrage, Priority::High, 5 * 1024),
+    (MessageType::Text, Priority::Low, 30 * 1024),
+    (MessageType::Command, Priority::Medium, 5 * 1024),
+    (MessageType::Text, Priority::High, 30 * 1024),
+    (MessageType::Barrage, Priority::Default, 5 * 1024),
+    (MessageType::Custom, Priority::Default, 30 * 1024),
+    (MessageType::Text, Priority::Default, 30 * 1024),
+];
+
+/// The fields of a gap's notice, as places in an array.
+const HIGH: usize = 0;
+const NORMAL: usize = 1;
+const LOW: usize = 2;
+const BARRAGE: usize = 3;
+
+/// In a room of the preset `room`, where a message without a priority is low.
+fn class(kind: MessageType, priority: Priority) -> usize {
+    match (kind, priority) {
+        (MessageType::Barrage, _) => BARRAGE,
+        (_, Priority::High) => HIGH,
+        (_, Priority::Medium) => NORMAL,
+        (_, Priority::Low | Priority::Default) => LOW,
+    }
+}
+
+/// What happened in the room, in the order in which everybody hears of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Happening {
+    Message(u64),
+    Joined(String),
+    Left(String),
+}
+
+/// A room with members that read, one that does not, and visitors.
+struct Scene {
+    gateway: Gateway,
+    /// The first one sends.
+    readers: Vec<RawClient>,
+    slow: RawClient,
+    visitor: RawClient,
+    /// Since the slow member came.
+    happened: Vec<Happening>,
+    /// The classes of the messages, by sequence from 1 on.
+    classes: Vec<usize>,
+    request_id: u32,
+}
+
+impl Scene {
+    async fn start(transport: Transport) -> Self {
+        let gateway = Gateway::start(|config| {
+            no_rate_limits(config);
+            config.rooms.log_bytes = LOG_BYTES;
+            // The least that can be set, and time enough to read one's last frames.
+            config.connections.private_queue_bytes = limits::CLIENT_FRAME_BYTES;
+            config.connections.closing_timeout = Duration::from_secs(20);
+        });
+        let mut readers = Vec::new();
+        for transport in Transport::ALL {
+            let mut reader = RawClient::online(&gateway, transport, &format!("reader-{transport}")).await;
+            enter(&mut reader).await;
+            readers.push(reader);
+        }
+        let mut visitor = RawClient::connect(&gateway, Transport::Tcp).await;
+        let login = Login {
+            user_name: "v".repeat(limits::USER_NAME_BYTES),
+            ..visitor.login_command("visitor")
+        };
+        assert_eq!(visitor.call(1, Body::Login(login)).await.code, 0);
+        let mut slow = RawClient::online(&gateway, transport, "slow").await;
+        enter(&mut slow).await;
+        // Whoever came later was an event to the readers; from here on all is the same for all.
+        for (later, reader) in readers.iter_mut().rev().enumerate() {
+            for _ in 0..=later {
+                assert!(matches!(reader.event().await, Body::RoomMemberJoined(_)));
+            }
+        }
+        Self {
+            gateway,
+            readers,
+            slow,
+            visitor,
+            happened: Vec::new(),
+            classes: Vec::new(),
+            request_id: 100,
+        }
+    }
+
+    fn newest(&self) -> u64 {
+        self.classes.len() as u64
+    }
+
+    /// Sends a batch, and has the readers read it.
+    async fn publish(&mut self) {
+        let mut bytes = Vec::new();
+        let first = self.request_id;
+        for (kind, priority, content_bytes) in BATCH {
+            let message = SendMessage {
+                priority: priority.into(),
+                ..message(ROOM, kind, vec![b'x'; content_bytes])
+            };
+            bytes.extend_from_slice(&encode(&Frame {
+                request_id: self.request_id,
+                body: Some(Body::SendMessage(message)),
+            }));
+            self.request_id += 1;
+            self.classes.push(class(kind, priority));
+            self.happened.push(Happening::Message(self.newest()));
+        }
+        self.readers[0].send_bytes(&bytes).await;
+        for request_id in first..self.request_id {
+            sent(self.readers[0].reply(request_id).await);
+        }
+        self.read(BATCH.len()).await;
+    }
+
+    /// Has the visitor come and go.
+    async fn visit(&mut self) {
+        enter(&mut self.visitor).await;
+        assert_eq!(self.visitor.call(2, leave_room(ROOM)).await.code, 0);
+        self.happened.push(Happening::Joined("visitor".into()));
+        self.happened.push(Happening::Left("visitor".into()));
+        self.read(2).await;
+    }
+
+    /// The readers hear of the newest happenings, all of them.
+    async fn read(&mut self, count: usize) {
+        let expected = &self.happened[self.happened.len() - count..];
+        for reader in &mut self.readers {
+            for expected in expected {
+                let event = reader.event().await;
+                assert_eq!(happening(&event).as_ref(), Some(expected), "{reader:?}");
+            }
+        }
+    }
+
+    async fn metric(&self, name: &str) -> f64 {
+        self.gateway.metric(name).await
+    }
+
+    /// Checks what the slow member got against what happened: all of it in order, but for what a gap told.
+    fn check_slow(&self, events: &[Body], until_the_end: bool) {
+        let mut last = 0;
+        let mut received = Vec::new();
+        let mut gaps = 0;
+        for event in events {
+            match event {
+                Body::RoomGap(gap) => {
+                    assert_eq!(gap.first_sequence, last + 1, "{gap:?}");
+                    assert_eq!(gap, &self.gap(gap.first_sequence, gap.last_sequence));
+                    last = gap.last_sequence;
+                    gaps += 1;
+                }
+                other => {
+                    let happening = happening(other).unwrap_or_else(|| panic!("{other:?}"));
+                    if let Happening::Message(sequence) = happening {
+                        assert_eq!(sequence, last + 1, "what is missing was told before");
+                        last = sequence;
+                    }
+                    received.push(happening);
+                }
+            }
+        }
+        assert!(gaps > 0);
+        let missed = |sequence: u64| !received.contains(&Happening::Message(sequence));
+        let not_missed: Vec<&Happening> = self
+            .happened
+            .iter()
+            .filter(|happening| !matches!(happening, Happening::Message(sequence) if missed(*sequence)))
+            .collect();
+        let received: Vec<&Happening> = received.iter().collect();
+        if until_the_end {
+            assert_eq!(last, self.newest(), "received and missed add up to all");
+            assert_eq!(received, not_missed);
+        } else {
+            assert!(not_missed.starts_with(&received));
+        }
+    }
+
+    /// The notice for these messages.
+    fn gap(&self, first_sequence: u64, last_sequence: u64) -> RoomGap {
+        let mut counts = [0; 4];
+        for sequence in first_sequence..=last_sequence {
+            counts[self.classes[usize::try_from(sequence - 1).unwrap()]] += 1;
+        }
+        RoomGap {
+            room_id: ROOM.into(),
+            first_sequence,
+            last_sequence,
+            high: counts[HIGH],
+            normal: counts[NORMAL],
+            low: counts[LOW],
+            barrage: counts[BARRAGE],
+        }
+    }
+}
+
+async fn enter(client: &mut RawClient) -> RoomEntered {
+    entered(client.call(1, enter_room(ROOM)).await)
+}
+
+fn happening(event: &Body) -> Option<Happening> {
+    match event {
+        Body::RoomMessage(message) => Some(Happening::Message(message.sequence)),
+        Body::RoomMemberJoined(joined) => Some(Happening::Joined(joined.members[0].user_id.clone())),
+        Body::RoomMemberLeft(left) => Some(Happening::Left(left.members[0].user_id.clone())),
+        _ => None,
+    }
+}
+
+async fn a_member_that_does_not_read_misses_what_it_is_told_and_nobody_else_misses_anything(transport: Transport) {
+    let mut scene = Scene::start(transport).await;
+    wait_until("the slow member has fallen behind twice", async || {
+        scene.publish().await;
+        scene.visit().await;
+        scene.metric("sluice_room_gaps_total").await >= 2.0
+    })
+    .await;
+    // Then it reads. The newest is never missed: the log keeps it for everybody.
+    let mut events = Vec::new();
+    let newest = Some(scene.happened.last().unwrap().clone());
+    loop {
+        let event = scene.slow.event().await;
+        let is_message = matches!(&event, Body::RoomMessage(message) if message.sequence == scene.newest());
+        let caught_up = events.iter().chain([&event]).filter_map(happening).next_back() == newest;
+        events.push(event);
+        let newest_came = is_message
+            || events
+                .iter()
+                .any(|event| matches!(event, Body::RoomMessage(message) if message.sequence == scene.newest()));
+        if caught_up && newest_came {
+            break;
+        }
+    }
+    scene.check_slow(&events, true);
+    let dropped: u64 = events
+        .iter()
+        .map(|event| match event {
+            Body::RoomGap(gap) => gap.high + gap.normal + gap.low + gap.barrage,
+            _ => 0,
+        })
+        .sum();
+    wait_until("what was dropped is counted", async || {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+        let dropped = dropped as f64;
+        scene.metric("sluice_messages_dropped_total").await >= dropped
+    })
+    .await;
+    // From now on it is a member like the others.
+    scene.publish().await;
+    for sequence in scene.newest() - 9..=scene.newest() {
+        assert_eq!(happening(&scene.slow.event().await), Some(Happening::Message(sequence)));
+    }
+    assert_eq!(scene.slow.call(7, Body::Ping(Ping {})).await.code, 0);
+}
+
+async fn a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow(transport: Transport) {
+    let mut scene = Scene::start(transport).await;
+    wait_until("the slow member is given up", async || {
+        if scene.metric("sluice_room_gaps_total").await < 1.0 {
+            scene.publish().await;
+            return false;
+        }
+        // Coming and going is told to everybody, with long names.
+        for _ in 0..20 {
+            scene.visit().await;
+        }
+        for _ in 0..5 {
+            scene.publish_to_those_who_stay().await;
+        }
+        scene.metric("sluice_slow_disconnects_total").await >= 1.0
+    })
+    .await;
+}

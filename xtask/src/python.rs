@@ -1,33 +1,27 @@
-//! A Python with the protobuf package, in the target folder, for the tests that run the example client of the docs.
+//! A Python with the protobuf packages, in the target folder, for the tests that run the example client of the docs.
 
 use std::path::PathBuf;
 
 use crate::worktree::{command, run, succeeds, target};
 use crate::{Outcome, failure};
 
-/// What the example client needs. Pinned, so that a new release cannot break an old checkout.
-const PACKAGE: &str = "protobuf==7.36.2";
+/// What the example client needs, with the versions.
+const REQUIREMENTS: &str = "docs/examples/python/requirements.txt";
 
-/// The interpreter of a virtual environment that has the package. Makes what is missing; on a machine where the user is
+/// Succeeds where the interpreter is no older than the example client allows.
+const IS_NEW_ENOUGH: &str = "import sys; sys.exit(sys.version_info < (3, 11))";
+
+/// The interpreter of a virtual environment that has the packages. Makes what is missing; on a machine where the user is
 /// root and Debian's packages are at hand, as in CI containers, that includes Python itself.
 pub(crate) fn with_protobuf() -> Outcome<PathBuf> {
     let folder = target().join("python");
     let interpreter = folder.join("bin/python3");
-    let has_package = || succeeds(&mut command(&interpreter, &["-c", "import google.protobuf"]));
-    if has_package() {
-        return Ok(interpreter);
+    if !succeeds(&mut command(&interpreter, &["-c", IS_NEW_ENOUGH])) {
+        make_environment(&folder.to_string_lossy())?;
+        run(&mut command(&interpreter, &["-c", IS_NEW_ENOUGH]))
+            .or_else(|_| failure("the tests need Python 3.11 or newer as python3"))?;
     }
-    let folder = folder.to_string_lossy().into_owned();
-    // A half-made environment, or one whose Python has gone, is made anew.
-    let make = || succeeds(&mut command("python3", &["-m", "venv", "--clear", &folder]));
-    if !make() {
-        install_python()?;
-        if !make() {
-            return failure(format!(
-                "python3 -m venv {folder} fails even with python3-venv installed"
-            ));
-        }
-    }
+    // Compares versions, and asks the network only for what is missing.
     run(&mut command(
         &interpreter,
         &[
@@ -36,13 +30,26 @@ pub(crate) fn with_protobuf() -> Outcome<PathBuf> {
             "install",
             "--quiet",
             "--disable-pip-version-check",
-            PACKAGE,
+            "--requirement",
+            REQUIREMENTS,
         ],
     ))?;
-    if has_package() {
-        Ok(interpreter)
+    Ok(interpreter)
+}
+
+/// Makes the environment anew, whatever half-made or outdated one is there.
+fn make_environment(folder: &str) -> Outcome {
+    let make = || succeeds(&mut command("python3", &["-m", "venv", "--clear", folder]));
+    if make() {
+        return Ok(());
+    }
+    install_python()?;
+    if make() {
+        Ok(())
     } else {
-        failure(format!("{PACKAGE} is installed and cannot be imported"))
+        failure(format!(
+            "python3 -m venv {folder} fails even with python3-venv installed"
+        ))
     }
 }
 

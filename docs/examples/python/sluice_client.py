@@ -7,7 +7,7 @@ library is the class `Client`:
     await client.login("dev", "dora", token)
     await client.enter_room("lobby")
     await client.send_text("lobby", "hello")
-    async for event in client.events():
+    while event := await client.next_event():
         print(event)
 
 One task reads and hands replies to those who wait for them, so commands may be sent from many tasks at once. It does not
@@ -22,13 +22,16 @@ import hashlib
 import hmac
 import itertools
 import json
+import math
 import ssl
 import sys
 import time
 import tomllib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from pathlib import Path
+
+from google.protobuf.message import DecodeError
 
 from sluice.v1 import frame_pb2, message_pb2, room_pb2, session_pb2
 
@@ -111,19 +114,23 @@ async def read_frame(reader: asyncio.StreamReader) -> frame_pb2.Frame:
         raise SluiceError(MALFORMED_FRAME, message=f"a frame of {length} bytes")
     try:
         return frame_pb2.Frame.FromString(await reader.readexactly(length))
-    except ValueError as error:  # DecodeError is one
+    except DecodeError as error:
         raise SluiceError(MALFORMED_FRAME, message=str(error)) from error
 
 
 def make_token(secret: bytes, app_key: str, user_id: str, seconds: int = 3600) -> str:
-    """A token as the app's own server issues them: a JSON Web Token signed with HS256."""
+    """A token as the app's own server issues them. A real client never has the secret: it asks that server."""
+    now = int(time.time())
+    return sign(secret, {"sub": user_id, "aud": app_key, "iat": now, "exp": now + seconds})
+
+
+def sign(secret: bytes, claims: dict) -> str:
+    """A JSON Web Token in compact form, signed with HS256."""
 
     def encode(part: bytes) -> bytes:
         return base64.urlsafe_b64encode(part).rstrip(b"=")
 
-    now = int(time.time())
     header = {"alg": "HS256", "typ": "JWT"}
-    claims = {"sub": user_id, "aud": app_key, "iat": now, "exp": now + seconds}
     text = b".".join(encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
     return (text + b"." + encode(hmac.new(secret, text, hashlib.sha256).digest())).decode()
 
@@ -143,7 +150,7 @@ class Client:
         self._writer = writer
         self._request_ids = itertools.cycle(range(1, 2**32))
         self._replies: dict[int, asyncio.Future[frame_pb2.Reply]] = {}
-        self._events: asyncio.Queue[frame_pb2.Frame | None] = asyncio.Queue(EVENTS_MAX)
+        self._events: asyncio.Queue[frame_pb2.Frame | None] = asyncio.Queue()
         self._frame_bytes_max = LOGIN_FRAME_BYTES_MAX
         self._heard_at = time.monotonic()
         # Why the connection ended; None while it lives.
@@ -212,14 +219,15 @@ class Client:
         )
         return (await self._call(send_message=message)).send_message
 
-    async def events(self) -> AsyncIterator[frame_pb2.Frame]:
-        """What the server tells unasked, for one reader. Ends after a logout; any other end of the connection is raised as
-        `SluiceError`."""
-        while (event := await self._events.get()) is not None:
-            yield event
-        self._events.put_nowait(None)  # for who asks again
-        if self._ended.code != LOGGED_OUT:
-            raise self._ended
+    async def next_event(self) -> frame_pb2.Frame | None:
+        """What the server tells unasked, one after the other, and `None` after a logout. Any other end of the connection is
+        raised as `SluiceError`."""
+        event = await self._events.get()
+        if event is None:
+            self._events.put_nowait(None)  # for who asks again
+            if self._ended.code != LOGGED_OUT:
+                raise self._ended
+        return event
 
     async def logout(self) -> None:
         """Ends the session: others see the user leave on purpose. Waits for the server to end the connection."""
@@ -280,12 +288,12 @@ class Client:
                         why = SluiceError(close.code, close.detail, close.message, close.retry_after_ms)
                     case None:
                         pass  # of a later protocol
-                    case _:
+                    case _ if self._events.qsize() < EVENTS_MAX:
                         self._events.put_nowait(frame)
+                    case _:
+                        raise SluiceError(SLOW, message=f"{EVENTS_MAX} events wait for the app")
         except (asyncio.IncompleteReadError, OSError):
             pass  # the end
-        except asyncio.QueueFull:
-            why = SluiceError(SLOW, message=f"{EVENTS_MAX} events wait for the app")
         except SluiceError as error:
             why = error
         finally:
@@ -312,14 +320,19 @@ class Client:
         for waiting in self._replies.values():
             if not waiting.done():
                 waiting.set_exception(why)
-        if self._events.full():
-            self._events.get_nowait()
         self._events.put_nowait(None)
 
 
 def printable(text: str) -> str:
     """What others wrote, without the control characters that would steer the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+LEAVE_REASONS = {
+    room_pb2.LEAVE_REASON_LEFT: "left",
+    room_pb2.LEAVE_REASON_LOGOUT: "logged out",
+    room_pb2.LEAVE_REASON_OFFLINE: "went offline",
+}
 
 
 def show(frame: frame_pb2.Frame) -> None:
@@ -334,7 +347,8 @@ def show(frame: frame_pb2.Frame) -> None:
         case "room_member_joined":
             line = f"* {names(event.members)} joined, {event.member_count} inside"
         case "room_member_left":
-            line = f"* {names(event.members)} left, {event.member_count} inside"
+            reason = LEAVE_REASONS.get(event.reason, "left")
+            line = f"* {names(event.members)} {reason}, {event.member_count} inside"
         case "room_member_digest":
             line = f"* {event.joined_count} joined, {event.left_count} left, {event.member_count} inside"
         case "room_member_count":
@@ -351,43 +365,71 @@ def names(users) -> str:
     return ", ".join(user.user_id for user in users)
 
 
-async def receive(client: Client, options: argparse.Namespace, wait: int | None) -> None:
-    """Shows events until `wait` messages of others have come, or to the end of the connection."""
-    if wait == 0:
-        return
-    async for frame in client.events():
-        show(frame)
-        kind = frame.WhichOneof("body")
-        if kind == "token_will_expire" and options.secret:
-            await client.renew_token(make_token(options.secret, options.app, options.user))
-        elif kind == "room_message" and not frame.room_message.history and wait is not None:
-            wait -= frame.room_message.sender.user_id != options.user
-            if wait == 0:
-                return
+class Chat:
+    """What the command line does with a client."""
 
+    def __init__(self, client: Client, options: argparse.Namespace):
+        self.client = client
+        self.options = options
+        # Messages of others that came since entering the room, and the highest sequence number that was seen or missed.
+        self.heard = 0
+        self.seen = 0
 
-async def say(client: Client, options: argparse.Namespace) -> None:
-    for text in options.say:
-        await client.send_text(options.room, text)
+    async def run(self) -> None:
+        """Logs in, enters the room, says and hears what the command line asks for, and logs out."""
+        options = self.options
+        await self.client.login(options.app, options.user, options.token or self.new_token(), user_name=options.name)
+        if options.history is None:
+            entered = await self.client.enter_room(options.room)
+        else:
+            entered = await self.client.join_chat_room(options.room, options.history)
+        print(f"* entered {options.room}, {entered.member_count} inside", flush=True)
+        with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C: log out all the same
+            said, _ = await asyncio.gather(self.say(), self.receive(lambda: self.heard >= options.wait))
+            # A reply says that the room has the message; the message itself may come later.
+            await self.receive(lambda: self.seen >= said)
+        await self.client.logout()
+
+    async def say(self) -> int:
+        """Sends the texts one after the other, and returns the sequence number of the last. Where the server says when to try
+        again (20604, too many in a second), the same message is sent again then, under the same id."""
+        sequence = 0
+        for text in self.options.say:
+            client_message_id = str(uuid.uuid4())
+            sent = None
+            while not sent:
+                try:
+                    sent = await self.client.send_text(self.options.room, text, client_message_id)
+                except SluiceError as error:
+                    if not error.retry_after_ms:
+                        raise
+                    await asyncio.sleep(error.retry_after_ms / 1000)
+            sequence = sent.sequence
+        return sequence
+
+    async def receive(self, enough: Callable[[], bool]) -> None:
+        """Shows events until there were enough."""
+        while not enough():
+            frame = await self.client.next_event()
+            show(frame)
+            match frame.WhichOneof("body"):
+                case "room_message":
+                    message = frame.room_message
+                    self.seen = message.sequence
+                    self.heard += not message.history and message.sender.user_id != self.options.user
+                case "room_gap":
+                    self.seen = frame.room_gap.last_sequence
+                case "token_will_expire" if self.options.secret:
+                    await self.client.renew_token(self.new_token())
+
+    def new_token(self) -> str:
+        return make_token(self.options.secret, self.options.app, self.options.user)
 
 
 async def chat(options: argparse.Namespace) -> None:
-    """Logs in, enters the room, says and hears what the command line asks for, and logs out."""
-    client = await Client.connect(options.host, options.port, options.tls and tls_context(options.ca))
+    client = await Client.connect(options.host, options.port, tls_context(options.ca) if options.tls else None)
     try:
-        token = options.token or make_token(options.secret, options.app, options.user)
-        await client.login(options.app, options.user, token, user_name=options.name)
-        if options.history is None:
-            entered = await client.enter_room(options.room)
-        else:
-            entered = await client.join_chat_room(options.room, options.history)
-        print(f"* entered {options.room}, {entered.member_count} inside", flush=True)
-        with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C: say goodbye like anybody else
-            await asyncio.gather(say(client, options), receive(client, options, options.wait))
-        await client.leave_room(options.room)
-        await client.logout()
-        # What had come before the end, such as the last of one's own messages.
-        await receive(client, options, None)
+        await Chat(client, options).run()
     finally:
         await client.close()
 
@@ -419,8 +461,8 @@ def parse_options() -> argparse.Namespace:
     if not colon or not port.isdecimal():
         parser.error("--address: not HOST:PORT")
     options.host, options.port = host.strip("[]"), int(port)
-    if options.wait is None and options.say:
-        options.wait = 0
+    if options.wait is None:
+        options.wait = 0 if options.say else math.inf
     options.secret = None
     if not options.token:
         try:

@@ -4,62 +4,40 @@
 
 use sluice_protocol::{CreateRoom, EnterRoom, JoinChatRoom, JoinExistChatRoom, JoinRoom, RoomPreset, limits};
 
-use crate::command::{Action, refuse, room_key};
+use crate::command::room_key;
+use crate::identity::{AppIndex, RoomKey};
 use crate::refusal::Refusal;
 use crate::room::{Create, Enter, NewRoom, Request};
-use crate::session::Online;
 
-pub(super) fn create_room(request_id: u32, command: CreateRoom, online: &Online) -> Action {
-    let new = new_room(command.room_name, RoomPreset::Room);
-    enter(request_id, &command.room_id, online, new.map(Create::Always), Ok(0))
+pub(super) fn create_room(command: CreateRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    let room = room_key(app, &command.room_id)?;
+    let create = Create::Always(new_room(command.room_name, RoomPreset::Room)?);
+    Ok(enter(room, create, 0))
 }
 
-pub(super) fn join_room(request_id: u32, command: &JoinRoom, online: &Online) -> Action {
-    enter(request_id, &command.room_id, online, Ok(Create::Never), Ok(0))
+pub(super) fn join_room(command: &JoinRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    Ok(enter(room_key(app, &command.room_id)?, Create::Never, 0))
 }
 
-pub(super) fn enter_room(request_id: u32, command: EnterRoom, online: &Online) -> Action {
-    let new = new_room(command.room_name, RoomPreset::Room);
-    enter(request_id, &command.room_id, online, new.map(Create::IfMissing), Ok(0))
+pub(super) fn enter_room(command: EnterRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    let room = room_key(app, &command.room_id)?;
+    let create = Create::IfMissing(new_room(command.room_name, RoomPreset::Room)?);
+    Ok(enter(room, create, 0))
 }
 
-pub(super) fn join_chat_room(request_id: u32, command: &JoinChatRoom, online: &Online) -> Action {
-    let new = new_room(String::new(), RoomPreset::Live);
-    enter(
-        request_id,
-        &command.room_id,
-        online,
-        new.map(Create::IfMissing),
-        history(command.message_count),
-    )
+pub(super) fn join_chat_room(command: &JoinChatRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    let room = room_key(app, &command.room_id)?;
+    let create = Create::IfMissing(new_room(String::new(), RoomPreset::Live)?);
+    Ok(enter(room, create, history(command.message_count)?))
 }
 
-pub(super) fn join_exist_chat_room(request_id: u32, command: &JoinExistChatRoom, online: &Online) -> Action {
-    enter(
-        request_id,
-        &command.room_id,
-        online,
-        Ok(Create::Never),
-        history(command.message_count),
-    )
+pub(super) fn join_exist_chat_room(command: &JoinExistChatRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    let room = room_key(app, &command.room_id)?;
+    Ok(enter(room, Create::Never, history(command.message_count)?))
 }
 
-fn enter(
-    request_id: u32,
-    room_id: &str,
-    online: &Online,
-    create: Result<Create, Refusal>,
-    history: Result<usize, Refusal>,
-) -> Action {
-    let checked = room_key(online, room_id).and_then(|key| Ok((key, create?, history?)));
-    match checked {
-        Ok((key, create, history)) => Action::Room {
-            key,
-            request_id,
-            request: Request::Enter(Enter { create, history }),
-        },
-        Err(refusal) => refuse(request_id, refusal),
-    }
+fn enter(room: RoomKey, create: Create, history: usize) -> (RoomKey, Request) {
+    (room, Request::Enter(Enter { create, history }))
 }
 
 fn new_room(name: String, preset: RoomPreset) -> Result<NewRoom, Refusal> {
@@ -82,65 +60,18 @@ fn history(message_count: i32) -> Result<usize, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-    use std::time::{Duration, Instant};
-
-    use sluice_codec::ClientFrame;
-    use sluice_protocol::{ErrorCode, IdProfile, LeaveRoom, Platform, UserId, frame::Body};
+    use sluice_protocol::{ErrorCode, LeaveRoom, frame::Body};
 
     use super::*;
-    use crate::clock::Now;
-    use crate::command::{self, Context};
-    use crate::config::Config;
-    use crate::identity::{AppIndex, User};
-    use crate::session::Session;
-    use crate::session::apps::Apps;
-    use crate::session::login::Accepted;
+    use crate::command::{self, Refused};
 
-    fn session(now: Now, config: &Config) -> Session {
-        let mut session = Session::anonymous(now.instant, config);
-        let accepted = Accepted {
-            user: Arc::new(User {
-                app: AppIndex(3),
-                id: UserId::parse("alice", IdProfile::Zim).unwrap(),
-                name: "".into(),
-            }),
-            platform: Platform::Other,
-            device_id: "".into(),
-            package_name: "".into(),
-            sdk: "".into(),
-            resumes_session_of_ms: None,
-            started_at_ms: now.unix_ms,
-            token_expires: now + Duration::from_secs(60),
-        };
-        session.handle_registered(now, &accepted);
-        session
-    }
-
-    fn ask(command: Body) -> Action {
-        let config = Config::defaults(Path::new("data"));
-        let now = Now {
-            instant: Instant::now(),
-            unix_ms: 1_800_000_000_000,
-        };
-        let apps = Apps::new(&config).unwrap();
-        let context = Context {
-            now,
-            config: &config,
-            apps: &apps,
-        };
-        let frame = ClientFrame::Command { request_id: 7, command };
-        command::handle(frame, &session(now, &config), context)
+    fn ask(command: Body) -> Result<(RoomKey, Request), Refused> {
+        command::handle(7, command, AppIndex(3))
     }
 
     fn asked(command: Body) -> Enter {
         match ask(command) {
-            Action::Room {
-                key,
-                request_id: 7,
-                request: Request::Enter(enter),
-            } => {
+            Ok((key, Request::Enter(enter))) => {
                 assert_eq!(
                     (key.app, key.id.as_str()),
                     (AppIndex(3), "lobby"),
@@ -154,10 +85,10 @@ mod tests {
 
     fn refused(command: Body) -> String {
         match ask(command) {
-            Action::Refuse {
+            Err(Refused {
                 refusal,
                 answer: Some(_),
-            } => {
+            }) => {
                 assert_eq!(refusal.code, ErrorCode::INVALID_PARAMETER);
                 refusal.detail.into_owned()
             }

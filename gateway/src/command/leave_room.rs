@@ -2,17 +2,11 @@
 
 use sluice_protocol::{LeaveReason, LeaveRoom};
 
-use crate::command::{Action, refuse, room_key};
+use crate::command::room_key;
+use crate::identity::{AppIndex, RoomKey};
+use crate::refusal::Refusal;
 use crate::room::Request;
-use crate::session::Online;
 
-pub(super) fn handle(request_id: u32, command: &LeaveRoom, online: &Online) -> Action {
-    match room_key(online, &command.room_id) {
-        Ok(key) => Action::Room {
-            key,
-            request_id,
-            request: Request::Leave(LeaveReason::Left),
-        },
-        Err(refusal) => refuse(request_id, refusal),
-    }
+pub(super) fn handle(command: &LeaveRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    Ok((room_key(app, &command.room_id)?, Request::Leave(LeaveReason::Left)))
 }

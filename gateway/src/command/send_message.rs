@@ -2,41 +2,36 @@
 
 use sluice_protocol::{ConversationType, ErrorCode, MessageType, Priority, RoomId, SendMessage, frame::Body, limits};
 
-use crate::command::Action;
+use crate::command::Refused;
 use crate::frames;
-use crate::identity::RoomKey;
+use crate::identity::{AppIndex, RoomKey};
 use crate::refusal::Refusal;
 use crate::room::{Outgoing, Request};
-use crate::session::Online;
 
 /// Object names that begin so belong to the protocol.
 const RESERVED_PREFIX: &str = "RC:";
 
 /// Whether a command may come with request id 0 and get no reply.
-pub(super) fn may_go_unanswered(command: &Body) -> bool {
+pub(crate) fn may_go_unanswered(command: &Body) -> bool {
     matches!(command, Body::SendMessage(message) if message.r#type() == MessageType::Barrage)
 }
 
-pub(super) fn handle(request_id: u32, command: SendMessage, online: &Online) -> Action {
+pub(super) fn handle(request_id: u32, command: SendMessage, app: AppIndex) -> Result<(RoomKey, Request), Refused> {
     let client_message_id = if command.client_message_id.len() <= limits::CLIENT_MESSAGE_ID_BYTES {
         command.client_message_id.clone()
     } else {
         String::new()
     };
-    match check(command, online) {
-        Ok((key, message)) => Action::Room {
-            key,
-            request_id,
-            request: Request::Send(message),
-        },
+    match check(command, app) {
+        Ok((key, message)) => Ok((key, Request::Send(message))),
         Err(refusal) => {
             let answer = (request_id != 0).then(|| frames::refuse_message(request_id, &refusal, client_message_id));
-            Action::Refuse { refusal, answer }
+            Err(Refused { refusal, answer })
         }
     }
 }
 
-fn check(command: SendMessage, online: &Online) -> Result<(RoomKey, Outgoing), Refusal> {
+fn check(command: SendMessage, app: AppIndex) -> Result<(RoomKey, Outgoing), Refusal> {
     const NOT_SERVED: Refusal = Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED);
     if ConversationType::try_from(command.conversation_type) != Ok(ConversationType::Room) {
         return Err(NOT_SERVED);
@@ -73,13 +68,7 @@ fn check(command: SendMessage, online: &Online) -> Result<(RoomKey, Outgoing), R
         extended_data: command.extended_data,
         client_message_id: command.client_message_id,
     };
-    Ok((
-        RoomKey {
-            app: online.user.app,
-            id,
-        },
-        message,
-    ))
+    Ok((RoomKey { app, id }, message))
 }
 
 /// Only custom messages have one, and they must.
@@ -99,67 +88,12 @@ fn check_object_name(kind: MessageType, name: &str) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-    use std::time::{Duration, Instant};
-
     use bytes::Bytes;
     use prost::Message;
-    use sluice_codec::ClientFrame;
-    use sluice_protocol::{Frame, IdProfile, JoinRoom, Logout, Ping, Platform, RenewToken, UserId, reply};
+    use sluice_protocol::{Frame, reply};
 
     use super::*;
-    use crate::clock::Now;
-    use crate::command::{self, Context};
-    use crate::config::Config;
-    use crate::identity::{AppIndex, User};
-    use crate::session::Session;
-    use crate::session::apps::Apps;
-    use crate::session::login::Accepted;
-
-    fn session(now: Now, config: &Config) -> Session {
-        let mut session = Session::anonymous(now.instant, config);
-        let accepted = Accepted {
-            user: Arc::new(User {
-                app: AppIndex(0),
-                id: UserId::parse("alice", IdProfile::Zim).unwrap(),
-                name: "".into(),
-            }),
-            platform: Platform::Other,
-            device_id: "".into(),
-            package_name: "".into(),
-            sdk: "".into(),
-            resumes_session_of_ms: None,
-            started_at_ms: now.unix_ms,
-            token_expires: now + Duration::from_secs(60),
-        };
-        session.handle_registered(now, &accepted);
-        session
-    }
-
-    fn ask_after(waited: Duration, request_id: u32, command: Body) -> Action {
-        let mut config = Config::defaults(Path::new("data"));
-        config.apps = vec![crate::config::App {
-            key: "shop".into(),
-            id_profile: IdProfile::Zim,
-            single_login: crate::config::SingleLogin::Single,
-            packages: Vec::new(),
-            state: crate::config::AppState::Enabled,
-            keys: Vec::new(),
-        }];
-        let now = Now {
-            instant: Instant::now(),
-            unix_ms: 1_800_000_000_000,
-        };
-        let apps = Apps::new(&config).unwrap();
-        let session = session(now, &config);
-        let context = Context {
-            now: now + waited,
-            config: &config,
-            apps: &apps,
-        };
-        command::handle(ClientFrame::Command { request_id, command }, &session, context)
-    }
+    use crate::command;
 
     fn good() -> SendMessage {
         SendMessage {
@@ -182,12 +116,9 @@ mod tests {
     }
 
     fn taken(message: SendMessage) -> Outgoing {
-        match ask_after(Duration::ZERO, 7, Body::SendMessage(message)) {
-            Action::Room {
-                key,
-                request_id: 7,
-                request: Request::Send(message),
-            } => {
+        match command::handle(7, Body::SendMessage(message), AppIndex(3)) {
+            Ok((key, Request::Send(message))) => {
+                assert_eq!(key.app, AppIndex(3), "a room of the user's own app");
                 assert_eq!(key.id.as_str(), "lobby");
                 message
             }
@@ -197,11 +128,11 @@ mod tests {
 
     /// The code, the detail and the message that the answer names.
     fn refused(message: SendMessage) -> (i32, String, String) {
-        match ask_after(Duration::ZERO, 7, Body::SendMessage(message)) {
-            Action::Refuse {
+        match command::handle(7, Body::SendMessage(message), AppIndex(3)) {
+            Err(Refused {
                 refusal,
                 answer: Some(answer),
-            } => {
+            }) => {
                 let frame = Frame::decode_length_delimited(&answer[..]).unwrap();
                 let Some(Body::Reply(reply)) = frame.body else {
                     panic!("{frame:?}")
@@ -393,56 +324,5 @@ mod tests {
             ]
         );
         taken(message);
-    }
-
-    #[test]
-    fn only_barrage_may_go_without_an_answer() {
-        let silent = |message| ask_after(Duration::ZERO, 0, Body::SendMessage(message));
-        assert!(matches!(
-            silent(of_type(MessageType::Barrage, 5)),
-            Action::Room { request_id: 0, .. }
-        ));
-        let wrong = of_type(MessageType::Barrage, 5 * 1024 + 1);
-        assert!(
-            matches!(silent(wrong), Action::Refuse { answer: None, .. }),
-            "nor is a refusal answered"
-        );
-        for kind in [MessageType::Text, MessageType::Command, MessageType::Custom] {
-            match silent(of_type(kind, 5)) {
-                Action::Refuse {
-                    refusal,
-                    answer: Some(_),
-                } => assert_eq!(refusal, Refusal::parameter("request_id")),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn after_the_token_has_ended_only_a_new_one_a_ping_and_a_logout_are_taken() {
-        let ask = |waited, command| ask_after(waited, 7, command);
-        let join = || {
-            Body::JoinRoom(JoinRoom {
-                room_id: "lobby".into(),
-            })
-        };
-        let end = Duration::from_secs(60);
-        let just_before = end - Duration::from_nanos(1);
-        assert!(matches!(ask(just_before, join()), Action::Room { .. }));
-        for command in [join(), Body::SendMessage(good())] {
-            match ask(end, command) {
-                Action::Refuse { refusal, .. } => {
-                    assert_eq!(refusal, Refusal::with_detail(ErrorCode::TOKEN_INVALID, "expired"));
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        assert!(matches!(ask(end, Body::Ping(Ping {})), Action::Answer(_)));
-        assert!(matches!(ask(end, Body::Logout(Logout {})), Action::Close { .. }));
-        let renewal = ask(end, Body::RenewToken(RenewToken { token: "x".into() }));
-        assert!(matches!(
-            renewal,
-            Action::Refuse { refusal, .. } if refusal.detail == "malformed"
-        ));
     }
 }

@@ -13,7 +13,6 @@ use sluice_protocol::{ErrorCode, frame::Body};
 
 use crate::admission::{ConnectionPermit, HandshakePermit};
 use crate::clock::Now;
-use crate::command::{self, Action};
 use crate::handshake;
 use crate::identity::{Caller, ConnectionKey, RoomKey, User, WorkerIndex};
 use crate::metrics::Metric;
@@ -21,6 +20,7 @@ use crate::outbox::{Flush, Outbox, SharedOutbox};
 use crate::refusal::Refusal;
 use crate::room;
 use crate::session::Session;
+use crate::session::dispatch::{self, Action};
 use crate::timer_wheel::Tick;
 use crate::transport::{Transport, TransportKind};
 use crate::worker::Worker;
@@ -388,12 +388,12 @@ impl Worker {
             let mut state = connection.state.borrow_mut();
             state.frames_received = state.frames_received.saturating_add(1);
             state.session.handle_frame(now.instant);
-            let context = command::Context {
+            let context = dispatch::Context {
                 now,
                 config: self.config(),
                 apps: &self.shared.apps,
             };
-            command::handle(frame, &state.session, context)
+            dispatch::handle(frame, &state.session, context)
         };
         self.act(connection, action, now);
     }

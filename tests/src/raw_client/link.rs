@@ -1,17 +1,13 @@
 //! The three transports as two directions of bytes.
 
 use std::io;
-use std::net::Ipv4Addr;
-use std::sync::Arc;
 
-use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ConnectionError, Endpoint};
 use sluice_protocol::ALPN;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::target::SERVER_NAME;
-use crate::{Target, Transport, tls_client_config, tls_connect, within};
+use crate::{Target, Transport, quic_connect, tls_connect};
 
 /// A connection, seen as bytes.
 pub(super) struct Link {
@@ -69,24 +65,6 @@ impl Link {
             quic: None,
         }
     }
-}
-
-/// A QUIC connection that offers the application protocols `alpn`.
-pub(super) async fn quic_connect(
-    target: &Target,
-    alpn: &[&[u8]],
-) -> Result<(Endpoint, quinn::Connection), ConnectionError> {
-    let crypto = QuicClientConfig::try_from(tls_client_config(target, alpn)).expect("TLS 1.3 suits QUIC");
-    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).expect("a port for a client");
-    let connecting = endpoint
-        .connect_with(
-            quinn::ClientConfig::new(Arc::new(crypto)),
-            target.address(Transport::Quic),
-            SERVER_NAME,
-        )
-        .expect("a name that can be asked for");
-    let connection = within("a QUIC connection", connecting).await?;
-    Ok((endpoint, connection))
 }
 
 /// Whether reading failed because the server has closed the connection, which is as good an end as any.

@@ -3,8 +3,8 @@
 use sluice_protocol::{Pong, reply};
 
 use crate::clock::Now;
-use crate::command::Action;
 use crate::frames;
+use crate::session::dispatch::Action;
 
 pub(super) fn handle(request_id: u32, now: Now) -> Action {
     Action::Answer(frames::reply(

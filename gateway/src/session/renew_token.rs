@@ -2,9 +2,9 @@
 
 use sluice_protocol::{RenewToken, RenewTokenResult, limits, reply};
 
-use crate::command::{Action, Context, refuse};
 use crate::frames;
 use crate::refusal::Refusal;
+use crate::session::dispatch::{Action, Context, refuse};
 use crate::session::{Online, login};
 
 pub(super) fn handle(request_id: u32, command: &RenewToken, online: &Online, context: Context<'_>) -> Action {

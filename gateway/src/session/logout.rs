@@ -2,9 +2,9 @@
 
 use sluice_protocol::{ErrorCode, LogoutResult, reply};
 
-use crate::command::Action;
 use crate::frames;
 use crate::refusal::Refusal;
+use crate::session::dispatch::Action;
 
 pub(super) fn handle(request_id: u32) -> Action {
     let answer = frames::reply(request_id, reply::Result::Logout(LogoutResult {}));

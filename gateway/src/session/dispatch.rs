@@ -1,0 +1,233 @@
+//! What becomes of a client's frame: the session answers it, or passes it on.
+
+use sluice_codec::ClientFrame;
+use sluice_protocol::{ErrorCode, Login, frame::Body};
+
+use crate::clock::Now;
+use crate::command::{self, Refused};
+use crate::config::Config;
+use crate::frames;
+use crate::identity::RoomKey;
+use crate::refusal::Refusal;
+use crate::room;
+use crate::session::apps::Apps;
+use crate::session::login::{self, Accepted};
+use crate::session::{Online, Session, logout, ping, renew_token};
+
+/// What a frame comes to.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Nothing more than this answer.
+    Answer(Vec<u8>),
+    /// The command failed; the answer says so, unless none is wanted.
+    Refuse { refusal: Refusal, answer: Option<Vec<u8>> },
+    /// To the user's home, which decides about other sessions.
+    Register { request_id: u32, login: Box<Accepted> },
+    /// To the room's home.
+    Room {
+        key: RoomKey,
+        request_id: u32,
+        request: room::Request,
+    },
+    /// The session has a new token and this answer.
+    Renew { expires: Now, answer: Vec<u8> },
+    /// This answer, and then the end.
+    Close { answer: Vec<u8>, refusal: Refusal },
+}
+
+/// What is known beside the session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub now: Now,
+    pub config: &'a Config,
+    pub apps: &'a Apps,
+}
+
+/// Handles one frame of a client.
+pub(crate) fn handle(frame: ClientFrame, session: &Session, context: Context<'_>) -> Action {
+    match frame {
+        ClientFrame::Unknown { request_id, .. } => refuse(request_id, Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
+        ClientFrame::Command { request_id, command } => {
+            if request_id == 0 && !command::may_go_unanswered(&command) {
+                return refuse(request_id, Refusal::parameter("request_id"));
+            }
+            match (session.online(), command) {
+                (Some(online), command) => handle_online(request_id, command, online, context),
+                (None, Body::Login(login)) => handle_login(request_id, login, context),
+                (None, _) => refuse(request_id, Refusal::new(ErrorCode::NOT_LOGGED_IN)),
+            }
+        }
+    }
+}
+
+fn handle_login(request_id: u32, login: Login, context: Context<'_>) -> Action {
+    match login::check(login, context.apps, context.now, context.config) {
+        Ok(login) => Action::Register {
+            request_id,
+            login: Box::new(login),
+        },
+        // A field of the wrong form is the one thing a client can mend on the spot.
+        Err(refusal) if refusal.code == ErrorCode::INVALID_PARAMETER => refuse(request_id, refusal),
+        Err(refusal) => Action::Close {
+            answer: frames::refuse(request_id, &refusal),
+            refusal,
+        },
+    }
+}
+
+fn handle_online(request_id: u32, command: Body, online: &Online, context: Context<'_>) -> Action {
+    match command {
+        Body::Logout(_) => logout::handle(request_id),
+        Body::Ping(_) => ping::handle(request_id, context.now),
+        Body::RenewToken(renew) => renew_token::handle(request_id, &renew, online, context),
+        _ if online.is_expired(context.now.instant) => {
+            refuse(request_id, Refusal::with_detail(ErrorCode::TOKEN_INVALID, "expired"))
+        }
+        Body::Login(_) => refuse(request_id, Refusal::new(ErrorCode::ALREADY_CONNECTED)),
+        command => match command::handle(request_id, command, online.user.app) {
+            Ok((key, request)) => Action::Room {
+                key,
+                request_id,
+                request,
+            },
+            Err(Refused { refusal, answer }) => Action::Refuse { refusal, answer },
+        },
+    }
+}
+
+pub(super) fn refuse(request_id: u32, refusal: Refusal) -> Action {
+    Action::Refuse {
+        answer: Some(frames::refuse(request_id, &refusal)),
+        refusal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+    use sluice_protocol::{
+        ConversationType, IdProfile, JoinRoom, Logout, MessageType, Ping, Platform, RenewToken, SendMessage, UserId,
+    };
+
+    use super::*;
+    use crate::identity::{AppIndex, User};
+
+    fn session(now: Now, config: &Config) -> Session {
+        let mut session = Session::anonymous(now.instant, config);
+        let accepted = Accepted {
+            user: Arc::new(User {
+                app: AppIndex(0),
+                id: UserId::parse("alice", IdProfile::Zim).unwrap(),
+                name: "".into(),
+            }),
+            platform: Platform::Other,
+            device_id: "".into(),
+            package_name: "".into(),
+            sdk: "".into(),
+            resumes_session_of_ms: None,
+            started_at_ms: now.unix_ms,
+            token_expires: now + Duration::from_secs(60),
+        };
+        session.handle_registered(now, &accepted);
+        session
+    }
+
+    fn ask_after(waited: Duration, request_id: u32, command: Body) -> Action {
+        let mut config = Config::defaults(Path::new("data"));
+        config.apps = vec![crate::config::App {
+            key: "shop".into(),
+            id_profile: IdProfile::Zim,
+            single_login: crate::config::SingleLogin::Single,
+            packages: Vec::new(),
+            state: crate::config::AppState::Enabled,
+            keys: Vec::new(),
+        }];
+        let now = Now {
+            instant: Instant::now(),
+            unix_ms: 1_800_000_000_000,
+        };
+        let apps = Apps::new(&config).unwrap();
+        let session = session(now, &config);
+        let context = Context {
+            now: now + waited,
+            config: &config,
+            apps: &apps,
+        };
+        handle(ClientFrame::Command { request_id, command }, &session, context)
+    }
+
+    fn good() -> SendMessage {
+        SendMessage {
+            conversation_type: ConversationType::Room.into(),
+            target_id: "lobby".into(),
+            r#type: MessageType::Text.into(),
+            content: Bytes::from_static(b"hello"),
+            client_message_id: "m1".into(),
+            ..SendMessage::default()
+        }
+    }
+
+    fn of_type(kind: MessageType, content_bytes: usize) -> SendMessage {
+        SendMessage {
+            r#type: kind.into(),
+            content: vec![b'x'; content_bytes].into(),
+            object_name: if kind == MessageType::Custom { "app:vote" } else { "" }.into(),
+            ..good()
+        }
+    }
+
+    #[test]
+    fn only_barrage_may_go_without_an_answer() {
+        let silent = |message| ask_after(Duration::ZERO, 0, Body::SendMessage(message));
+        assert!(matches!(
+            silent(of_type(MessageType::Barrage, 5)),
+            Action::Room { request_id: 0, .. }
+        ));
+        let wrong = of_type(MessageType::Barrage, 5 * 1024 + 1);
+        assert!(
+            matches!(silent(wrong), Action::Refuse { answer: None, .. }),
+            "nor is a refusal answered"
+        );
+        for kind in [MessageType::Text, MessageType::Command, MessageType::Custom] {
+            match silent(of_type(kind, 5)) {
+                Action::Refuse {
+                    refusal,
+                    answer: Some(_),
+                } => assert_eq!(refusal, Refusal::parameter("request_id")),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn after_the_token_has_ended_only_a_new_one_a_ping_and_a_logout_are_taken() {
+        let ask = |waited, command| ask_after(waited, 7, command);
+        let join = || {
+            Body::JoinRoom(JoinRoom {
+                room_id: "lobby".into(),
+            })
+        };
+        let end = Duration::from_secs(60);
+        let just_before = end - Duration::from_nanos(1);
+        assert!(matches!(ask(just_before, join()), Action::Room { .. }));
+        for command in [join(), Body::SendMessage(good())] {
+            match ask(end, command) {
+                Action::Refuse { refusal, .. } => {
+                    assert_eq!(refusal, Refusal::with_detail(ErrorCode::TOKEN_INVALID, "expired"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(ask(end, Body::Ping(Ping {})), Action::Answer(_)));
+        assert!(matches!(ask(end, Body::Logout(Logout {})), Action::Close { .. }));
+        let renewal = ask(end, Body::RenewToken(RenewToken { token: "x".into() }));
+        assert!(matches!(
+            renewal,
+            Action::Refuse { refusal, .. } if refusal.detail == "malformed"
+        ));
+    }
+}
