@@ -15,7 +15,7 @@ mod pump;
 mod start;
 mod sweep;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::clock::Now;
 use crate::config::Config;
@@ -76,6 +77,8 @@ struct Worker {
     unflushed: RefCell<Vec<ConnectionKey>>,
     pump_wanted: Notify,
     sweep_wanted: Notify,
+    /// Tasks of this worker that the runtime does not count.
+    local_tasks: Cell<usize>,
 }
 
 impl Worker {
@@ -95,6 +98,7 @@ impl Worker {
             unflushed: RefCell::default(),
             pump_wanted: Notify::new(),
             sweep_wanted: Notify::new(),
+            local_tasks: Cell::new(0),
             shared,
         })
     }
@@ -105,6 +109,22 @@ impl Worker {
 
     fn connection(&self, key: ConnectionKey) -> Option<Rc<Connection>> {
         self.connections.borrow().get(key).cloned()
+    }
+
+    /// Runs a task on this worker.
+    fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+        struct Alive(Rc<Worker>);
+        impl Drop for Alive {
+            fn drop(&mut self) {
+                self.0.local_tasks.update(|tasks| tasks - 1);
+            }
+        }
+        self.local_tasks.update(|tasks| tasks + 1);
+        let alive = Alive(self.clone());
+        tokio::task::spawn_local(async move {
+            let _alive = alive;
+            task.await;
+        })
     }
 
     fn connection_ref(&self, key: ConnectionKey) -> ConnectionRef {
@@ -159,10 +179,8 @@ impl Worker {
             .filter(|connection| connection.outbox.borrow().is_blocked());
         self.metrics.set(Metric::BlockedMembers, blocked.count());
         self.metrics.set(Metric::MailboxDepth, self.mailboxes.borrow().depth());
-        self.metrics.set(
-            Metric::Tasks,
-            tokio::runtime::Handle::current().metrics().num_alive_tasks(),
-        );
+        let of_runtime = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        self.metrics.set(Metric::Tasks, of_runtime + self.local_tasks.get());
         self.metrics.flush();
     }
 }

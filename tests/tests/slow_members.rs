@@ -1,13 +1,13 @@
 //! Members that do not read: what they miss and are told, and that nobody else notices.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use sluice_codec::encode;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
     ErrorCode, Frame, LeaveReason, Login, MessageType, Ping, Priority, RoomEntered, RoomGap, SendMessage, limits,
 };
-use sluice_tests::{Gateway, RawClient, Transport, on_all_transports, wait_until};
+use sluice_tests::{DEADLINE, Gateway, RawClient, Transport, on_all_transports, wait_until};
 
 use crate::rooms::{enter_room, entered, leave_room, message, no_rate_limits, sent};
 
@@ -17,6 +17,7 @@ on_all_transports!(
 );
 
 const ROOM: &str = "lobby";
+const SLOW: &str = "slow";
 
 /// The least that can be set: what lags further than this misses messages.
 const LOG_BYTES: usize = limits::SERVER_FRAME_BYTES;
@@ -35,6 +36,12 @@ const BATCH: [(MessageType, Priority, usize); 10] = [
     (MessageType::Custom, Priority::Default, 30 * 1024),
     (MessageType::Text, Priority::Default, 30 * 1024),
 ];
+
+/// More than ever waits for a slow member.
+const PLENTY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Visits between two batches, some 20 KiB of events.
+const VISITS: usize = 30;
 
 /// The fields of a gap's notice, as places in an array.
 const HIGH: usize = 0;
@@ -60,6 +67,22 @@ enum Happening {
     Left(String),
 }
 
+impl Happening {
+    fn sequence(&self) -> Option<u64> {
+        match self {
+            Self::Message(sequence) => Some(*sequence),
+            Self::Joined(_) | Self::Left(_) => None,
+        }
+    }
+}
+
+/// How much of what happened a member must have heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Story {
+    Whole,
+    Beginning,
+}
+
 /// A room with members that read, one that does not, and visitors.
 struct Scene {
     gateway: Gateway,
@@ -69,19 +92,21 @@ struct Scene {
     visitor: RawClient,
     /// Since the slow member came.
     happened: Vec<Happening>,
+    /// How often each reader heard that the slow member is gone.
+    slow_left: [usize; 3],
     /// The classes of the messages, by sequence from 1 on.
     classes: Vec<usize>,
     request_id: u32,
 }
 
 impl Scene {
-    async fn start(transport: Transport) -> Self {
+    async fn start(transport: Transport, private_queue_bytes: usize) -> Self {
         let gateway = Gateway::start(|config| {
             no_rate_limits(config);
             config.rooms.log_bytes = LOG_BYTES;
-            // The least that can be set, and time enough to read one's last frames.
-            config.connections.private_queue_bytes = limits::CLIENT_FRAME_BYTES;
-            config.connections.closing_timeout = Duration::from_secs(20);
+            config.connections.private_queue_bytes = private_queue_bytes;
+            // Long enough for the slow member to read its last frames.
+            config.connections.closing_timeout = DEADLINE;
         });
         let mut readers = Vec::new();
         for transport in Transport::ALL {
@@ -95,7 +120,7 @@ impl Scene {
             ..visitor.login_command("visitor")
         };
         assert_eq!(visitor.call(1, Body::Login(login)).await.code, 0);
-        let mut slow = RawClient::online(&gateway, transport, "slow").await;
+        let mut slow = RawClient::online(&gateway, transport, SLOW).await;
         enter(&mut slow).await;
         // Whoever came later was an event to the readers; from here on all is the same for all.
         for (later, reader) in readers.iter_mut().rev().enumerate() {
@@ -109,6 +134,7 @@ impl Scene {
             slow,
             visitor,
             happened: Vec::new(),
+            slow_left: [0; 3],
             classes: Vec::new(),
             request_id: 100,
         }
@@ -151,12 +177,19 @@ impl Scene {
         self.read(2).await;
     }
 
-    /// The readers hear of the newest happenings, all of them.
+    /// The readers hear of the newest happenings, all of them. When the slow member goes is not for them to know.
     async fn read(&mut self, count: usize) {
         let expected = &self.happened[self.happened.len() - count..];
-        for reader in &mut self.readers {
+        for (reader, slow_left) in self.readers.iter_mut().zip(&mut self.slow_left) {
             for expected in expected {
-                let event = reader.event().await;
+                let mut event = reader.event().await;
+                if let Body::RoomMemberLeft(left) = &event
+                    && left.members[0].user_id == SLOW
+                {
+                    assert_eq!(left.reason(), LeaveReason::Offline);
+                    *slow_left += 1;
+                    event = reader.event().await;
+                }
                 assert_eq!(happening(&event).as_ref(), Some(expected), "{reader:?}");
             }
         }
@@ -167,7 +200,7 @@ impl Scene {
     }
 
     /// Checks what the slow member got against what happened: all of it in order, but for what a gap told.
-    fn check_slow(&self, events: &[Body], until_the_end: bool) {
+    fn check_slow(&self, events: &[Body], story: Story) {
         let mut last = 0;
         let mut received = Vec::new();
         let mut gaps = 0;
@@ -189,19 +222,21 @@ impl Scene {
                 }
             }
         }
-        assert!(gaps > 0);
-        let missed = |sequence: u64| !received.contains(&Happening::Message(sequence));
+        let came: BTreeSet<u64> = received.iter().filter_map(Happening::sequence).collect();
+        let missed = |sequence: u64| sequence <= last && !came.contains(&sequence);
         let not_missed: Vec<&Happening> = self
             .happened
             .iter()
-            .filter(|happening| !matches!(happening, Happening::Message(sequence) if missed(*sequence)))
+            .filter(|happening| !happening.sequence().is_some_and(missed))
             .collect();
         let received: Vec<&Happening> = received.iter().collect();
-        if until_the_end {
-            assert_eq!(last, self.newest(), "received and missed add up to all");
-            assert_eq!(received, not_missed);
-        } else {
-            assert!(not_missed.starts_with(&received));
+        match story {
+            Story::Whole => {
+                assert!(gaps > 0);
+                assert_eq!(last, self.newest(), "received and missed add up to all");
+                assert_eq!(received, not_missed);
+            }
+            Story::Beginning => assert!(not_missed.starts_with(&received)),
         }
     }
 
@@ -227,6 +262,13 @@ async fn enter(client: &mut RawClient) -> RoomEntered {
     entered(client.call(1, enter_room(ROOM)).await)
 }
 
+fn missed_by(event: &Body) -> u64 {
+    match event {
+        Body::RoomGap(gap) => gap.high + gap.normal + gap.low + gap.barrage,
+        _ => 0,
+    }
+}
+
 fn happening(event: &Body) -> Option<Happening> {
     match event {
         Body::RoomMessage(message) => Some(Happening::Message(message.sequence)),
@@ -237,66 +279,62 @@ fn happening(event: &Body) -> Option<Happening> {
 }
 
 async fn a_member_that_does_not_read_misses_what_it_is_told_and_nobody_else_misses_anything(transport: Transport) {
-    let mut scene = Scene::start(transport).await;
+    let mut scene = Scene::start(transport, PLENTY_BYTES).await;
     wait_until("the slow member has fallen behind twice", async || {
-        scene.publish().await;
         scene.visit().await;
+        scene.publish().await;
         scene.metric("sluice_room_gaps_total").await >= 2.0
     })
     .await;
-    // Then it reads. The newest is never missed: the log keeps it for everybody.
+    // Then it reads. The newest is never missed.
     let mut events = Vec::new();
-    let newest = Some(scene.happened.last().unwrap().clone());
-    loop {
-        let event = scene.slow.event().await;
-        let is_message = matches!(&event, Body::RoomMessage(message) if message.sequence == scene.newest());
-        let caught_up = events.iter().chain([&event]).filter_map(happening).next_back() == newest;
-        events.push(event);
-        let newest_came = is_message
-            || events
-                .iter()
-                .any(|event| matches!(event, Body::RoomMessage(message) if message.sequence == scene.newest()));
-        if caught_up && newest_came {
-            break;
-        }
+    let newest = Some(Happening::Message(scene.newest()));
+    while events.last().and_then(happening) != newest {
+        events.push(scene.slow.event().await);
     }
-    scene.check_slow(&events, true);
-    let dropped: u64 = events
-        .iter()
-        .map(|event| match event {
-            Body::RoomGap(gap) => gap.high + gap.normal + gap.low + gap.barrage,
-            _ => 0,
-        })
-        .sum();
-    wait_until("what was dropped is counted", async || {
-        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-        let dropped = dropped as f64;
-        scene.metric("sluice_messages_dropped_total").await >= dropped
+    scene.check_slow(&events, Story::Whole);
+    let dropped: u64 = events.iter().map(missed_by).sum();
+    wait_until("what was missed is counted", async || {
+        scene.metric("sluice_messages_dropped_total").await.to_string() == dropped.to_string()
     })
     .await;
     // From now on it is a member like the others.
     scene.publish().await;
-    for sequence in scene.newest() - 9..=scene.newest() {
+    for sequence in 1 + scene.newest() - BATCH.len() as u64..=scene.newest() {
         assert_eq!(happening(&scene.slow.event().await), Some(Happening::Message(sequence)));
     }
     assert_eq!(scene.slow.call(7, Body::Ping(Ping {})).await.code, 0);
 }
 
 async fn a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow(transport: Transport) {
-    let mut scene = Scene::start(transport).await;
+    let mut scene = Scene::start(transport, limits::CLIENT_FRAME_BYTES).await;
     wait_until("the slow member is given up", async || {
-        if scene.metric("sluice_room_gaps_total").await < 1.0 {
-            scene.publish().await;
-            return false;
-        }
-        // Coming and going is told to everybody, with long names.
-        for _ in 0..20 {
+        // That somebody comes or goes is told to everybody, here with a long name.
+        for _ in 0..VISITS {
             scene.visit().await;
         }
-        for _ in 0..5 {
-            scene.publish_to_those_who_stay().await;
-        }
+        scene.publish().await;
         scene.metric("sluice_slow_disconnects_total").await >= 1.0
     })
     .await;
+    let mut events = Vec::new();
+    let close = loop {
+        match scene.slow.event().await {
+            Body::Close(close) => break close,
+            event => events.push(event),
+        }
+    };
+    let code = ErrorCode::DISCONNECTED_BY_SERVER.number();
+    assert_eq!((close.code, &*close.detail), (code, "slow"));
+    let expected = (transport == Transport::Quic).then(|| code.unsigned_abs().into());
+    assert_eq!(scene.slow.expect_end().await, expected);
+    scene.check_slow(&events, Story::Beginning);
+    for (reader, slow_left) in scene.readers.iter_mut().zip(&mut scene.slow_left) {
+        if *slow_left == 0 {
+            assert_eq!(happening(&reader.event().await), Some(Happening::Left(SLOW.into())));
+            *slow_left = 1;
+        }
+    }
+    scene.publish().await;
+    assert_eq!(scene.slow_left, [1; 3], "each reader heard once that it is gone");
 }

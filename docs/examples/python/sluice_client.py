@@ -51,6 +51,8 @@ LOGIN_FRAME_BYTES_MAX = 4096
 REPLY_TIMEOUT_S = 20
 # Opening the transport, TLS handshake included, which the server gives up after 5 s.
 CONNECT_TIMEOUT_S = 10
+# Saying goodbye to the transport, to a server that may be dead.
+CLOSE_TIMEOUT_S = 2
 # A ping in each interval, with room to be late; whatever else is sent, so that there is always an answer to hear.
 PING_INTERVALS = 0.8
 # Both sides take the other for dead after so many intervals of silence.
@@ -240,8 +242,10 @@ class Client:
         self._end(SluiceError(SOCKET_DISCONNECTED, message="closed by this side"))
         self._reading.cancel()
         await asyncio.wait([self._reading])
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        with contextlib.suppress(OSError):  # a timeout is one
+            await asyncio.wait_for(self._writer.wait_closed(), CLOSE_TIMEOUT_S)
+        # Drops what a dead server did not take.
+        self._writer.transport.abort()
 
     async def _call(self, **body) -> frame_pb2.Reply:
         """Sends one command and waits for its reply, whichever replies come before it."""
@@ -443,7 +447,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--address", metavar="HOST:PORT", help="default: 127.0.0.1:7400, with --tls 127.0.0.1:7401")
     parser.add_argument("--tls", action="store_true", help="TLS in place of plain TCP")
     parser.add_argument(
-        "--ca", metavar="FILE", help="certificates to trust (default: the system's; with a token made here: DATA/certificate.pem)"
+        "--ca",
+        metavar="FILE",
+        help="certificates to trust (default: the system's; with a token made here DATA/certificate.pem)",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--token", help="from the app's server; without one, it is made here")
@@ -451,7 +457,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="data folder of a gateway in development mode (default: data)"
     )
-    parser.add_argument("--history", type=int, metavar="N", help="ask for the newest N messages (1 to 50; 0: 10; -1: none)")
+    parser.add_argument(
+        "--history", type=int, metavar="N", help="ask for the newest N messages (1 to 50; 0: 10; -1: none)"
+    )
     parser.add_argument("--say", nargs="+", default=[], metavar="TEXT", help="messages to send")
     parser.add_argument(
         "--wait", type=int, metavar="N", help="end after N messages of others (default: with --say 0, else until Ctrl-C)"

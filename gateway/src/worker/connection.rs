@@ -139,6 +139,7 @@ impl Worker {
             });
             connections[key].clone()
         };
+        self.local_tasks.update(|tasks| tasks + 1);
         tokio::task::spawn_local(Task {
             worker: self.clone(),
             connection,
@@ -648,6 +649,7 @@ impl Drop for Task {
         if std::thread::panicking() {
             self.worker.metrics.add(Metric::TaskPanics, 1);
         }
+        self.worker.local_tasks.update(|tasks| tasks - 1);
         self.worker.forget(&self.connection);
     }
 }

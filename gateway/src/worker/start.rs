@@ -113,26 +113,18 @@ fn run(
     let worker = Worker::new(index, shared, mailboxes);
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        tokio::task::spawn_local(core("pump", worker.clone().pump(incoming)));
-        tokio::task::spawn_local(core("sweep", worker.clone().sweep()));
-        tokio::task::spawn_local(core("tick", worker.clone().tick()));
+        worker.spawn(core("pump", worker.clone().pump(incoming)));
+        worker.spawn(core("sweep", worker.clone().sweep()));
+        worker.spawn(core("tick", worker.clone().tick()));
         let mut doors = Vec::new();
         if let Some(listener) = listeners.tcp {
-            doors.push(tokio::task::spawn_local(
-                worker.clone().accept_tcp(listener, admission.clone()),
-            ));
+            doors.push(worker.spawn(worker.clone().accept_tcp(listener, admission.clone())));
         }
         if let Some((listener, tls)) = listeners.tls {
-            doors.push(tokio::task::spawn_local(worker.clone().accept_tls(
-                listener,
-                tls,
-                admission.clone(),
-            )));
+            doors.push(worker.spawn(worker.clone().accept_tls(listener, tls, admission.clone())));
         }
         if let Some((socket, config)) = listeners.quic {
-            doors.push(tokio::task::spawn_local(
-                worker.clone().accept_quic(socket, config, admission),
-            ));
+            doors.push(worker.spawn(worker.clone().accept_quic(socket, config, admission)));
         }
         // An error means that the server is gone, which is as good a reason to stop.
         let _ = shutdown.wait_for(|stop| *stop).await;
@@ -238,7 +230,7 @@ impl Worker {
             let worker = self.clone();
             let pending = pending.clone();
             pending.set(pending.get() + 1);
-            tokio::task::spawn_local(async move {
+            self.spawn(async move {
                 let opened = Instant::now();
                 worker.count_opened(TransportKind::Quic);
                 let connection = quic::handshake(incoming, worker.config().connections.handshake_timeout).await;

@@ -189,6 +189,23 @@ class Behaviour(unittest.IsolatedAsyncioTestCase):
                     events += 1
             self.assertEqual(events, sluice_client.EVENTS_MAX)
 
+    async def test_it_leaves_a_server_that_takes_nothing(self):
+        async def serve(_reader, writer):
+            try:
+                await gone.wait()
+            finally:
+                writer.close()
+
+        gone = asyncio.Event()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        client = await Client.connect(*server.sockets[0].getsockname())
+        # More than the buffers of both sides hold.
+        client._writer.write(bytes(64 * 1024 * 1024))
+        with mock.patch.object(sluice_client, "CLOSE_TIMEOUT_S", 0.05):
+            await asyncio.wait_for(client.close(), timeout=20)
+        gone.set()
+        server.close()
+
     async def test_nobody_at_the_address_is_30010(self):
         self.assertEqual((await self.fails(Client.connect("127.0.0.1", 1))).code, 30010)
 
