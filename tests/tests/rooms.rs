@@ -2,6 +2,7 @@
 //! worker of each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sluice_codec::encode;
@@ -30,6 +31,8 @@ on_all_transports!(
     after_leaving_nothing_of_the_room_comes,
     a_room_is_gone_with_its_last_member,
     members_on_all_transports_and_workers_get_the_same_messages,
+    commands_may_follow_each_other_without_waiting_for_answers,
+    larger_rooms_tell_in_digests_and_the_largest_in_counts,
 );
 
 /// Enough on each transport that both workers have some of them, wherever the kernel puts each.
@@ -625,7 +628,7 @@ async fn members_on_all_transports_and_workers_get_the_same_messages(transport: 
     let gateway = Gateway::start(|config| {
         no_rate_limits(config);
         config.rooms.member_events_each = 0;
-        config.rooms.digest_interval = std::time::Duration::from_secs(60);
+        config.rooms.digest_interval = Duration::from_secs(60);
     });
     let mut sender = RawClient::online(&gateway, transport, "sender").await;
     enter(&mut sender, 1, enter_room("lobby")).await;
@@ -654,6 +657,72 @@ async fn members_on_all_transports_and_workers_get_the_same_messages(transport: 
                 "{member:?}"
             );
             assert_eq!(message.content, (sequence - 1).to_string());
+        }
+    }
+}
+
+async fn commands_may_follow_each_other_without_waiting_for_answers(transport: Transport) {
+    let gateway = Gateway::start(|_| ());
+    let mut alice = RawClient::connect(&gateway, transport).await;
+    let commands = [
+        (Body::EnterRoom(EnterRoom::default()), 6_000_121),
+        (Body::Login(alice.login_command("alice")), 0),
+        (enter_room("lobby"), 0),
+        (Body::SendMessage(text("lobby", "inside")), 0),
+        (leave_room("lobby"), 0),
+        (Body::SendMessage(text("lobby", "outside")), 23406),
+        (join_room("lobby"), 23410),
+        (create_room("lobby", ""), 0),
+        (create_room("lobby", ""), 6_000_323),
+        (join_chat_room("lobby", 50), 0),
+        (Body::Ping(Ping {}), 0),
+    ];
+    let mut bytes = Vec::new();
+    for (request_id, (command, _)) in (1..).zip(&commands) {
+        bytes.extend_from_slice(&encode(&Frame {
+            request_id,
+            body: Some(command.clone()),
+        }));
+    }
+    alice.send_bytes(&bytes).await;
+    for (request_id, (command, code)) in (1..).zip(&commands) {
+        assert_eq!(alice.reply(request_id).await.code, *code, "{command:?}; {alice:?}");
+    }
+}
+
+async fn larger_rooms_tell_in_digests_and_the_largest_in_counts(transport: Transport) {
+    let gateway = Gateway::start(|config| {
+        config.rooms.member_events_each = 2;
+        config.rooms.member_events_digest = 4;
+        config.rooms.digest_interval = Duration::from_millis(100);
+        config.rooms.count_interval = Duration::from_millis(100);
+    });
+    let mut watcher = RawClient::online(&gateway, transport, "watcher").await;
+    enter(&mut watcher, 1, enter_room("lobby")).await;
+    let mut members = Vec::new();
+    for number in 1..=6_u64 {
+        let mut member = RawClient::online(&gateway, Transport::Tcp, &format!("user{number}")).await;
+        let entered = enter(&mut member, 1, enter_room("lobby")).await;
+        members.push(member);
+        let joined = user(&format!("user{number}"));
+        match watcher.event().await {
+            Body::RoomMemberJoined(event) => {
+                assert_eq!((number, event.members, event.member_count), (1, vec![joined], 2));
+                assert_eq!(entered.member_events(), MemberEvents::Each);
+            }
+            Body::RoomMemberDigest(digest) => {
+                assert!((2..=3).contains(&number), "{digest:?}");
+                assert_eq!((digest.joined, digest.joined_count), (vec![joined], 1));
+                assert_eq!((digest.left, digest.left_count), (Vec::new(), 0));
+                assert_eq!(digest.member_count, number + 1);
+                assert_eq!(entered.member_events(), MemberEvents::Digest);
+            }
+            Body::RoomMemberCount(count) => {
+                assert!(number >= 4);
+                assert_eq!(count.member_count, number + 1);
+                assert_eq!(entered.member_events(), MemberEvents::Count);
+            }
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -10,8 +10,8 @@ library is the class `Client`:
     while event := await client.next_event():
         print(event)
 
-One task reads and hands replies to those who wait for them, so commands may be sent from many tasks at once. It does not
-connect again by itself: docs/protocol.md, "Reconnecting", says when to and how.
+One task reads and hands replies to those who wait for them, so commands may be sent from many tasks at once. It does
+not connect again by itself: docs/protocol.md, "Reconnecting", says when to and how.
 """
 
 import argparse
@@ -100,8 +100,8 @@ def encode_frame(frame: frame_pb2.Frame) -> bytes:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> frame_pb2.Frame:
-    """The next frame. Raises `asyncio.IncompleteReadError` at the end of the stream, and `SluiceError` 32002 for bytes that
-    make no frame. Fields it does not know are kept and ignored."""
+    """The next frame. Raises `asyncio.IncompleteReadError` at the end of the stream, and `SluiceError` 32002 for bytes
+    that make no frame."""
     length = 0
     for position in range(LENGTH_BYTES_MAX):
         byte = (await reader.readexactly(1))[0]
@@ -145,7 +145,10 @@ def tls_context(ca: str | None = None) -> ssl.SSLContext:
 
 
 class Client:
-    """One connection. Make it with `connect`, then `login`; end it with `logout`, or with `close` to come back later."""
+    """One connection. Make it with `connect`, then `login`; end it with `logout`, or with `close` to come back later.
+
+    Methods raise `SluiceError`: for a command that was refused, and for a connection that has ended, with why it did.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
         self._reader = reader
@@ -210,8 +213,8 @@ class Client:
     ) -> message_pb2.SendMessageResult:
         """Sends a text to a room this session is inside. It comes back as an event, as to every member.
 
-        After an error 5004, or the end of the connection, the message may or may not have been taken. Send it again with
-        the same `client_message_id`: then it is not taken twice. Without one, each call is a new message."""
+        After an error 5004, or the end of the connection, the message may or may not have been taken. Send it again
+        with the same `client_message_id`: then it is not taken twice. Without one, each call is a new message."""
         message = message_pb2.SendMessage(
             conversation_type=message_pb2.CONVERSATION_TYPE_ROOM,
             target_id=room_id,
@@ -222,8 +225,8 @@ class Client:
         return (await self._call(send_message=message)).send_message
 
     async def next_event(self) -> frame_pb2.Frame | None:
-        """What the server tells unasked, one after the other, and `None` after a logout. Any other end of the connection is
-        raised as `SluiceError`."""
+        """What the server tells unasked, one after the other, and `None` after a logout. Any other end of the
+        connection is raised."""
         event = await self._events.get()
         if event is None:
             self._events.put_nowait(None)  # for who asks again
@@ -395,8 +398,8 @@ class Chat:
         await self.client.logout()
 
     async def say(self) -> int:
-        """Sends the texts one after the other, and returns the sequence number of the last. Where the server says when to try
-        again (20604, too many in a second), the same message is sent again then, under the same id."""
+        """Sends the texts one after the other, and returns the sequence number of the last. Where the server says when
+        to try again (20604, too many in a second), the same message is sent again then, under the same id."""
         sequence = 0
         for text in self.options.say:
             client_message_id = str(uuid.uuid4())
@@ -462,7 +465,10 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--say", nargs="+", default=[], metavar="TEXT", help="messages to send")
     parser.add_argument(
-        "--wait", type=int, metavar="N", help="end after N messages of others (default: with --say 0, else until Ctrl-C)"
+        "--wait",
+        type=int,
+        metavar="N",
+        help="end after N messages of others (default: with --say 0, else until Ctrl-C)",
     )
     options = parser.parse_args()
     host, colon, port = (options.address or f"127.0.0.1:{TLS_PORT if options.tls else TCP_PORT}").rpartition(":")

@@ -25,8 +25,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def example() -> list[tuple[bytes, list[str]]]:
-    """The frames of the worked example, each with the remarks beside its bytes. A line is bytes, and then three spaces or
-    more and a remark."""
+    """The frames of the worked example, each with the remarks beside its bytes. A line is bytes, and then three spaces
+    or more and a remark."""
     bytes_and_remarks = []
     for block in blocks(section("A worked example"), "text"):
         for line in block.splitlines():
@@ -62,8 +62,8 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def fields(message) -> list[tuple[str, str, str, int]]:
-    """Number, name, value as the page writes it, and bytes of each field that is set, in the order they travel; those of an
-    inner message, which has no value of its own, come behind it."""
+    """Number, name, value as the page writes it, and bytes of each field that is set, in the order they travel; those
+    of an inner message, which has no value of its own, come behind it."""
     found = []
     assert not len(UnknownFieldSet(message)), f"bytes that the schema does not know in {message}"
     for field, value in message.ListFields():
@@ -105,7 +105,8 @@ class WorkedExample(unittest.TestCase):
             with self.subTest(describe(data)):
                 self.assertEqual(remarks[0], f"length: {varint(data, 0)[0]}")
                 found = fields(decode(data))
-                self.assertEqual([name for _, name, _, _ in found], [remark.split()[1].strip(":,") for remark in remarks[1:]])
+                said = [remark.split()[1].strip(":,") for remark in remarks[1:]]
+                self.assertEqual(said, [name for _, name, _, _ in found])
                 for remark, field in zip(remarks[1:], found, strict=True):
                     self.check(remark, *field)
 
@@ -114,7 +115,8 @@ class WorkedExample(unittest.TestCase):
         said = re.match(r"(\d+) +(\w+)(?: \(\w+\))?(?:: (\w+|\".*?\"))?(?:, (\d+) bytes)?", remark)
         self.assertEqual((said[1], said[2]), (number, name), remark)
         start, cut, end = (said[3] or "").partition("…")
-        self.assertTrue(value.startswith(start) and value.endswith(end) and (cut or start == value), f"{remark}: {value}")
+        fits = value.startswith(start) and value.endswith(end) if cut else value == start
+        self.assertTrue(fits, f"{remark} stands beside {value}")
         if said[4] or not value:
             self.assertEqual(said[4], str(length), remark)
 
@@ -135,9 +137,9 @@ class Tokens(unittest.TestCase):
         exec(code, names)
         with mock.patch("time.time", return_value=1800000000.5):
             token = names["token"](self.SECRET, "dev", "alice")
-        self.assertEqual(token, sluice_client.sign(self.SECRET, {
-            "sub": "alice", "aud": "dev", "iat": 1800000000, "exp": 1800003600,
-        }))
+            self.assertEqual(token, sluice_client.make_token(self.SECRET, "dev", "alice"))
+        claims = {"sub": "alice", "aud": "dev", "iat": 1800000000, "exp": 1800003600}
+        self.assertEqual(token, sluice_client.sign(self.SECRET, claims))
 
 
 def decode(data: bytes) -> frame_pb2.Frame:
