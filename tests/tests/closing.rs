@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sluice_codec::encode;
 use sluice_protocol::frame::Body;
-use sluice_protocol::{ALPN, ErrorCode, Frame, Login, Logout, Ping};
+use sluice_protocol::{
+    ALPN, ConversationType, EnterRoom, ErrorCode, Frame, Login, Logout, MessageType, Ping, SendMessage,
+};
 use sluice_tests::crafted::unknown_command;
 use sluice_tests::{
     DEADLINE, Gateway, GatewayProcess, RawClient, Transport, on_all_transports, quic_connect, tls_connect, wait_until,
@@ -15,6 +17,7 @@ use tokio::net::TcpStream;
 
 on_all_transports!(
     a_logout_is_answered_and_then_the_connection_ends,
+    a_logout_waits_for_the_answers_to_what_was_asked_before,
     a_refused_login_is_answered_and_then_the_connection_ends,
     a_client_that_is_gone_without_a_word_leaves_nothing_behind,
     a_client_that_holds_on_is_cut_off_after_the_closing_timeout,
@@ -284,4 +287,53 @@ async fn a_quic_stream_that_is_reset_ends_the_connection() {
     drop(receive);
     within("the end of the connection", connection.closed()).await;
     gateway.all_gone(1, "broken").await;
+}
+
+/// Whatever was asked before a logout is answered before the end, and what the room took reaches its sender.
+async fn a_logout_waits_for_the_answers_to_what_was_asked_before(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    let mut alice = RawClient::online(&gateway, transport, "alice").await;
+    let enter = EnterRoom {
+        room_id: "lobby".to_owned(),
+        ..EnterRoom::default()
+    };
+    alice.call(1, Body::EnterRoom(enter)).await;
+    let message = SendMessage {
+        conversation_type: ConversationType::Room.into(),
+        target_id: "lobby".to_owned(),
+        r#type: MessageType::Text.into(),
+        content: "hello".into(),
+        ..SendMessage::default()
+    };
+    let mut bytes = Vec::new();
+    for request_id in 2..7 {
+        bytes.extend(encode(&Frame {
+            request_id,
+            body: Some(Body::SendMessage(message.clone())),
+        }));
+    }
+    bytes.extend(encode(&Frame {
+        request_id: 7,
+        body: Some(Body::Logout(Logout {})),
+    }));
+    alice.send_bytes(&bytes).await;
+    let mut replies = Vec::new();
+    let mut messages = 0;
+    loop {
+        let frame = alice.next_frame().await;
+        match frame.body {
+            Some(Body::Reply(reply)) => {
+                assert_eq!(reply.code, 0, "{reply:?}");
+                replies.push(frame.request_id);
+            }
+            Some(Body::RoomMessage(_)) => messages += 1,
+            Some(Body::Close(close)) => {
+                assert_eq!(close.code, 0);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(replies, [2, 3, 4, 5, 6, 7]);
+    assert_eq!(messages, 5);
 }

@@ -75,8 +75,10 @@ impl Slice {
         }
     }
 
-    /// Removes a member; it gets nothing more than the rest of a frame that is half written.
+    /// Removes a member. What was published before still goes out as far as its transport takes it at once, and the rest of a frame
+    /// that is half written in any case.
     pub(crate) fn remove(&mut self, outbox: &SharedOutbox) {
+        outbox.borrow_mut().flush();
         let Some(gone) = outbox.borrow_mut().unsubscribe(&self.log) else {
             return;
         };

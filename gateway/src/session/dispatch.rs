@@ -31,6 +31,8 @@ pub(crate) enum Action {
     },
     /// The session has a new token and this answer.
     Renew { expires: Now, answer: Vec<u8> },
+    /// The client wants to go, with this answer.
+    LogOut { answer: Vec<u8> },
     /// This answer, and then the end.
     Close { answer: Vec<u8>, refusal: Refusal },
 }

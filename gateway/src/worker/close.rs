@@ -137,6 +137,8 @@ impl Worker {
         let reason = state.reason.unwrap_or(CloseReason::Fault);
         let lived = state.opened.elapsed();
         self.count_closed(kind, state.label, reason, lived);
+        let moved = connection.outbox.borrow_mut().take_moved();
+        self.count_moved(moved);
         let sent = connection.outbox.borrow().sent_bytes();
         tracing::info!(
             transport = crate::metrics::label::TRANSPORT.values[kind as usize],

@@ -50,6 +50,8 @@ pub(super) struct State {
     /// A command to enter or leave a room is under way. Until it is answered nothing more is read: what follows may depend on it,
     /// and the answer may be large.
     pub(super) moving: bool,
+    /// The answer to a logout that waits for answers to what was asked before.
+    pub(super) leaving: Option<Box<[u8]>>,
     pub(super) opened: Instant,
     pub(super) armed: Tick,
     pub(super) label: Label,
@@ -121,6 +123,7 @@ impl Worker {
                         input: Vec::new(),
                         in_flight: 0,
                         moving: false,
+                        leaving: None,
                         opened,
                         armed,
                         label: Label::Anonymous,
@@ -305,6 +308,7 @@ impl Worker {
     fn is_paused(&self, connection: &Connection) -> bool {
         let state = connection.state.borrow();
         state.moving
+            || state.leaving.is_some()
             || state.session.is_registering()
             || state.in_flight >= IN_FLIGHT_MAX
             || connection.outbox.borrow().private_bytes() > self.config().connections.private_queue_bytes / 2
@@ -416,12 +420,13 @@ impl Worker {
             Action::Close { answer, refusal } => {
                 self.answer(connection, &answer);
                 self.count_refusal(&refusal);
-                if refusal.code == ErrorCode::NO_ERROR {
-                    self.close(connection, &refusal, CloseReason::Logout);
-                } else {
-                    self.metrics.add_labelled(Metric::Logins, LOGIN_REFUSED, 1);
-                    self.close(connection, &refusal, CloseReason::LoginRefused);
-                }
+                self.metrics.add_labelled(Metric::Logins, LOGIN_REFUSED, 1);
+                self.close(connection, &refusal, CloseReason::LoginRefused);
+            }
+            Action::LogOut { answer } => {
+                // After the answers to what was asked before; until then nothing more is read.
+                connection.state.borrow_mut().leaving = Some(answer.into());
+                self.log_out_if_answered(connection);
             }
             Action::Register { request_id, login } => {
                 let mut state = connection.state.borrow_mut();
@@ -441,6 +446,21 @@ impl Worker {
                 request_id,
                 request,
             } => self.ask_room(connection, key, request_id, request),
+        }
+    }
+
+    /// Logs out a client that asked for it, once nothing it asked before is unanswered.
+    pub(super) fn log_out_if_answered(self: &Rc<Self>, connection: &Rc<Connection>) {
+        let answer = {
+            let mut state = connection.state.borrow_mut();
+            if state.in_flight > 0 {
+                return;
+            }
+            state.leaving.take()
+        };
+        if let Some(answer) = answer {
+            self.answer(connection, &answer);
+            self.close(connection, &Refusal::new(ErrorCode::NO_ERROR), CloseReason::Logout);
         }
     }
 

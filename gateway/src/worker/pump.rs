@@ -378,12 +378,13 @@ impl Worker {
     }
 
     /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
-    fn flush_connections(&self) {
+    fn flush_connections(self: &Rc<Self>) {
         let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
         for key in keys {
             let Some(connection) = self.connection(key) else {
                 continue;
             };
+            self.log_out_if_answered(&connection);
             self.flush(&connection);
             self.finish_if_drained(&connection);
             self.resume_reading(&connection);

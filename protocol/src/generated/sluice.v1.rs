@@ -601,8 +601,8 @@ pub struct TokenWillExpire {
     #[prost(uint32, tag = "1")]
     pub seconds: u32,
 }
-/// Ends the session on purpose: the user leaves all rooms at once. The server answers, sends Close with code 0 and
-/// ends the connection. Errors: 6000121.
+/// Ends the session on purpose. The server answers what was asked before, then this; the user leaves all rooms at once; Close with code
+/// 0 follows and the connection ends. Errors: 6000121.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Logout {}
 /// Answers Logout.
