@@ -61,6 +61,7 @@ pub(crate) fn default_limits() -> Limits {
         barrage_bytes: bytes(limits::BARRAGE_BYTES),
         custom_bytes: bytes(limits::CUSTOM_BYTES),
         room_history_messages: bytes(limits::ROOM_HISTORY_MESSAGES),
+        rooms_per_session: bytes(limits::ROOMS_PER_SESSION),
     }
 }
 

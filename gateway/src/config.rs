@@ -136,6 +136,8 @@ pub struct Rooms {
     pub live_messages_per_second: Rate,
     /// Messages of each type a sender may send to rooms of the kind `room`. Default 10 per second.
     pub room_messages_per_second: Rate,
+    /// Commands to enter or leave rooms that a session may send each second; 100. Each may cost one write per member.
+    pub moves_per_second: Rate,
     /// Bytes of messages a room keeps on each worker for members that are slow to read. Default 8 MiB.
     pub log_bytes: usize,
     /// Up to this many members, each join and leave is an event of its own. Default 500.

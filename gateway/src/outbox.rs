@@ -14,6 +14,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::Waker;
 
+use crate::identity::ConnectionKey;
 use crate::outbox::log::{Cursor, Log, Missed};
 use crate::outbox::private_queue::PrivateQueue;
 use crate::writer::{self, Wire};
@@ -82,6 +83,7 @@ struct Behind {
 
 /// See the module.
 pub(crate) struct Outbox {
+    connection: ConnectionKey,
     wire: Rc<dyn Wire>,
     private: PrivateQueue,
     /// The membership whose frame is half written. Nothing else may be written before it is whole.
@@ -99,8 +101,9 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// An outbox that writes to `wire`; at most `private_bytes_max` wait in its private queue. Bytes count for the transport
     /// number `transport`.
-    pub(crate) fn new(wire: Rc<dyn Wire>, private_bytes_max: usize, transport: u8) -> Self {
+    pub(crate) fn new(connection: ConnectionKey, wire: Rc<dyn Wire>, private_bytes_max: usize, transport: u8) -> Self {
         Self {
+            connection,
             wire,
             private: PrivateQueue::new(private_bytes_max),
             unfinished: None,
@@ -112,6 +115,11 @@ impl Outbox {
             moved: Moved::default(),
             sent_bytes: 0,
         }
+    }
+
+    /// Whose outbox this is.
+    pub(crate) fn connection(&self) -> ConnectionKey {
+        self.connection
     }
 
     /// Queues a frame for this connection alone.
@@ -238,6 +246,14 @@ impl Outbox {
         }
         self.index_of(log)
             .map(|index| content.frame_of(self.memberships[index].cursor))
+    }
+
+    /// Whether this outbox would lose something if the log were trimmed to `first`.
+    pub(crate) fn is_behind(&self, log: &SharedLog, first: Cursor) -> bool {
+        !self.broken
+            && self
+                .index_of(log)
+                .is_some_and(|index| Log::is_behind(self.memberships[index].cursor, first))
     }
 
     /// Moves past what the log is about to forget, taking along what may not be lost. Returns what was missed, if anything was.

@@ -204,19 +204,15 @@ impl Room {
         match self.recent.look_up(&caller.user.id, &message) {
             Seen::Never => {}
             Seen::Before(result) => {
-                return Effect::taken(caller, result).into_iter().collect();
+                return vec![Effect::taken(caller, result)];
             }
             Seen::ForOtherContent => {
                 let refusal = Refusal::parameter("duplicate_id");
-                return Effect::refused(caller, &refusal, message.client_message_id)
-                    .into_iter()
-                    .collect();
+                return vec![Effect::refused(caller, &refusal, message.client_message_id)];
             }
         }
         if let Err(refusal) = self.take_rate(now, caller, message.kind, rules) {
-            return Effect::refused(caller, &refusal, message.client_message_id)
-                .into_iter()
-                .collect();
+            return vec![Effect::refused(caller, &refusal, message.client_message_id)];
         }
 
         self.sequence += 1;
@@ -252,7 +248,7 @@ impl Room {
             sequence: result.sequence,
             class,
         };
-        std::iter::once(publish).chain(Effect::taken(caller, result)).collect()
+        vec![publish, Effect::taken(caller, result)]
     }
 
     fn take_rate(

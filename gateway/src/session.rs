@@ -25,6 +25,7 @@ use sluice_protocol::{ErrorCode, limits};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::identity::{RoomKey, User};
+use crate::rate_limit::Quota;
 use crate::refusal::Refusal;
 use crate::session::login::Accepted;
 
@@ -55,6 +56,8 @@ enum Phase {
 pub(crate) struct Online {
     pub user: Arc<User>,
     pub rooms: Vec<RoomKey>,
+    /// Its commands to enter or leave rooms.
+    pub moves: Quota,
     token_expires: Now,
     warning: Warning,
 }
@@ -148,6 +151,7 @@ impl Session {
         self.phase = Phase::Online(Box::new(Online {
             user: accepted.user.clone(),
             rooms: Vec::new(),
+            moves: Quota::default(),
             token_expires: accepted.token_expires,
             warning: Warning::Due,
         }));
@@ -252,7 +256,7 @@ impl Session {
     }
 
     fn silent_at(&self, config: &Config) -> Instant {
-        self.heard + silence_max(config.connections.heartbeat_interval)
+        self.heard + silence_max(config)
     }
 }
 
@@ -271,8 +275,11 @@ impl Online {
 const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// How long a client may be silent.
-fn silence_max(heartbeat_interval: Duration) -> Duration {
-    heartbeat_interval.mul_f64(limits::HEARTBEAT_INTERVALS_UNTIL_SILENT)
+pub(crate) fn silence_max(config: &Config) -> Duration {
+    config
+        .connections
+        .heartbeat_interval
+        .mul_f64(limits::HEARTBEAT_INTERVALS_UNTIL_SILENT)
 }
 
 #[cfg(test)]

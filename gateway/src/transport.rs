@@ -81,6 +81,13 @@ impl Transport {
         }
     }
 
+    /// Ends the connection at once, whatever the client has still to get. On QUIC it gets the code.
+    pub(crate) fn abandon(&self, refusal: &Refusal) {
+        if let Self::Quic(quic) = self {
+            quic.abandon(refusal);
+        }
+    }
+
     /// Who is woken when a write that found the transport full may go on. QUIC needs it before the write.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         if let Self::Quic(quic) = self {

@@ -10,6 +10,7 @@
 
 mod close;
 mod connection;
+mod input;
 mod mailbox;
 mod pump;
 mod start;
@@ -79,6 +80,7 @@ struct Worker {
     sweep_wanted: Notify,
     /// Tasks of this worker that the runtime does not count.
     local_tasks: Cell<usize>,
+    stopping: Cell<bool>,
 }
 
 impl Worker {
@@ -99,6 +101,7 @@ impl Worker {
             pump_wanted: Notify::new(),
             sweep_wanted: Notify::new(),
             local_tasks: Cell::new(0),
+            stopping: Cell::new(false),
             shared,
         })
     }
@@ -197,8 +200,8 @@ mod tests {
     #[test]
     fn what_a_connection_keeps_is_small() {
         assert!(size_of::<Task>() <= 16);
-        assert!(size_of::<Connection>() <= 192);
+        assert!(size_of::<Connection>() <= 240);
         assert!(size_of::<Outbox>() <= 176);
-        assert!(size_of::<Online>() <= 64);
+        assert!(size_of::<Online>() <= 96);
     }
 }

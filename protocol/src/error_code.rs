@@ -207,6 +207,8 @@ codes! {
         "not logged in", "尚未登录";
     ROOM_ALREADY_EXISTS = 6000323, "RoomAlreadyExists", Reply, App, Server,
         "the room exists already", "房间已存在";
+    JOINED_ROOM_LIMIT = 6000325, "JoinedRoomLimit", Reply, App, Server,
+        "inside as many rooms as allowed", "已加入的房间数达到上限";
 }
 
 impl ErrorCode {

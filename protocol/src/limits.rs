@@ -68,6 +68,12 @@ pub const CLIENT_MESSAGE_ID_BYTES: usize = 64;
 /// Newest messages kept for a room, and the most a join can ask for.
 pub const ROOM_HISTORY_MESSAGES: usize = 50;
 
+/// The most that a join delivers, whatever it asks for: the newest messages that fit.
+pub const ROOM_HISTORY_BYTES: usize = 256 * 1024;
+
+/// Rooms one session can be inside at once.
+pub const ROOMS_PER_SESSION: usize = 100;
+
 /// What a join gets that asks for 0 messages.
 pub const ROOM_HISTORY_MESSAGES_DEFAULT: usize = 10;
 

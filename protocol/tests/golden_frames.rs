@@ -146,6 +146,8 @@ fn a_reply_to_a_login() {
                         barrage_bytes: 5_120,
                         custom_bytes: 32_768,
                         room_history_messages: 50,
+                        // Newer than these bytes.
+                        rooms_per_session: 0,
                     }),
                 })),
                 ..Reply::default()

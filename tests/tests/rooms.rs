@@ -44,6 +44,7 @@ const MESSAGES_PER_SENDER: usize = 200;
 
 pub(crate) fn no_rate_limits(config: &mut Config) {
     config.rooms.room_messages_per_second = Rate::Unlimited;
+    config.rooms.moves_per_second = Rate::Unlimited;
     config.rooms.live_messages_per_second = Rate::Unlimited;
 }
 

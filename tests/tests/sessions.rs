@@ -296,6 +296,7 @@ async fn a_login_is_answered_with_all_a_client_needs_to_know(transport: Transpor
             barrage_bytes: 5 * 1024,
             custom_bytes: 32 * 1024,
             room_history_messages: 50,
+            rooms_per_session: 100,
         })
     );
     let mut second = RawClient::connect(&gateway, transport).await;

@@ -262,6 +262,7 @@ fn unset() -> Config {
         rooms: Rooms {
             live_messages_per_second: Rate::Unlimited,
             room_messages_per_second: Rate::Unlimited,
+            moves_per_second: Rate::Unlimited,
             log_bytes: 0,
             member_events_each: 0,
             member_events_digest: 0,

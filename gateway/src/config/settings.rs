@@ -318,6 +318,13 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         cost: "Every message costs one write per member.",
     },
     Setting {
+        path: "rooms.moves_per_second",
+        kind: Kind::Rate(|c| &mut c.rooms.moves_per_second),
+        default: Default::Text("100"),
+        meaning: "Commands to enter or leave rooms a session may send each second; beyond it, 20607 `rate`.",
+        cost: "In rooms of up to `rooms.member_events_each` members each may cost one write per member, which slow members may not miss.",
+    },
+    Setting {
         path: "rooms.log_bytes",
         kind: Kind::Size {
             // The log must hold the largest frame there is.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::class::Class;
-use crate::identity::RoomKey;
+use crate::identity::{ConnectionKey, RoomKey};
 use crate::outbox::log::{Cursor, Log, Missed};
 use crate::outbox::{Flush, Moved, SharedLog, SharedOutbox};
 
@@ -22,8 +22,11 @@ pub(crate) enum Behind {
     /// Skipped what may be skipped, and will be told.
     Skipped(Missed),
     /// Cannot even take what may not be skipped. Must be closed.
-    TooSlow(SharedOutbox),
+    TooSlow(ConnectionKey),
 }
+
+/// Bytes written before other tasks get their turn, whatever number of members that is: some milliseconds, with encryption.
+const STEP_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The members of one room on one worker, and the log they read.
 #[derive(Debug)]
@@ -37,8 +40,6 @@ pub(crate) struct Slice {
     round_end: Cursor,
     /// Members that were blocked when the round came by.
     blocked: usize,
-    /// Whether members moved seats during the round, so that one may have been passed over.
-    reseated: bool,
     under_way: bool,
 }
 
@@ -52,7 +53,6 @@ impl Slice {
             position: 0,
             round_end: Cursor::default(),
             blocked: 0,
-            reseated: false,
             under_way: false,
         }
     }
@@ -84,8 +84,13 @@ impl Slice {
         };
         self.members.swap_remove(gone as usize);
         if let Some(moved) = self.members.get(gone as usize) {
-            moved.borrow_mut().set_seat(&self.log, gone);
-            self.reseated = true;
+            let mut moved = moved.borrow_mut();
+            moved.set_seat(&self.log, gone);
+            // From a seat that the round has still to visit to one that it has passed.
+            let passed_over = (gone as usize) < self.position && self.members.len() >= self.position;
+            if self.under_way && passed_over && moved.flush() == Flush::Blocked {
+                self.blocked += 1;
+            }
         }
         if self.members.len() * 4 < self.members.capacity() {
             self.members.shrink_to(self.members.len() * 2);
@@ -98,19 +103,23 @@ impl Slice {
         if self.log_bytes() <= self.log_bytes_max {
             return Vec::new();
         }
+        // Trimming to half the bound makes the walk over the members rare.
+        let first = self.log.borrow().newest_within(self.log_bytes_max / 2);
         // A burst may outrun the sweep. Only members whose transport is full are too slow; the others get theirs now.
         for outbox in &self.members {
-            outbox.borrow_mut().flush();
+            let mut outbox = outbox.borrow_mut();
+            if outbox.is_behind(&self.log, first) {
+                outbox.flush();
+            }
         }
         let mut log = self.log.borrow_mut();
-        // Trimming to half the bound makes the walk over the members rare.
-        let first = log.newest_within(self.log_bytes_max / 2);
         let mut behind = Vec::new();
         for outbox in &self.members {
-            match outbox.borrow_mut().fall_behind(&self.log, &log, first) {
+            let mut outbox = outbox.borrow_mut();
+            match outbox.fall_behind(&self.log, &log, first) {
                 Ok(None) => {}
                 Ok(Some(missed)) => behind.push(Behind::Skipped(missed)),
-                Err(_) => behind.push(Behind::TooSlow(outbox.clone())),
+                Err(_) => behind.push(Behind::TooSlow(outbox.connection())),
             }
         }
         log.trim(first);
@@ -123,19 +132,18 @@ impl Slice {
             self.under_way = true;
             self.position = 0;
             self.blocked = 0;
-            self.reseated = false;
             self.round_end = self.log.borrow().end();
         }
         let mut step = Step::default();
         let until = self.members.len().min(self.position + members_max);
-        for outbox in &self.members[self.position.min(until)..until] {
-            let mut outbox = outbox.borrow_mut();
+        while self.position < until && step.moved.bytes.iter().sum::<u64>() < STEP_BYTES_MAX {
+            let mut outbox = self.members[self.position].borrow_mut();
             if outbox.flush() == Flush::Blocked {
                 self.blocked += 1;
             }
             step.moved += outbox.take_moved();
+            self.position += 1;
         }
-        self.position = until;
         step.more = self.position < self.members.len() || !self.finish_round();
         step
     }
@@ -144,10 +152,6 @@ impl Slice {
     fn finish_round(&mut self) -> bool {
         self.under_way = false;
         let mut log = self.log.borrow_mut();
-        if self.reseated {
-            // Somebody may have been passed over; go round again before anything is forgotten.
-            return false;
-        }
         let first = if self.blocked == 0 {
             self.round_end
         } else {

@@ -60,6 +60,38 @@ impl PrivateQueue {
         if self.sent == self.bytes.len() {
             self.bytes = Vec::new();
             self.sent = 0;
+        } else if self.sent > self.bytes.len() / 2 {
+            // A queue that is never quite empty must not keep all that ever went through it. Moving at most as many bytes as were
+            // sent keeps the cost of a byte constant.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_never_empty_keeps_only_what_waits() {
+        let mut queue = PrivateQueue::new(1 << 20);
+        queue.push(&[0; 1000]).unwrap();
+        for _ in 0..10_000 {
+            queue.push(&[0; 1000]).unwrap();
+            queue.advance(1000);
+            assert_eq!(queue.len(), 1000);
+        }
+        assert!(queue.bytes.capacity() < 16 * 1024, "{}", queue.bytes.capacity());
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_goes_first() {
+        let mut queue = PrivateQueue::new(100);
+        queue.push(b"whole").unwrap();
+        queue.finish_first(b"rest".to_vec());
+        assert_eq!(queue.unsent(), b"restwhole");
+        assert_eq!(queue.free(), 91);
+        assert_eq!(queue.push(&[0; 92]), Err(Overflow));
     }
 }

@@ -58,7 +58,7 @@ impl Wake for Wakes {
 fn outbox(space: usize) -> (Rc<FakeWire>, Outbox) {
     let wire = Rc::new(FakeWire::default());
     wire.space.set(space);
-    let outbox = Outbox::new(wire.clone(), 10, 0);
+    let outbox = Outbox::new(ConnectionKey::default(), wire.clone(), 10, 0);
     (wire, outbox)
 }
 

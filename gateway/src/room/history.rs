@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use prost::Message;
 use sluice_protocol::{MessageType, RoomMessage, frame::Body, limits};
 
 use crate::frames;
@@ -25,14 +26,18 @@ impl History {
         self.messages.push_back(message.clone());
     }
 
-    /// The newest `count` as frames, oldest first, counting down to 0.
+    /// The newest `count` as frames, oldest first, counting down to 0. Fewer where they would be more than
+    /// [`limits::ROOM_HISTORY_BYTES`].
     pub(super) fn newest(&self, count: usize) -> Vec<Bytes> {
-        let skip = self.messages.len().saturating_sub(count);
-        let left = (0..u32::try_from(self.messages.len() - skip).expect("at most fifty")).rev();
-        self.messages
-            .range(skip..)
-            .zip(left)
-            .map(|(message, left)| {
+        let mut bytes = 0;
+        let newest_first = self.messages.iter().rev().take(count);
+        let fitting = newest_first.take_while(|message| {
+            bytes += message.encoded_len();
+            bytes <= limits::ROOM_HISTORY_BYTES
+        });
+        let mut frames: Vec<Bytes> = (0..)
+            .zip(fitting)
+            .map(|(left, message)| {
                 let message = RoomMessage {
                     history: true,
                     left,
@@ -40,7 +45,9 @@ impl History {
                 };
                 Bytes::from(frames::event(Body::RoomMessage(message)))
             })
-            .collect()
+            .collect();
+        frames.reverse();
+        frames
     }
 }
 

@@ -30,9 +30,7 @@ impl Request {
     pub(super) fn refuse_outsider(self, caller: &Caller) -> Vec<Effect> {
         let refusal = Refusal::new(ErrorCode::NOT_IN_CHATROOM);
         match self {
-            Self::Send(message) => Effect::refused(caller, &refusal, message.client_message_id)
-                .into_iter()
-                .collect(),
+            Self::Send(message) => vec![Effect::refused(caller, &refusal, message.client_message_id)],
             Self::Leave(LeaveReason::Left) | Self::Enter(_) => vec![Effect::unchanged(caller, &refusal)],
             Self::Leave(_) => Vec::new(),
         }
@@ -87,10 +85,10 @@ pub(crate) enum Entered {
 /// What is to be done, in this order.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// The answer to a message.
+    /// The answer to a message, or that there is none because none is wanted.
     Reply {
         to: ConnectionRef,
-        frame: Bytes,
+        frame: Option<Bytes>,
         code: ErrorCode,
     },
     /// The answer to a try to enter or leave that changed nothing.
@@ -120,22 +118,24 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// Acknowledges a message, if an answer is wanted.
-    pub(super) fn taken(caller: &Caller, result: SendMessageResult) -> Option<Self> {
-        (caller.request_id != 0).then(|| Self::Reply {
+    /// Acknowledges a message.
+    pub(super) fn taken(caller: &Caller, result: SendMessageResult) -> Self {
+        let frame = || frames::reply(caller.request_id, reply::Result::SendMessage(result)).into();
+        Self::Reply {
             to: caller.connection,
-            frame: frames::reply(caller.request_id, reply::Result::SendMessage(result)).into(),
+            frame: (caller.request_id != 0).then(frame),
             code: ErrorCode::NO_ERROR,
-        })
+        }
     }
 
-    /// Refuses a message, if an answer is wanted.
-    pub(super) fn refused(caller: &Caller, refusal: &Refusal, client_message_id: String) -> Option<Self> {
-        (caller.request_id != 0).then(|| Self::Reply {
+    /// Refuses a message.
+    pub(super) fn refused(caller: &Caller, refusal: &Refusal, client_message_id: String) -> Self {
+        let frame = || frames::refuse_message(caller.request_id, refusal, client_message_id).into();
+        Self::Reply {
             to: caller.connection,
-            frame: frames::refuse_message(caller.request_id, refusal, client_message_id).into(),
+            frame: (caller.request_id != 0).then(frame),
             code: refusal.code,
-        })
+        }
     }
 
     /// Refuses to let somebody enter or leave.

@@ -97,7 +97,7 @@ impl Hall {
             match effect {
                 Effect::Reply { to, frame, .. } => {
                     assert_eq!(to, device.connection);
-                    outcome.frames.push(open(&frame));
+                    outcome.frames.extend(frame.iter().map(open));
                 }
                 Effect::Unchanged { connection, frame, .. } => {
                     assert_eq!(connection, device.connection);

@@ -225,7 +225,7 @@ mod tests {
             }
         }
         assert!(matches!(ask(end, Body::Ping(Ping {})), Action::Answer(_)));
-        assert!(matches!(ask(end, Body::Logout(Logout {})), Action::Close { .. }));
+        assert!(matches!(ask(end, Body::Logout(Logout {})), Action::LogOut { .. }));
         let renewal = ask(end, Body::RenewToken(RenewToken { token: "x".into() }));
         assert!(matches!(
             renewal,

@@ -74,7 +74,7 @@ impl Quic {
             return;
         };
         let connection = self.connection.clone();
-        let code = VarInt::from_u64(u64::try_from(refusal.code.number()).unwrap_or(0)).unwrap_or(VarInt::MAX);
+        let code = application_code(refusal);
         let reason = refusal.detail.clone().into_owned();
         tokio::task::spawn_local(async move {
             if send.finish().is_ok() {
@@ -85,6 +85,12 @@ impl Quic {
         });
     }
 
+    /// Ends the connection with the code, at once.
+    pub(super) fn abandon(&self, refusal: &Refusal) {
+        self.connection
+            .close(application_code(refusal), refusal.detail.as_bytes());
+    }
+
     fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.send.borrow_mut().as_mut() {
             None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -93,4 +99,9 @@ impl Quic {
                 .map_err(|error: WriteError| error.into()),
         }
     }
+}
+
+fn application_code(refusal: &Refusal) -> VarInt {
+    // Codes that a server closes with are positive and small.
+    VarInt::from_u32(refusal.code.number().unsigned_abs())
 }

@@ -15,6 +15,10 @@ use crate::transport::tcp::shut_down;
 /// bounds what a blocked connection holds.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Reads from the socket before others get their turn. Records may hold nothing, so that plaintext need not come of any number
+/// of them.
+const RECEIVES_PER_TURN: usize = 16;
+
 /// A TLS connection over TCP.
 #[derive(Debug)]
 pub(crate) struct Tls {
@@ -53,10 +57,21 @@ impl Tls {
     /// Drives the handshake.
     pub(crate) fn poll_handshake(&self, cx: &mut Context<'_>) -> Poll<io::Result<Handshake>> {
         let mut tls = self.tls.borrow_mut();
-        while tls.is_handshaking() {
+        // A flight that did not fit the socket.
+        if !drain(&mut tls, &self.stream)? {
+            let _ = self.stream.poll_write_ready(cx)?;
+        }
+        for _ in 0..RECEIVES_PER_TURN {
+            if !tls.is_handshaking() {
+                break;
+            }
             if ready!(self.poll_receive(&mut tls, cx))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
+        }
+        if tls.is_handshaking() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         Poll::Ready(Ok(Handshake {
             alpn: tls.alpn_protocol().map(<[u8]>::to_vec),
@@ -67,7 +82,7 @@ impl Tls {
     /// Reads plaintext.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut tls = self.tls.borrow_mut();
-        loop {
+        for _ in 0..RECEIVES_PER_TURN {
             match tls.reader().read(scratch) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // A client that just closes the socket is as gone as one that says so.
@@ -76,6 +91,8 @@ impl Tls {
             }
             ready!(self.poll_receive(&mut tls, cx))?;
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Reads some records and has them processed. 0 is the end of the stream.

@@ -1,7 +1,7 @@
 //! The end of a connection: the last frame, the time to read it, and leaving nothing behind.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_protocol::{ErrorCode, LeaveReason, TokenWillExpire, frame::Body};
 
@@ -11,10 +11,10 @@ use crate::identity::Caller;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::room;
-use crate::session::{Online, Timeout};
+use crate::session::{Online, Timeout, silence_max};
 use crate::timer_wheel::Tick;
 use crate::worker::Worker;
-use crate::worker::connection::{Connection, Label, SENT_EVENT};
+use crate::worker::connection::{Connection, Label, SENT_EVENT, State};
 use crate::worker::mailbox::Message;
 
 /// What ended a connection. The numbers are those of the metrics' label.
@@ -58,6 +58,11 @@ impl CloseReason {
     }
 }
 
+/// What clients hear when the gateway stops.
+pub(super) fn shutdown(retry_after: Duration) -> Refusal {
+    Refusal::with_detail(ErrorCode::SERVER_UNAVAILABLE, "shutdown").retry_after(retry_after)
+}
+
 impl Worker {
     /// Ends a connection: leaves its rooms, queues the last frame, and gives the client a moment to read it.
     pub(super) fn close(self: &Rc<Self>, connection: &Rc<Connection>, refusal: &Refusal, reason: CloseReason) {
@@ -67,6 +72,7 @@ impl Worker {
             if state.session.is_closing() {
                 return;
             }
+            self.count_refusal(refusal);
             state.reason.get_or_insert(reason);
             state.input = Vec::new();
             let registering = state.session.is_registering();
@@ -165,9 +171,12 @@ impl Worker {
                 return;
             }
             if state.ended_until.is_some_and(|until| now.instant >= until) {
-                connection.outbox.borrow_mut().break_off();
-                connection.outbox.borrow().wake();
-                return;
+                drop(state);
+                return self.abandon(connection);
+            }
+            if self.is_stuck(connection, &mut state, now.instant) {
+                drop(state);
+                return self.close_slow(connection);
             }
             state.session.handle_timeout(now.instant, self.config())
         };
@@ -187,17 +196,44 @@ impl Worker {
                     let kind = connection.transport.kind() as usize;
                     self.metrics.add_labelled(Metric::HandshakeFailures, kind, 1);
                 }
-                self.count_refusal(&refusal);
                 return self.close(connection, &refusal, CloseReason::of(&refusal));
             }
             Timeout::Drop => {
-                // Aborts the task's wait: it finds the connection over.
-                connection.outbox.borrow_mut().break_off();
-                connection.outbox.borrow().wake();
-                return;
+                return self.abandon(connection);
             }
         }
         self.rearm(connection, now.instant);
+    }
+
+    /// Ends a connection at once: its time to read the rest is over.
+    fn abandon(&self, connection: &Connection) {
+        let nothing = Refusal::new(ErrorCode::NO_ERROR);
+        connection
+            .transport
+            .abandon(connection.state.borrow().last.as_deref().unwrap_or(&nothing));
+        // Ends the task's wait: it finds the connection over.
+        connection.outbox.borrow_mut().break_off();
+        connection.outbox.borrow().wake();
+    }
+
+    /// Whether the client has taken nothing for as long as it may be silent, although there is something for it. It may well send
+    /// pings all the while; what its rooms have for it would be kept for ever.
+    fn is_stuck(&self, connection: &Connection, state: &mut State, now: Instant) -> bool {
+        let mut outbox = connection.outbox.borrow_mut();
+        if !outbox.is_blocked() || state.session.is_closing() {
+            state.stalled = None;
+            return false;
+        }
+        let moved = outbox.take_moved();
+        self.count_moved(moved);
+        let sent = outbox.sent_bytes();
+        match state.stalled {
+            Some((since, bytes)) if bytes == sent => now - since >= silence_max(self.config()),
+            _ => {
+                state.stalled = Some((now, sent));
+                false
+            }
+        }
     }
 
     /// Has the wheel come back at the session's next deadline.
@@ -224,7 +260,6 @@ impl Worker {
     pub(super) fn close_slow(self: &Rc<Self>, connection: &Rc<Connection>) {
         self.metrics.add(Metric::SlowDisconnects, 1);
         let refusal = Refusal::with_detail(ErrorCode::DISCONNECTED_BY_SERVER, "slow");
-        self.count_refusal(&refusal);
         self.close(connection, &refusal, CloseReason::Slow);
     }
 

@@ -42,10 +42,10 @@ pub(super) enum Message {
         login: Box<Accepted>,
         result: Result<(), Refusal>,
     },
-    /// To a connection: the answer to a message.
+    /// To a connection: the answer to a message, or that there is none because none is wanted.
     Reply {
         connection: ConnectionKey,
-        frame: Bytes,
+        frame: Option<Bytes>,
         code: ErrorCode,
     },
     /// To a connection: the answer to a try to enter or leave a room that changed nothing.
@@ -79,6 +79,25 @@ pub(super) enum Message {
         sequence: u64,
         class: Class,
     },
+}
+
+impl Message {
+    /// What it counts against the bound of a mailbox: one, and one for each KiB it carries.
+    fn weight(&self) -> usize {
+        let bytes = match self {
+            Self::Room {
+                request: room::Request::Send(message),
+                ..
+            } => message.content.len(),
+            Self::Publish { frame, .. } => frame.len(),
+            _ => 0,
+        };
+        1 + bytes / 1024
+    }
+}
+
+fn weight_of(batch: &[Message]) -> usize {
+    batch.iter().map(Message::weight).sum()
 }
 
 /// The way to a worker.
@@ -125,14 +144,14 @@ impl Mailbox {
         self.index
     }
 
-    pub(super) fn open(self, messages_max: usize) -> (mpsc::UnboundedReceiver<Vec<Message>>, Mailboxes) {
-        let outgoing = self.addresses.iter().map(|_| Vec::new()).collect();
+    pub(super) fn open(self, weight_max: usize) -> (mpsc::UnboundedReceiver<Vec<Message>>, Mailboxes) {
         let mailboxes = Mailboxes {
             index: self.index,
             own: VecDeque::new(),
-            outgoing,
+            own_weight: 0,
+            outgoing: self.addresses.iter().map(|_| Vec::new()).collect(),
             addresses: self.addresses,
-            messages_max,
+            weight_max,
         };
         (self.incoming, mailboxes)
     }
@@ -143,9 +162,10 @@ impl Mailbox {
 pub(super) struct Mailboxes {
     index: WorkerIndex,
     own: VecDeque<Message>,
+    own_weight: usize,
     outgoing: Vec<Vec<Message>>,
     addresses: Vec<Address>,
-    messages_max: usize,
+    weight_max: usize,
 }
 
 impl Mailboxes {
@@ -156,13 +176,8 @@ impl Mailboxes {
 
     /// Whether `worker` has as much before it as is allowed.
     pub(super) fn is_full(&self, worker: WorkerIndex) -> bool {
-        let waiting = self.addresses[worker.get()].depth.load(Ordering::Relaxed);
-        let unsent = if worker == self.index {
-            self.own.len()
-        } else {
-            self.outgoing[worker.get()].len()
-        };
-        waiting + unsent >= self.messages_max
+        let own = if worker == self.index { self.own_weight } else { 0 };
+        own + self.addresses[worker.get()].depth.load(Ordering::Relaxed) >= self.weight_max
     }
 
     /// Whether any worker has as much before it as is allowed.
@@ -175,22 +190,30 @@ impl Mailboxes {
     /// Queues a value. It leaves with the next [`Self::send_batches`].
     pub(super) fn post(&mut self, worker: WorkerIndex, message: Message) {
         if worker == self.index {
+            self.own_weight += message.weight();
             self.own.push_back(message);
         } else {
+            self.addresses[worker.get()]
+                .depth
+                .fetch_add(message.weight(), Ordering::Relaxed);
             self.outgoing[worker.get()].push(message);
         }
     }
 
     /// The next value this worker sent to itself.
     pub(super) fn next_own(&mut self) -> Option<Message> {
-        self.own.pop_front()
+        let message = self.own.pop_front()?;
+        self.own_weight -= message.weight();
+        Some(message)
     }
 
     /// Takes in a batch that came from another worker.
     pub(super) fn take_in(&mut self, batch: Vec<Message>) {
+        let weight = weight_of(&batch);
         self.addresses[self.index.get()]
             .depth
-            .fetch_sub(batch.len(), Ordering::Relaxed);
+            .fetch_sub(weight, Ordering::Relaxed);
+        self.own_weight += weight;
         self.own.extend(batch);
     }
 
@@ -199,15 +222,14 @@ impl Mailboxes {
         for (batch, address) in self.outgoing.iter_mut().zip(&self.addresses) {
             if !batch.is_empty() {
                 let batch = std::mem::take(batch);
-                address.depth.fetch_add(batch.len(), Ordering::Relaxed);
                 // A worker that has ended takes no more: its connections are gone too.
                 let _ = address.batches.send(batch);
             }
         }
     }
 
-    /// Values that wait for this worker.
+    /// The weight of what waits for this worker.
     pub(super) fn depth(&self) -> usize {
-        self.own.len() + self.addresses[self.index.get()].depth.load(Ordering::Relaxed)
+        self.own_weight + self.addresses[self.index.get()].depth.load(Ordering::Relaxed)
     }
 }

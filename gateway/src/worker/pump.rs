@@ -85,7 +85,9 @@ impl Worker {
             } => {
                 if let Some(connection) = self.answered(connection, false) {
                     self.count_reply(code);
-                    self.answer(&connection, &frame);
+                    if let Some(frame) = frame {
+                        self.answer(&connection, &frame);
+                    }
                 }
             }
             Message::Unchanged {
@@ -111,7 +113,6 @@ impl Worker {
             } => self.dismiss(connection, &room, frame),
             Message::Close { connection, refusal } => {
                 if let Some(connection) = self.connection(connection) {
-                    self.count_refusal(&refusal);
                     self.close(&connection, &refusal, CloseReason::of(&refusal));
                 }
             }
@@ -130,32 +131,33 @@ impl Worker {
     fn handle_room(self: &Rc<Self>, room: &RoomKey, caller: &Caller, request: room::Request, now: Now) {
         if matches!(request, room::Request::Send(_)) && self.mailboxes.borrow().is_any_full() {
             let refusal = self.refuse_overload();
-            if caller.request_id != 0 {
-                let connection = caller.connection.key;
-                let frame = request.refuse(caller.request_id, &refusal).into();
-                // Counted already.
-                let code = ErrorCode::NO_ERROR;
-                self.post(
-                    caller.connection.worker,
-                    Message::Reply {
-                        connection,
-                        frame,
-                        code,
-                    },
-                );
-            }
+            let frame = (caller.request_id != 0).then(|| request.refuse(caller.request_id, &refusal).into());
+            // Counted already.
+            let code = ErrorCode::NO_ERROR;
+            let connection = caller.connection.key;
+            let reply = Message::Reply {
+                connection,
+                frame,
+                code,
+            };
+            self.post(caller.connection.worker, reply);
             return;
         }
         let entering = matches!(request, room::Request::Enter(_));
         let kind = match &request {
             room::Request::Send(message) => Some(message.kind),
-            room::Request::Leave(reason) => {
-                self.count_leave(*reason);
-                None
-            }
-            room::Request::Enter(_) => None,
+            room::Request::Leave(_) | room::Request::Enter(_) => None,
+        };
+        let leaving = match request {
+            room::Request::Leave(reason) => Some(reason),
+            _ => None,
         };
         let effects = self.rooms.borrow_mut().handle(now, room, caller, request);
+        if let Some(reason) = leaving
+            && effects.iter().any(|effect| matches!(effect, Effect::Dismiss { .. }))
+        {
+            self.count_leave(reason);
+        }
         if let Some(kind) = kind {
             self.count_message(kind, &effects);
         }
@@ -286,7 +288,6 @@ impl Worker {
         }
         if let Err(refusal) = result {
             self.metrics.add_labelled(Metric::Logins, 1, 1);
-            self.count_refusal(&refusal);
             self.answer(&connection, &frames::refuse(request_id, &refusal));
             return self.close(&connection, &refusal, CloseReason::LoginRefused);
         }
@@ -372,6 +373,10 @@ impl Worker {
             if moved {
                 state.moving = false;
             }
+            if state.session.is_closing() {
+                // Nothing comes behind the last frame.
+                return None;
+            }
         }
         self.unflushed.borrow_mut().push(key);
         Some(connection)
@@ -404,14 +409,8 @@ impl Worker {
                         self.metrics.add_labelled(Metric::MessagesDropped, class, count);
                     }
                 }
-                Behind::TooSlow(outbox) => {
-                    let connections = self.connections.borrow();
-                    let slow = connections
-                        .values()
-                        .find(|connection| Rc::ptr_eq(&connection.outbox, &outbox))
-                        .cloned();
-                    drop(connections);
-                    if let Some(connection) = slow {
+                Behind::TooSlow(key) => {
+                    if let Some(connection) = self.connection(key) {
                         self.close_slow(&connection);
                     }
                 }
@@ -477,5 +476,6 @@ fn limits_in_force() -> Limits {
         barrage_bytes: bytes(limits::BARRAGE_BYTES),
         custom_bytes: bytes(limits::CUSTOM_BYTES),
         room_history_messages: bytes(limits::ROOM_HISTORY_MESSAGES),
+        rooms_per_session: bytes(limits::ROOMS_PER_SESSION),
     }
 }

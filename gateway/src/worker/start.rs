@@ -24,7 +24,7 @@ use crate::frames;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::transport::{Tcp, Tls, Transport, TransportKind};
-use crate::worker::close::CloseReason;
+use crate::worker::close::{CloseReason, shutdown};
 use crate::worker::connection::Label;
 use crate::worker::{Mailbox, Shared, Worker};
 
@@ -155,7 +155,7 @@ impl Worker {
             match admission.connection() {
                 Some(permit) => {
                     self.count_opened(TransportKind::Tcp);
-                    self.open(Transport::Tcp(Tcp::new(stream, peer)), permit, None, opened);
+                    self.open(Transport::Tcp(Tcp::new(stream, peer)), permit, None, opened, opened);
                 }
                 None => {
                     self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
@@ -188,7 +188,7 @@ impl Worker {
             match Tls::new(stream, peer, tls.clone()) {
                 Ok(tls) => {
                     self.count_opened(TransportKind::Tls);
-                    self.open(Transport::Tls(Box::new(tls)), permit, Some(handshake), opened);
+                    self.open(Transport::Tls(Box::new(tls)), permit, Some(handshake), opened, opened);
                 }
                 Err(error) => tracing::error!(%error, "TLS cannot be set up"),
             }
@@ -222,7 +222,12 @@ impl Worker {
                 }
                 continue;
             }
-            let (Some(permit), Some(handshake)) = (admission.connection(), admission.handshake()) else {
+            let Some(permit) = admission.connection() else {
+                self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
+                incoming.refuse();
+                continue;
+            };
+            let Some(handshake) = admission.handshake() else {
                 self.metrics.add_labelled(Metric::ConnectionsRejected, 1, 1);
                 incoming.refuse();
                 continue;
@@ -252,11 +257,14 @@ impl Worker {
 
     /// Waits for the control stream of a client whose handshake is done.
     async fn open_quic(self: Rc<Self>, connection: quinn::Connection, permit: ConnectionPermit, opened: Instant) {
-        let since = opened.elapsed().as_secs_f64();
+        let secured = Instant::now();
+        let took = (secured - opened).as_secs_f64();
         self.metrics
-            .record(Metric::HandshakeDuration, TransportKind::Quic as usize, since);
-        match quic::control_stream(connection, self.config().connections.login_timeout).await {
-            Ok(quic) => self.open(Transport::Quic(Box::new(quic)), permit, None, opened),
+            .record(Metric::HandshakeDuration, TransportKind::Quic as usize, took);
+        let login_timeout = self.config().connections.login_timeout;
+        match quic::control_stream(connection, login_timeout).await {
+            // The stream was a part of the time for the login.
+            Ok(quic) => self.open(Transport::Quic(Box::new(quic)), permit, None, opened, secured),
             Err(QuicError::NoStream) => {
                 self.count_refusal(&Refusal::new(ErrorCode::LOGIN_TIMEOUT));
                 self.count_quic_failure(CloseReason::LoginTimeout, opened);
@@ -274,12 +282,12 @@ impl Worker {
 
     /// Ends every connection with a word, and waits until they are gone.
     async fn stop(self: &Rc<Self>) {
+        self.stopping.set(true);
         let connections: Vec<_> = self.connections.borrow().values().cloned().collect();
         let window = connections.len().max(1);
         for (place, connection) in connections.iter().enumerate() {
             let spread = u32::try_from(place * 1000 / window).unwrap_or(0);
-            let refusal = Refusal::with_detail(ErrorCode::SERVER_UNAVAILABLE, "shutdown")
-                .retry_after(RETURN_WINDOW * spread / 1000);
+            let refusal = shutdown(RETURN_WINDOW * spread / 1000);
             self.close(connection, &refusal, CloseReason::Shutdown);
         }
         drop(connections);

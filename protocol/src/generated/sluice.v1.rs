@@ -35,7 +35,7 @@ pub struct SendMessage {
     #[prost(string, tag = "7")]
     pub extended_data: ::prost::alloc::string::String,
     /// Names this message for its sender, at most 64 bytes. Sending the same again with the same id, after a lost connection say, gives
-    /// the first answer with `duplicate` and no second message. The newest 16384 of a room are remembered.
+    /// the first answer with `duplicate` and no second message. The newest 16384 of a room are remembered, those of BARRAGE are not.
     /// Empty: not checked.
     #[prost(string, tag = "8")]
     pub client_message_id: ::prost::alloc::string::String,
@@ -219,7 +219,9 @@ pub struct RoomInfo {
     pub created_at_ms: i64,
 }
 /// Creates a room and joins it. Of two simultaneous calls exactly one wins.
-/// Errors: 6000323 (the room exists), 33003 (detail "room_id" or "room_name").
+/// Errors: 6000323 (the room exists), 33003 (detail "room_id" or "room_name"), and those of every command to enter or leave a room:
+/// 20607 (detail "rate": more than 100 of them in a second, as the operator sets it; or "overload"; retry_after_ms says when); and of every way in: 6000325
+/// (inside 100 rooms already).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateRoom {
     #[prost(string, tag = "1")]
@@ -277,7 +279,7 @@ pub struct RoomEntered {
     /// Sequence number of the room's newest message, 0 when there was none.
     #[prost(uint64, tag = "5")]
     pub sequence: u64,
-    /// How many history messages follow.
+    /// How many history messages follow: as many as asked for, if there are so many and they fit in 256 KiB.
     #[prost(uint32, tag = "6")]
     pub history_count: u32,
     /// The step of the ladder the room is on now.
@@ -561,6 +563,9 @@ pub struct Limits {
     /// Newest messages kept for each room, the most a join can ask for.
     #[prost(uint32, tag = "7")]
     pub room_history_messages: u32,
+    /// Rooms this session can be inside at once.
+    #[prost(uint32, tag = "8")]
+    pub rooms_per_session: u32,
 }
 /// Proof of life when there is nothing else to send. Any frame counts as one, so a client that talks need not ping.
 /// Errors: 6000121.

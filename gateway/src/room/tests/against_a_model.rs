@@ -128,7 +128,8 @@ impl World {
         let mut frames = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Reply { frame, .. } | Effect::Unchanged { frame, .. } => frames.push(open(&frame)),
+                Effect::Reply { frame, .. } => frames.extend(frame.iter().map(open)),
+                Effect::Unchanged { frame, .. } => frames.push(open(&frame)),
                 Effect::Admit { frames: admitted, .. } => {
                     frames.extend(admitted.iter().map(open));
                     self.mailboxes[device].inside = true;
@@ -247,6 +248,8 @@ impl World {
         let Some(reply::Result::SendMessage(result)) = &reply.result else {
             panic!("{reply:?}")
         };
+        // Barrage has no name by which it would be known again.
+        let id = id.filter(|_| kind != MessageType::Barrage);
         let known = id.and_then(|id| self.model.answers.get(&(user_of(device), id)));
         match known {
             _ if !self.model.is_inside(device) => assert_eq!(reply.code, 23406),

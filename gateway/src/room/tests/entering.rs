@@ -266,3 +266,27 @@ fn a_join_gets_as_much_history_as_there_is() {
         .collect();
     assert_eq!(history, [(1, 2), (2, 1), (3, 0)]);
 }
+
+#[test]
+fn a_join_brings_no_more_history_than_a_connection_can_take_at_once() {
+    let mut hall = Hall::with_rules(|rules| rules.live_messages_per_second = config::Rate::Unlimited);
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    hall.enter_live(&alice, 0);
+    let longest = "x".repeat(sluice_protocol::limits::TEXT_BYTES);
+    for _ in 0..50 {
+        hall.send(&alice, text(&longest)).sent();
+    }
+    let joined = hall.enter_live(&bob, 50);
+    let history = joined.history();
+    let bytes: usize = history.iter().map(|message| message.encoded_len()).sum();
+    assert!(bytes <= sluice_protocol::limits::ROOM_HISTORY_BYTES);
+    assert!(
+        bytes + 2 * longest.len() > sluice_protocol::limits::ROOM_HISTORY_BYTES,
+        "as many as fit"
+    );
+    assert_eq!(joined.entered().history_count as usize, history.len());
+    let places: Vec<(u64, u32)> = history.iter().map(|message| (message.sequence, message.left)).collect();
+    let count = u32::try_from(history.len()).unwrap();
+    let expected: Vec<(u64, u32)> = (0..count).rev().map(|left| (50 - u64::from(left), left)).collect();
+    assert_eq!(places, expected, "the newest, oldest first, counting down");
+}

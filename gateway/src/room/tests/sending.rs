@@ -66,8 +66,16 @@ fn who_asks_for_no_reply_gets_none_whether_it_works_or_not() {
     hall.create(&alice);
     let barrage = || Request::Send(message(MessageType::Barrage, "!"));
     let effects = hall.request(&alice, 0, barrage());
-    assert!(matches!(effects[..], [Effect::Publish { .. }]), "{effects:?}");
-    assert!(hall.request(&stranger, 0, barrage()).is_empty());
+    // The connection hears that it is done, so that what is under way stays bounded; the client hears nothing.
+    assert!(
+        matches!(effects[..], [Effect::Publish { .. }, Effect::Reply { frame: None, .. }]),
+        "{effects:?}"
+    );
+    let refused = hall.request(&stranger, 0, barrage());
+    assert!(
+        matches!(refused[..], [Effect::Reply { frame: None, .. }]),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -103,6 +111,22 @@ fn a_repeat_is_recognised_from_another_device_and_after_leaving() {
     hall.leave(&phone);
     hall.join(&laptop);
     assert!(hall.send(&laptop, named("m1", "hello")).sent().duplicate);
+}
+
+#[test]
+fn barrage_is_sent_anew_however_often_it_comes() {
+    let mut hall = Hall::new();
+    let [alice] = hall.devices(["alice"]);
+    hall.create(&alice);
+    for sequence in 1..=3 {
+        let barrage = Outgoing {
+            kind: MessageType::Barrage,
+            ..named("m1", "!")
+        };
+        let sent = hall.send(&alice, barrage);
+        assert_eq!((sent.sent().sequence, sent.sent().duplicate), (sequence, false));
+        assert_eq!(sent.message().client_message_id, "m1");
+    }
 }
 
 #[test]

@@ -1,0 +1,413 @@
+//! What clients send: bytes to frames, frames to the session, and what the session wants done.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use sluice_codec::{ClientFrame, FrameError, open_client_frame, split_frame};
+use sluice_protocol::{ErrorCode, frame::Body, limits};
+
+use crate::clock::Now;
+use crate::identity::{Caller, RoomKey};
+use crate::metrics::Metric;
+use crate::outbox::Flush;
+use crate::refusal::Refusal;
+use crate::room;
+use crate::session::dispatch::{self, Action};
+use crate::worker::Worker;
+use crate::worker::close::CloseReason;
+use crate::worker::connection::{Connection, Progress};
+use crate::worker::mailbox::Message;
+
+/// Commands of one client that wait for an answer, or would if one were wanted. A client that sends more is not read until some are
+/// done.
+const IN_FLIGHT_MAX: u16 = 256;
+
+/// Reads in a row before other connections get their turn.
+const READS_PER_TURN: usize = 4;
+
+/// Frames in a row before other connections get their turn: well below a millisecond.
+const FRAMES_PER_TURN: usize = 256;
+
+/// How long a client waits that met a full mailbox: many times what a worker needs to empty one.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
+/// Values of labels, by their place in the table of metrics.
+const BEFORE_LOGIN: usize = 4;
+const LOGIN_REFUSED: usize = 1;
+
+/// Whether more can be had from what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Nothing but, perhaps, the beginning of a frame; or the connection is paused or closing.
+    Handled,
+    /// Whole frames wait for the next turn.
+    FramesLeft,
+}
+
+impl Worker {
+    pub(super) fn poll_read(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
+        if self.handle_input(connection, &[]) == Input::FramesLeft {
+            cx.waker().wake_by_ref();
+            return Progress::Waiting;
+        }
+        if connection.state.borrow().ended_until.is_some() {
+            return self.client_ended(connection);
+        }
+        for _ in 0..READS_PER_TURN {
+            let closing = connection.state.borrow().session.is_closing();
+            if !closing && self.is_paused(connection) {
+                connection.state.borrow_mut().paused = true;
+                return Progress::Waiting;
+            }
+            let mut scratch = self.scratch.borrow_mut();
+            match connection.transport.poll_read(cx, &mut scratch) {
+                Poll::Pending => return Progress::Waiting,
+                Poll::Ready(Ok(0)) => return self.client_ended(connection),
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, "read");
+                    return self.broken(connection);
+                }
+                // What comes after the end was decided is read, so that the client can read the last frame, and thrown away.
+                Poll::Ready(Ok(_)) if closing => {}
+                Poll::Ready(Ok(bytes)) => {
+                    if self.handle_input(connection, &scratch[..bytes]) == Input::FramesLeft {
+                        break;
+                    }
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Progress::Waiting
+    }
+
+    /// Whether the connection is not to be read now.
+    fn is_paused(&self, connection: &Connection) -> bool {
+        let state = connection.state.borrow();
+        state.moving
+            || state.leaving.is_some()
+            || state.session.is_registering()
+            || state.in_flight >= IN_FLIGHT_MAX
+            || connection.outbox.borrow().private_bytes() > self.config().connections.private_queue_bytes / 2
+    }
+
+    /// Handles the frames in what was left over and in `bytes`, until the connection is paused or closed.
+    fn handle_input(self: &Rc<Self>, connection: &Rc<Connection>, bytes: &[u8]) -> Input {
+        let mut input = {
+            let mut state = connection.state.borrow_mut();
+            state.bytes_received += bytes.len() as u64;
+            if state.input.is_empty() && bytes.is_empty() {
+                return Input::Handled;
+            }
+            if let Err(refusal) = state.session.handle_bytes(bytes.len()) {
+                drop(state);
+                self.metrics.add_labelled(Metric::ProtocolErrors, BEFORE_LOGIN, 1);
+                self.close(connection, &refusal, CloseReason::ProtocolError);
+                return Input::Handled;
+            }
+            std::mem::take(&mut state.input)
+        };
+        self.metrics.add_labelled(
+            Metric::BytesReceived,
+            connection.transport.kind() as usize,
+            bytes.len() as u64,
+        );
+        // What came before its end is only copied once; a frame that is there whole is not copied at all.
+        let joined = !input.is_empty();
+        if joined {
+            input.extend_from_slice(bytes);
+        }
+        let all = if joined { &input } else { bytes };
+        let mut consumed = 0;
+        let mut frames = 0;
+        while consumed < all.len() && !self.is_paused(connection) {
+            let frame_bytes_max = {
+                let state = connection.state.borrow();
+                if state.session.is_closing() {
+                    return Input::Handled;
+                }
+                state.session.frame_bytes_max()
+            };
+            if frames == FRAMES_PER_TURN {
+                break;
+            }
+            frames += 1;
+            let rest = &all[consumed..];
+            match split_frame(rest, frame_bytes_max) {
+                Ok(Some(frame)) => {
+                    self.handle_frame(connection, frame.body);
+                    consumed += frame.consumed;
+                }
+                Ok(None) => match other_protocol(rest).filter(|_| connection.state.borrow().frames_received == 0) {
+                    Some(detail) => {
+                        self.protocol_error(connection, &FrameError::Malformed, detail);
+                        return Input::Handled;
+                    }
+                    None => break,
+                },
+                Err(error) => {
+                    self.protocol_error(connection, &error, "");
+                    return Input::Handled;
+                }
+            }
+        }
+        let mut state = connection.state.borrow_mut();
+        if state.session.is_closing() {
+            return Input::Handled;
+        }
+        state.input = if joined {
+            input.drain(..consumed);
+            input
+        } else {
+            bytes[consumed..].to_vec()
+        };
+        if state.input.is_empty() {
+            // An idle connection owns no buffer.
+            state.input = Vec::new();
+        }
+        if frames == FRAMES_PER_TURN {
+            Input::FramesLeft
+        } else {
+            Input::Handled
+        }
+    }
+
+    fn handle_frame(self: &Rc<Self>, connection: &Rc<Connection>, body: &[u8]) {
+        let frame = match open_client_frame(body) {
+            Ok(frame) => frame,
+            Err(error) => {
+                let first = connection.state.borrow().frames_received == 0;
+                let detail = other_protocol(body).filter(|_| first).unwrap_or("");
+                return self.protocol_error(connection, &error, detail);
+            }
+        };
+        self.metrics.add_labelled(Metric::FramesReceived, operation(&frame), 1);
+        let now = Now::read();
+        let action = {
+            let mut state = connection.state.borrow_mut();
+            state.frames_received = state.frames_received.saturating_add(1);
+            state.session.handle_frame(now.instant);
+            let context = dispatch::Context {
+                now,
+                config: self.config(),
+                apps: &self.shared.apps,
+            };
+            dispatch::handle(frame, &state.session, context)
+        };
+        self.act(connection, action, now);
+    }
+
+    fn act(self: &Rc<Self>, connection: &Rc<Connection>, action: Action, now: Now) {
+        match action {
+            Action::Answer(answer) => self.answer(connection, &answer),
+            Action::Refuse { refusal, answer } => {
+                self.count_refusal(&refusal);
+                if let Some(answer) = answer {
+                    self.answer(connection, &answer);
+                }
+            }
+            Action::Renew { expires, answer } => {
+                connection.state.borrow_mut().session.handle_renewed(expires);
+                self.answer(connection, &answer);
+                self.rearm(connection, now.instant);
+            }
+            Action::Close { answer, refusal } => {
+                self.answer(connection, &answer);
+                self.metrics.add_labelled(Metric::Logins, LOGIN_REFUSED, 1);
+                self.close(connection, &refusal, CloseReason::LoginRefused);
+            }
+            Action::LogOut { answer } => {
+                // After the answers to what was asked before; until then nothing more is read.
+                connection.state.borrow_mut().leaving = Some(answer.into());
+                self.log_out_if_answered(connection);
+            }
+            Action::Register { request_id, login } => {
+                let mut state = connection.state.borrow_mut();
+                state.session.handle_login(now.instant, self.config());
+                state.in_flight += 1;
+                state.user = Some(login.user.clone());
+                let home = self.home_of_user(&login.user);
+                let message = Message::Register {
+                    connection: self.connection_ref(connection.key),
+                    request_id,
+                    login,
+                };
+                self.post(home, message);
+            }
+            Action::Room {
+                key,
+                request_id,
+                request,
+            } => self.ask_room(connection, key, request_id, request),
+        }
+    }
+
+    /// Logs out a client that asked for it, once nothing it asked before is unanswered.
+    pub(super) fn log_out_if_answered(self: &Rc<Self>, connection: &Rc<Connection>) {
+        let answer = {
+            let mut state = connection.state.borrow_mut();
+            if state.in_flight > 0 {
+                return;
+            }
+            state.leaving.take()
+        };
+        if let Some(answer) = answer {
+            self.answer(connection, &answer);
+            self.close(connection, &Refusal::new(ErrorCode::NO_ERROR), CloseReason::Logout);
+        }
+    }
+
+    /// Sends a request to a room's home, unless that has too much to do.
+    fn ask_room(self: &Rc<Self>, connection: &Rc<Connection>, room: RoomKey, request_id: u32, request: room::Request) {
+        let home = self.home_of_room(&room);
+        let refused = if self.mailboxes.borrow().is_full(home) {
+            Err(self.refuse_overload())
+        } else {
+            self.may_move(connection, &room, &request)
+        };
+        if let Err(refusal) = refused {
+            if request_id != 0 {
+                self.answer(connection, &request.refuse(request_id, &refusal));
+            }
+            return;
+        }
+        let mut state = connection.state.borrow_mut();
+        let Some(online) = state.session.online() else { return };
+        let user = online.user.clone();
+        state.in_flight += 1;
+        state.moving = !matches!(request, room::Request::Send(_));
+        let caller = Caller {
+            user,
+            connection: self.connection_ref(connection.key),
+            request_id,
+        };
+        self.post(home, Message::Room { room, caller, request });
+    }
+
+    /// Whether a session may enter or leave one more room now. It moves one step at a time, so what it is inside is known here.
+    fn may_move(&self, connection: &Connection, room: &RoomKey, request: &room::Request) -> Result<(), Refusal> {
+        let enters = match request {
+            room::Request::Send(_) => return Ok(()),
+            room::Request::Enter(_) => true,
+            room::Request::Leave(_) => false,
+        };
+        let mut state = connection.state.borrow_mut();
+        let Some(online) = state.session.online_mut() else {
+            return Ok(());
+        };
+        let refusal = if enters && online.rooms.len() >= limits::ROOMS_PER_SESSION && !online.is_inside(room) {
+            Refusal::new(ErrorCode::JOINED_ROOM_LIMIT)
+        } else {
+            match online.moves.take(Instant::now(), self.config().rooms.moves_per_second) {
+                Ok(()) => return Ok(()),
+                Err(wait) => Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(wait),
+            }
+        };
+        self.count_refusal(&refusal);
+        Err(refusal)
+    }
+
+    /// A mailbox between workers is full.
+    pub(super) fn refuse_overload(&self) -> Refusal {
+        self.metrics.add(Metric::MailboxRefusals, 1);
+        let refusal = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY);
+        self.count_refusal(&refusal);
+        refusal
+    }
+
+    fn protocol_error(self: &Rc<Self>, connection: &Rc<Connection>, error: &FrameError, detail: &'static str) {
+        let kind = match error {
+            FrameError::TooLong { .. } => 0,
+            FrameError::Empty => 1,
+            FrameError::OverlongLength => 2,
+            FrameError::Malformed => 3,
+        };
+        self.metrics.add_labelled(Metric::ProtocolErrors, kind, 1);
+        let refusal = Refusal::with_detail(error.code(), detail);
+        self.close(connection, &refusal, CloseReason::ProtocolError);
+    }
+
+    /// The client has ended its side. Commands that it sent before are still answered.
+    fn client_ended(self: &Rc<Self>, connection: &Connection) -> Progress {
+        if self.flush(connection) == Flush::Broken {
+            return self.broken(connection);
+        }
+        let waits = {
+            let mut state = connection.state.borrow_mut();
+            let asked = !state.session.is_closing() && state.in_flight > 0;
+            let waits = asked || !connection.outbox.borrow().is_drained();
+            if waits && state.ended_until.is_none() {
+                state.ended_until = Some(Instant::now() + self.config().connections.closing_timeout);
+            }
+            waits
+        };
+        if waits {
+            self.rearm(connection, Instant::now());
+            Progress::Waiting
+        } else {
+            let mut state = connection.state.borrow_mut();
+            state.reason.get_or_insert(CloseReason::ClientClosed);
+            if !state.finished {
+                state.finished = true;
+                let nothing = Refusal::new(ErrorCode::NO_ERROR);
+                let last = state.last.as_deref().unwrap_or(&nothing);
+                connection
+                    .transport
+                    .finish(last, self.config().connections.closing_timeout);
+            }
+            Progress::Over
+        }
+    }
+
+    /// Has a connection read on that was paused, if nothing speaks against it any more.
+    pub(super) fn resume_reading(&self, connection: &Connection) {
+        if connection.state.borrow().paused && !self.is_paused(connection) {
+            connection.state.borrow_mut().paused = false;
+            connection.outbox.borrow().wake();
+        }
+    }
+}
+
+/// Names a protocol that clearly is not this one, from the first bytes of a connection or of its first frame.
+fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
+    const HTTP: [&[u8]; 8] = [
+        b"GET ",
+        b"HEAD ",
+        b"POST ",
+        b"PUT ",
+        b"OPTIONS ",
+        b"DELETE ",
+        b"CONNECT ",
+        b"PRI * ",
+    ];
+    // A frame's length prefix has eaten the first letter when this looks at its body.
+    if HTTP
+        .iter()
+        .any(|start| bytes.starts_with(start) || bytes.starts_with(&start[1..]))
+    {
+        return Some("http");
+    }
+    (bytes.starts_with(&[0x16, 0x03]) || bytes.starts_with(&[0x03, 0x01]) || bytes.starts_with(&[0x03, 0x03]))
+        .then_some("tls")
+}
+
+/// The command's place in the label of frames received.
+fn operation(frame: &ClientFrame) -> usize {
+    let ClientFrame::Command { command, .. } = frame else {
+        return 11;
+    };
+    match command {
+        Body::Login(_) => 0,
+        Body::Logout(_) => 1,
+        Body::Ping(_) => 2,
+        Body::RenewToken(_) => 3,
+        Body::CreateRoom(_) => 4,
+        Body::JoinRoom(_) => 5,
+        Body::EnterRoom(_) => 6,
+        Body::JoinChatRoom(_) => 7,
+        Body::JoinExistChatRoom(_) => 8,
+        Body::LeaveRoom(_) => 9,
+        Body::SendMessage(_) => 10,
+        _ => 11,
+    }
+}
