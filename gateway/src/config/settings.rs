@@ -391,8 +391,8 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
             field: |c| &mut c.rooms.mailbox_messages,
         },
         default: Default::Text("65536"),
-        meaning: "Values that may wait in the mailbox from one worker to another; a full one turns commands away as busy.",
-        cost: "About 100 bytes each, and as much more delay when workers are behind.",
+        meaning: "Values that may wait in the mailbox of a worker, each KiB of a message counted as one more; a full one turns commands away as busy.",
+        cost: "Up to 1 KiB each, and as much more delay when workers are behind.",
     },
     Setting {
         path: "log.format",
