@@ -11,7 +11,7 @@
 pub(crate) mod apps;
 pub(crate) mod dispatch;
 pub(crate) mod login;
-mod logout;
+pub(crate) mod logout;
 mod ping;
 mod renew_token;
 pub(crate) mod token;

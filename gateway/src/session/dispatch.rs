@@ -1,5 +1,7 @@
 //! What becomes of a client's frame: the session answers it, or passes it on.
 
+use std::num::NonZeroU32;
+
 use sluice_codec::ClientFrame;
 use sluice_protocol::{ErrorCode, Login, frame::Body};
 
@@ -12,7 +14,7 @@ use crate::refusal::Refusal;
 use crate::room;
 use crate::session::apps::Apps;
 use crate::session::login::{self, Accepted};
-use crate::session::{Online, Session, logout, ping, renew_token};
+use crate::session::{Online, Session, ping, renew_token};
 
 /// What a frame comes to.
 #[derive(Debug)]
@@ -31,8 +33,8 @@ pub(crate) enum Action {
     },
     /// The session has a new token and this answer.
     Renew { expires: Now, answer: Vec<u8> },
-    /// The client wants to go, with this answer.
-    LogOut { answer: Vec<u8> },
+    /// The client wants to go, and this request of it is the last to be answered.
+    LogOut { request_id: NonZeroU32 },
     /// This answer, and then the end.
     Close { answer: Vec<u8>, refusal: Refusal },
 }
@@ -79,7 +81,11 @@ fn handle_login(request_id: u32, login: Login, context: Context<'_>) -> Action {
 
 fn handle_online(request_id: u32, command: Body, online: &Online, context: Context<'_>) -> Action {
     match command {
-        Body::Logout(_) => logout::handle(request_id),
+        Body::Logout(_) => match NonZeroU32::new(request_id) {
+            Some(request_id) => Action::LogOut { request_id },
+            // Refused before it came here.
+            None => refuse(request_id, Refusal::parameter("request_id")),
+        },
         Body::Ping(_) => ping::handle(request_id, context.now),
         Body::RenewToken(renew) => renew_token::handle(request_id, &renew, online, context),
         _ if online.is_expired(context.now.instant) => {

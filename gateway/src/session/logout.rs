@@ -1,11 +1,12 @@
 //! Logout.
 
+use std::num::NonZeroU32;
+
 use sluice_protocol::{LogoutResult, reply};
 
 use crate::frames;
-use crate::session::dispatch::Action;
 
-pub(super) fn handle(request_id: u32) -> Action {
-    let answer = frames::reply(request_id, reply::Result::Logout(LogoutResult {}));
-    Action::LogOut { answer }
+/// The answer, once everything asked before is answered.
+pub(crate) fn answer(request_id: NonZeroU32) -> Vec<u8> {
+    frames::reply(request_id.get(), reply::Result::Logout(LogoutResult {}))
 }

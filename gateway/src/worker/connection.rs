@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,8 +41,8 @@ pub(super) struct State {
     /// A command to enter or leave a room is under way. Until it is answered nothing more is read: what follows may depend on it,
     /// and the answer may be large.
     pub(super) moving: bool,
-    /// The answer to a logout that waits for answers to what was asked before.
-    pub(super) leaving: Option<Box<[u8]>>,
+    /// The logout that waits for answers to what was asked before.
+    pub(super) leaving: Option<NonZeroU32>,
     pub(super) opened: Instant,
     pub(super) armed: Tick,
     pub(super) label: Label,

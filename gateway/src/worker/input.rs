@@ -14,6 +14,7 @@ use crate::outbox::Flush;
 use crate::refusal::Refusal;
 use crate::room;
 use crate::session::dispatch::{self, Action};
+use crate::session::logout;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Progress};
@@ -216,9 +217,9 @@ impl Worker {
                 self.metrics.add_labelled(Metric::Logins, LOGIN_REFUSED, 1);
                 self.close(connection, &refusal, CloseReason::LoginRefused);
             }
-            Action::LogOut { answer } => {
+            Action::LogOut { request_id } => {
                 // After the answers to what was asked before; until then nothing more is read.
-                connection.state.borrow_mut().leaving = Some(answer.into());
+                connection.state.borrow_mut().leaving = Some(request_id);
                 self.log_out_if_answered(connection);
             }
             Action::Register { request_id, login } => {
@@ -244,15 +245,15 @@ impl Worker {
 
     /// Logs out a client that asked for it, once nothing it asked before is unanswered.
     pub(super) fn log_out_if_answered(self: &Rc<Self>, connection: &Rc<Connection>) {
-        let answer = {
+        let leaving = {
             let mut state = connection.state.borrow_mut();
             if state.in_flight > 0 {
                 return;
             }
             state.leaving.take()
         };
-        if let Some(answer) = answer {
-            self.answer(connection, &answer);
+        if let Some(request_id) = leaving {
+            self.answer(connection, &logout::answer(request_id));
             self.close(connection, &Refusal::new(ErrorCode::NO_ERROR), CloseReason::Logout);
         }
     }

@@ -233,3 +233,77 @@ impl Mailboxes {
         self.own_weight + self.addresses[self.index.get()].depth.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sluice_protocol::RoomId;
+
+    use super::*;
+    use crate::identity::AppIndex;
+
+    const HERE: WorkerIndex = WorkerIndex(0);
+    const THERE: WorkerIndex = WorkerIndex(1);
+
+    fn two_workers(weight_max: usize) -> [(mpsc::UnboundedReceiver<Vec<Message>>, Mailboxes); 2] {
+        let mailboxes = mailboxes(2).into_iter().map(|mailbox| mailbox.open(weight_max));
+        mailboxes.collect::<Vec<_>>().try_into().expect("two")
+    }
+
+    fn frame_of(bytes: usize) -> Message {
+        Message::Publish {
+            room: RoomKey {
+                app: AppIndex(0),
+                id: RoomId::parse("lobby").expect("a room id"),
+            },
+            frame: vec![0; bytes].into(),
+            sequence: 1,
+            class: Class::Low,
+        }
+    }
+
+    #[test]
+    fn many_small_values_fill_a_mailbox() {
+        let [(_, mut mailboxes), _] = two_workers(3);
+        for worker in [HERE, THERE] {
+            for _ in 0..3 {
+                assert!(!mailboxes.is_full(worker));
+                mailboxes.post(worker, frame_of(100));
+            }
+            assert!(mailboxes.is_full(worker));
+        }
+    }
+
+    #[test]
+    fn a_few_large_values_fill_a_mailbox_too() {
+        let [(_, mut mailboxes), _] = two_workers(64);
+        mailboxes.post(HERE, frame_of(32 * 1024));
+        assert_eq!(mailboxes.depth(), 33);
+        assert!(!mailboxes.is_full(HERE));
+        mailboxes.post(HERE, frame_of(32 * 1024));
+        assert!(mailboxes.is_full(HERE));
+        assert!(!mailboxes.is_full(THERE));
+        assert!(mailboxes.is_any_full());
+    }
+
+    #[test]
+    fn a_mailbox_is_as_light_as_before_when_all_is_taken_out() {
+        let [(_, mut sender), (mut incoming, mut receiver)] = two_workers(64);
+        let sizes = [0, 1023, 1024, 5000, 40_000];
+        for bytes in sizes {
+            sender.post(THERE, frame_of(bytes));
+            receiver.post(THERE, frame_of(bytes));
+        }
+        // What is under way counts, whether it was sent or not.
+        assert!(sender.is_full(THERE) && receiver.is_full(THERE));
+        sender.send_batches();
+        assert!(sender.is_full(THERE) && receiver.is_full(THERE));
+        receiver.take_in(incoming.try_recv().expect("a batch"));
+        assert!(receiver.is_full(THERE));
+        for _ in 0..2 * sizes.len() {
+            assert!(receiver.next_own().is_some());
+        }
+        assert!(receiver.next_own().is_none());
+        assert_eq!(receiver.depth(), 0);
+        assert!(!sender.is_any_full() && !receiver.is_any_full());
+    }
+}
