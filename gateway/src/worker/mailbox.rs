@@ -96,10 +96,6 @@ impl Message {
     }
 }
 
-fn weight_of(batch: &[Message]) -> usize {
-    batch.iter().map(Message::weight).sum()
-}
-
 /// The way to a worker.
 #[derive(Debug, Clone)]
 struct Address {
@@ -148,7 +144,6 @@ impl Mailbox {
         let mailboxes = Mailboxes {
             index: self.index,
             own: VecDeque::new(),
-            own_weight: 0,
             outgoing: self.addresses.iter().map(|_| Vec::new()).collect(),
             addresses: self.addresses,
             weight_max,
@@ -162,7 +157,6 @@ impl Mailbox {
 pub(super) struct Mailboxes {
     index: WorkerIndex,
     own: VecDeque<Message>,
-    own_weight: usize,
     outgoing: Vec<Vec<Message>>,
     addresses: Vec<Address>,
     weight_max: usize,
@@ -176,8 +170,7 @@ impl Mailboxes {
 
     /// Whether `worker` has as much before it as is allowed.
     pub(super) fn is_full(&self, worker: WorkerIndex) -> bool {
-        let own = if worker == self.index { self.own_weight } else { 0 };
-        own + self.addresses[worker.get()].depth.load(Ordering::Relaxed) >= self.weight_max
+        self.addresses[worker.get()].depth.load(Ordering::Relaxed) >= self.weight_max
     }
 
     /// Whether any worker has as much before it as is allowed.
@@ -189,13 +182,13 @@ impl Mailboxes {
 
     /// Queues a value. It leaves with the next [`Self::send_batches`].
     pub(super) fn post(&mut self, worker: WorkerIndex, message: Message) {
+        // Counted from here until it is taken out, so that every worker sees how much is before each.
+        self.addresses[worker.get()]
+            .depth
+            .fetch_add(message.weight(), Ordering::Relaxed);
         if worker == self.index {
-            self.own_weight += message.weight();
             self.own.push_back(message);
         } else {
-            self.addresses[worker.get()]
-                .depth
-                .fetch_add(message.weight(), Ordering::Relaxed);
             self.outgoing[worker.get()].push(message);
         }
     }
@@ -203,17 +196,14 @@ impl Mailboxes {
     /// The next value this worker sent to itself.
     pub(super) fn next_own(&mut self) -> Option<Message> {
         let message = self.own.pop_front()?;
-        self.own_weight -= message.weight();
+        self.addresses[self.index.get()]
+            .depth
+            .fetch_sub(message.weight(), Ordering::Relaxed);
         Some(message)
     }
 
     /// Takes in a batch that came from another worker.
     pub(super) fn take_in(&mut self, batch: Vec<Message>) {
-        let weight = weight_of(&batch);
-        self.addresses[self.index.get()]
-            .depth
-            .fetch_sub(weight, Ordering::Relaxed);
-        self.own_weight += weight;
         self.own.extend(batch);
     }
 
@@ -230,7 +220,7 @@ impl Mailboxes {
 
     /// The weight of what waits for this worker.
     pub(super) fn depth(&self) -> usize {
-        self.own_weight + self.addresses[self.index.get()].depth.load(Ordering::Relaxed)
+        self.addresses[self.index.get()].depth.load(Ordering::Relaxed)
     }
 }
 
