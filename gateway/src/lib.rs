@@ -28,6 +28,7 @@ mod server;
 mod session;
 mod timer_wheel;
 mod transport;
+mod turn;
 mod worker;
 mod writer;
 

@@ -37,7 +37,7 @@ pub(crate) use request::{Create, Effect, Enter, Entered, NewRoom, Outgoing, Requ
 pub(crate) use rooms::Rooms;
 
 /// What a refused sender is told to wait at least, so that a client does not spin.
-const RETRY_AFTER_MIN: Duration = Duration::from_millis(1);
+pub(crate) const RETRY_AFTER_MIN: Duration = Duration::from_millis(1);
 
 /// Senders remembered before the idle ones are looked for.
 const SENDERS_SWEPT_AT_MIN: usize = 64;

@@ -19,7 +19,7 @@ const STAGES: [&str; 10] = [
 ];
 
 /// What any stage may use. They know each other, and no stage.
-const LEAVES: [&str; 10] = [
+const LEAVES: [&str; 11] = [
     "class",
     "clock",
     "config",
@@ -30,6 +30,7 @@ const LEAVES: [&str; 10] = [
     "rate_limit",
     "refusal",
     "timer_wheel",
+    "turn",
 ];
 
 /// What joins the stages and may know all of them. Nobody but they know each other.

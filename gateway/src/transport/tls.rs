@@ -10,6 +10,7 @@ use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use tokio::net::TcpStream;
 
 use crate::transport::tcp::shut_down;
+use crate::turn;
 
 /// Plaintext given to TLS at once: four full records. What does not reach the socket waits inside TLS, so this also
 /// bounds what a blocked connection holds.
@@ -70,7 +71,7 @@ impl Tls {
             }
         }
         if tls.is_handshaking() {
-            cx.waker().wake_by_ref();
+            turn::give(cx);
             return Poll::Pending;
         }
         Poll::Ready(Ok(Handshake {
@@ -91,7 +92,7 @@ impl Tls {
             }
             ready!(self.poll_receive(&mut tls, cx))?;
         }
-        cx.waker().wake_by_ref();
+        turn::give(cx);
         Poll::Pending
     }
 

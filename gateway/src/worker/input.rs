@@ -12,9 +12,10 @@ use crate::identity::{Caller, RoomKey};
 use crate::metrics::Metric;
 use crate::outbox::Flush;
 use crate::refusal::Refusal;
-use crate::room;
+use crate::room::{self, RETRY_AFTER_MIN};
 use crate::session::dispatch::{self, Action};
 use crate::session::logout;
+use crate::turn;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Progress};
@@ -49,7 +50,7 @@ enum Input {
 impl Worker {
     pub(super) fn poll_read(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
         if self.handle_input(connection, &[]) == Input::FramesLeft {
-            cx.waker().wake_by_ref();
+            turn::give(cx);
             return Progress::Waiting;
         }
         if connection.state.borrow().ended_until.is_some() {
@@ -78,7 +79,7 @@ impl Worker {
                 }
             }
         }
-        cx.waker().wake_by_ref();
+        turn::give(cx);
         Progress::Waiting
     }
 
@@ -301,7 +302,9 @@ impl Worker {
         } else {
             match online.moves.take(Instant::now(), self.config().rooms.moves_per_second) {
                 Ok(()) => return Ok(()),
-                Err(wait) => Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(wait),
+                Err(wait) => {
+                    Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(wait.max(RETRY_AFTER_MIN))
+                }
             }
         };
         self.count_refusal(&refusal);

@@ -288,7 +288,7 @@ mod tests {
         sender.send_batches();
         assert!(sender.is_full(THERE) && receiver.is_full(THERE));
         receiver.take_in(incoming.try_recv().expect("a batch"));
-        assert!(receiver.is_full(THERE));
+        assert!(sender.is_full(THERE) && receiver.is_full(THERE));
         for _ in 0..2 * sizes.len() {
             assert!(receiver.next_own().is_some());
         }
