@@ -81,6 +81,8 @@ struct Worker {
     /// Tasks of this worker that the runtime does not count.
     local_tasks: Cell<usize>,
     stopping: Cell<bool>,
+    /// Where this worker has the QUIC endpoint.
+    endpoint: RefCell<Option<quinn::Endpoint>>,
 }
 
 impl Worker {
@@ -102,6 +104,7 @@ impl Worker {
             sweep_wanted: Notify::new(),
             local_tasks: Cell::new(0),
             stopping: Cell::new(false),
+            endpoint: RefCell::default(),
             shared,
         })
     }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod closing;
 mod command_line;
+mod hostile;
 mod leaks;
 mod python_client;
 mod rooms;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use quinn::VarInt;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use sluice_protocol::ErrorCode;
 use tokio::net::{TcpListener, TcpStream};
@@ -48,6 +49,9 @@ const RETURN_WINDOW: Duration = Duration::from_secs(5);
 
 /// QUIC handshakes under way, beyond which a new client has to prove its address first.
 const QUIC_PENDING_MAX: usize = 200;
+
+/// How long the last packets of QUIC may take when the gateway stops: they are three round trips from being settled.
+const LAST_PACKETS_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How long a client waits that found the gateway full.
 const FULL_RETRY: Duration = Duration::from_secs(5);
@@ -213,6 +217,7 @@ impl Worker {
             Ok(endpoint) => endpoint,
             Err(error) => return tracing::error!(%error, "the QUIC endpoint cannot be used"),
         };
+        *self.endpoint.borrow_mut() = Some(endpoint.clone());
         let pending = Rc::new(Cell::new(0));
         while let Some(incoming) = endpoint.accept().await {
             if !incoming.remote_address_validated() && pending.get() >= QUIC_PENDING_MAX {
@@ -295,6 +300,15 @@ impl Worker {
         let until = Instant::now() + patience;
         while !self.connections.borrow().is_empty() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let endpoint = self.endpoint.take();
+        if let Some(endpoint) = endpoint {
+            // Clients whose handshake or stream was still to come.
+            let refusal = shutdown(RETURN_WINDOW);
+            let code = VarInt::from_u32(refusal.code.number().unsigned_abs());
+            endpoint.close(code, refusal.detail.as_bytes());
+            // What is not gone by then is lost, which the client's own timeout covers.
+            let _ = tokio::time::timeout(LAST_PACKETS_TIMEOUT, endpoint.wait_idle()).await;
         }
         self.flush_metrics();
     }
