@@ -244,11 +244,11 @@ impl From<sluice_protocol::RoomMessage> for RoomMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::default_limits;
+    use sluice_protocol::Limits;
 
     fn refusal(message: OutgoingMessage) -> (ErrorCode, String) {
         let error = message
-            .into_command(&default_limits())
+            .into_command(&Limits::of_protocol())
             .expect_err("the message breaks a rule");
         (error.code, error.detail)
     }
@@ -272,7 +272,7 @@ mod tests {
         );
         assert!(
             OutgoingMessage::text("r", "x".repeat(32_768))
-                .into_command(&default_limits())
+                .into_command(&Limits::of_protocol())
                 .is_ok()
         );
     }

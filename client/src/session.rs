@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_codec::FrameBuffer;
 use sluice_protocol::frame::Body;
-use sluice_protocol::{ErrorCode, Frame, Limits, Login, LoginResult, limits, reply};
+use sluice_protocol::{ErrorCode, Frame, Limits, Login, LoginResult, reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::error::ClientError;
@@ -44,24 +44,8 @@ impl From<LoginResult> for Session {
             heartbeat_interval: Duration::from_millis(result.heartbeat_interval_ms.into()),
             server_time_ms: result.server_time_ms,
             token_expires_at_ms: result.token_expires_at_ms,
-            limits: result.limits.unwrap_or_else(default_limits),
+            limits: result.limits.unwrap_or_else(Limits::of_protocol),
         }
-    }
-}
-
-/// The protocol's own limits, for a server that announces none.
-pub(crate) fn default_limits() -> Limits {
-    // Each is far below 4 GiB.
-    let bytes = |limit: usize| limit as u32;
-    Limits {
-        client_frame_bytes: bytes(limits::CLIENT_FRAME_BYTES),
-        server_frame_bytes: bytes(limits::SERVER_FRAME_BYTES),
-        text_bytes: bytes(limits::TEXT_BYTES),
-        command_bytes: bytes(limits::COMMAND_BYTES),
-        barrage_bytes: bytes(limits::BARRAGE_BYTES),
-        custom_bytes: bytes(limits::CUSTOM_BYTES),
-        room_history_messages: bytes(limits::ROOM_HISTORY_MESSAGES),
-        rooms_per_session: bytes(limits::ROOMS_PER_SESSION),
     }
 }
 

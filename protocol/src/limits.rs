@@ -79,3 +79,21 @@ pub const ROOM_HISTORY_MESSAGES_DEFAULT: usize = 10;
 
 /// The silence, in heartbeat intervals, after which a client is taken for gone: two and a half.
 pub const HEARTBEAT_INTERVALS_UNTIL_SILENT: f64 = 2.5;
+
+impl crate::Limits {
+    /// The limits of the protocol, as a server announces them that has no others.
+    #[must_use]
+    pub fn of_protocol() -> Self {
+        let announced = |limit: usize| u32::try_from(limit).expect("limits of the protocol are small");
+        Self {
+            client_frame_bytes: announced(CLIENT_FRAME_BYTES),
+            server_frame_bytes: announced(SERVER_FRAME_BYTES),
+            text_bytes: announced(TEXT_BYTES),
+            command_bytes: announced(COMMAND_BYTES),
+            barrage_bytes: announced(BARRAGE_BYTES),
+            custom_bytes: announced(CUSTOM_BYTES),
+            room_history_messages: announced(ROOM_HISTORY_MESSAGES),
+            rooms_per_session: announced(ROOMS_PER_SESSION),
+        }
+    }
+}

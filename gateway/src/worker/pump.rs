@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_protocol::{ErrorCode, LeaveReason, Limits, LoginResult, MessageType, limits, reply};
+use sluice_protocol::{ErrorCode, LeaveReason, Limits, LoginResult, MessageType, reply};
 use tokio::sync::mpsc;
 
 use crate::clock::Now;
@@ -317,7 +317,7 @@ impl Worker {
             heartbeat_interval_ms: u32::try_from(interval.as_millis()).unwrap_or(u32::MAX),
             server_time_ms: login.started_at_ms,
             token_expires_at_ms: login.token_expires.unix_ms,
-            limits: Some(limits_in_force()),
+            limits: Some(Limits::of_protocol()),
         };
         self.answer(&connection, &frames::reply(request_id, reply::Result::Login(result)));
         self.rearm(&connection, now.instant);
@@ -463,19 +463,5 @@ impl Worker {
             .fill(&mut bytes)
             .expect("the system has random numbers");
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-fn limits_in_force() -> Limits {
-    let bytes = |limit: usize| u32::try_from(limit).expect("limits of the protocol are small");
-    Limits {
-        client_frame_bytes: bytes(limits::CLIENT_FRAME_BYTES),
-        server_frame_bytes: bytes(limits::SERVER_FRAME_BYTES),
-        text_bytes: bytes(limits::TEXT_BYTES),
-        command_bytes: bytes(limits::COMMAND_BYTES),
-        barrage_bytes: bytes(limits::BARRAGE_BYTES),
-        custom_bytes: bytes(limits::CUSTOM_BYTES),
-        room_history_messages: bytes(limits::ROOM_HISTORY_MESSAGES),
-        rooms_per_session: bytes(limits::ROOMS_PER_SESSION),
     }
 }
