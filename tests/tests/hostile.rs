@@ -237,7 +237,7 @@ async fn who_comes_and_goes_too_often_is_told_how_long_to_wait(transport: Transp
     alice.send_bytes(&moves).await;
     let expect_told = |reply: &Reply| {
         assert_eq!(refused(reply), (20607, "rate"));
-        assert!(reply.retry_after_ms <= 1000, "{reply:?}");
+        assert!((1..=1000).contains(&reply.retry_after_ms), "{reply:?}");
     };
     let mut refusals = 0;
     for id in (1..).step_by(3).take(ROOMS as usize) {
@@ -254,7 +254,6 @@ async fn who_comes_and_goes_too_often_is_told_how_long_to_wait(transport: Transp
                 0 => {}
                 _ => {
                     expect_told(reply);
-                    assert!(reply.retry_after_ms > 0, "{reply:?}");
                     refusals += 1;
                 }
             }
