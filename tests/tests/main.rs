@@ -5,6 +5,7 @@ mod closing;
 mod command_line;
 mod hostile;
 mod leaks;
+mod messages;
 mod python_client;
 mod rooms;
 mod sessions;
