@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{ClientError, advised_delay};
 use crate::message::RoomMessage;
-use crate::room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft};
+use crate::room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed};
 
 /// Events that wait for the app before the client stops reading its socket: a burst of messages that a busy app takes
 /// in its stride, and with the largest messages no more than about 8 MiB.
@@ -31,6 +31,8 @@ pub enum Event {
     MemberCount(MemberCount),
     /// Messages of a room were missed.
     Gap(Gap),
+    /// A room is no more; nobody is inside.
+    RoomDestroyed(RoomDestroyed),
     /// The token ends soon: get a new one and give it to [`Client::renew_token`](crate::Client::renew_token).
     TokenWillExpire {
         /// The time left, in whole seconds.
@@ -50,6 +52,7 @@ impl Event {
             Body::RoomMemberDigest(event) => Self::MemberDigest(event.into()),
             Body::RoomMemberCount(event) => Self::MemberCount(event.into()),
             Body::RoomGap(event) => Self::Gap(event.into()),
+            Body::RoomDestroyed(event) => Self::RoomDestroyed(event.into()),
             Body::TokenWillExpire(event) => Self::TokenWillExpire {
                 remaining: Duration::from_secs(event.seconds.into()),
             },

@@ -53,6 +53,8 @@ pub use event::{Closed, Event, Events};
 pub use message::{MessageKind, OutgoingMessage, RoomMessage, SentMessage};
 pub use options::{Options, Transport, Trust};
 pub use pending::Pending;
-pub use room::{Gap, History, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomEntered};
+pub use room::{Gap, History, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed, RoomEntered};
 pub use session::Session;
-pub use sluice_protocol::{ErrorCode, LeaveReason, Limits, MemberEvents, Platform, Priority, RoomPreset, UserInfo};
+pub use sluice_protocol::{
+    ErrorCode, LeaveReason, Limits, MemberEvents, Platform, Priority, RoomDestroyedReason, RoomPreset, UserInfo,
+};

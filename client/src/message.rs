@@ -171,6 +171,8 @@ pub struct SentMessage {
     pub server_time_ms: i64,
     /// True when this message had been taken before; the other fields are those of the first time.
     pub duplicate: bool,
+    /// False when the room was over its budget and gave the message to nobody. Do not send it again.
+    pub distributed: bool,
 }
 
 impl From<SendMessageResult> for SentMessage {
@@ -181,6 +183,7 @@ impl From<SendMessageResult> for SentMessage {
             sequence: result.sequence,
             server_time_ms: result.server_time_ms,
             duplicate: result.duplicate,
+            distributed: result.distributed,
         }
     }
 }

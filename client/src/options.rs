@@ -161,6 +161,7 @@ impl Options {
             automatic: false,
             previous_session_started_at_ms: 0,
             sdk: concat!("sluice-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            datagrams: false,
         })
     }
 }

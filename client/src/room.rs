@@ -1,6 +1,6 @@
 //! Rooms: what a join answers and what a room tells of its members.
 
-use sluice_protocol::{LeaveReason, MemberEvents, RoomId, RoomPreset, UserInfo};
+use sluice_protocol::{LeaveReason, MemberEvents, RoomDestroyedReason, RoomId, RoomPreset, UserInfo};
 
 use crate::error::ClientError;
 
@@ -168,7 +168,26 @@ impl From<sluice_protocol::RoomMemberCount> for MemberCount {
     }
 }
 
-/// This client was too slow and missed messages of a room.
+/// A room is no more; nobody is inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomDestroyed {
+    /// The room.
+    pub room_id: String,
+    /// Why.
+    pub reason: RoomDestroyedReason,
+}
+
+impl From<sluice_protocol::RoomDestroyed> for RoomDestroyed {
+    fn from(event: sluice_protocol::RoomDestroyed) -> Self {
+        Self {
+            reason: event.reason(),
+            room_id: event.room_id,
+        }
+    }
+}
+
+/// Messages of a room that this client will not get: it was too slow, or the room had more than it gives to anybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {

@@ -50,7 +50,8 @@ pub(crate) fn handle(request_id: u32, command: Body, app: AppIndex) -> Result<(R
         | Body::RoomMemberLeft(_)
         | Body::RoomMemberDigest(_)
         | Body::RoomMemberCount(_)
-        | Body::RoomGap(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
+        | Body::RoomGap(_)
+        | Body::RoomDestroyed(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
     };
     asked.map_err(|refusal| Refused {
         answer: Some(frames::refuse(request_id, &refusal)),

@@ -222,6 +222,7 @@ impl Room {
             sequence: self.sequence,
             server_time_ms: now.unix_ms,
             duplicate: false,
+            distributed: true,
         };
         self.recent.remember(&caller.user.id, &message, &result);
         let class = Class::of_message(message.kind, message.priority, self.preset);

@@ -38,6 +38,8 @@ fn a_login() {
                 automatic: true,
                 previous_session_started_at_ms: 1_700_000_000_123,
                 sdk: "sluice-rust/0.1.0".into(),
+                // Newer than these bytes.
+                datagrams: false,
             })),
         },
     );
@@ -149,6 +151,8 @@ fn a_reply_to_a_login() {
                         // Newer than these bytes.
                         rooms_per_session: 0,
                     }),
+                    // Newer than these bytes.
+                    datagrams: false,
                 })),
                 ..Reply::default()
             })),

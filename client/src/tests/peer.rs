@@ -52,6 +52,7 @@ pub(super) fn login_result() -> LoginResult {
         server_time_ms: 1_700_000_000_000,
         token_expires_at_ms: 1_700_000_086_400,
         limits: None,
+        datagrams: false,
     }
 }
 

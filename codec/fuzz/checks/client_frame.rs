@@ -64,6 +64,7 @@ fn is_command(body: &Body) -> bool {
         | Body::RoomMemberLeft(_)
         | Body::RoomMemberDigest(_)
         | Body::RoomMemberCount(_)
-        | Body::RoomGap(_) => false,
+        | Body::RoomGap(_)
+        | Body::RoomDestroyed(_) => false,
     }
 }

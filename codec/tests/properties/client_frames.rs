@@ -72,7 +72,8 @@ fn owned_bytes(command: &Body) -> usize {
         | Body::RoomMemberLeft(_)
         | Body::RoomMemberDigest(_)
         | Body::RoomMemberCount(_)
-        | Body::RoomGap(_) => panic!("{command:?} is no command"),
+        | Body::RoomGap(_)
+        | Body::RoomDestroyed(_) => panic!("{command:?} is no command"),
     }
 }
 

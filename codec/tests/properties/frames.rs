@@ -16,7 +16,15 @@ pub(crate) fn content() -> impl Strategy<Value = Bytes> {
 
 fn login() -> impl Strategy<Value = Login> {
     let who = (any::<u32>(), text(), text(), text(), text());
-    let what = (any::<i32>(), text(), text(), any::<bool>(), any::<i64>(), text());
+    let what = (
+        any::<i32>(),
+        text(),
+        text(),
+        any::<bool>(),
+        any::<i64>(),
+        text(),
+        any::<bool>(),
+    );
     (who, what).prop_map(|(who, what)| Login {
         protocol_version: who.0,
         app_key: who.1,
@@ -29,6 +37,7 @@ fn login() -> impl Strategy<Value = Login> {
         automatic: what.3,
         previous_session_started_at_ms: what.4,
         sdk: what.5,
+        datagrams: what.6,
     })
 }
 

@@ -32,6 +32,7 @@ struct Answer {
     message_id: u64,
     sequence: u64,
     server_time_ms: i64,
+    distributed: bool,
 }
 
 /// What is known of a message that comes in.
@@ -58,6 +59,7 @@ impl Recent {
                 sequence: answer.sequence,
                 server_time_ms: answer.server_time_ms,
                 duplicate: true,
+                distributed: answer.distributed,
             }),
         }
     }
@@ -74,6 +76,7 @@ impl Recent {
             message_id: result.message_id,
             sequence: result.sequence,
             server_time_ms: result.server_time_ms,
+            distributed: result.distributed,
         };
         self.order.push_back(name);
         self.answers.insert(name, answer);

@@ -318,6 +318,7 @@ impl Worker {
             server_time_ms: login.started_at_ms,
             token_expires_at_ms: login.token_expires.unix_ms,
             limits: Some(Limits::of_protocol()),
+            datagrams: false,
         };
         self.answer(&connection, &frames::reply(request_id, reply::Result::Login(result)));
         self.rearm(&connection, now.instant);

@@ -58,6 +58,10 @@ pub struct SendMessageResult {
     /// True when this message had been taken before; the other fields are those of the first time.
     #[prost(bool, tag = "5")]
     pub duplicate: bool,
+    /// False when the room was over its budget and gave the message to nobody: it has its place, is kept as history if its type is, and
+    /// the members are told of it by RoomGap. Do not send it again.
+    #[prost(bool, tag = "6")]
+    pub distributed: bool,
 }
 /// A message in a room this session is inside. All members receive the same bytes, so nothing here is about the receiver.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -352,17 +356,18 @@ pub struct RoomMemberCount {
     #[prost(uint64, tag = "2")]
     pub member_count: u64,
 }
-/// This connection was too slow and missed messages of a room. Sent before the next frame of that room.
+/// Messages of a room that this connection will not get: it was too slow to take them all, or the room had more in a moment than it gives
+/// to anybody. Sent before the next frame of that room. Of the classes the lowest goes first, and within a class the oldest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RoomGap {
     #[prost(string, tag = "1")]
     pub room_id: ::prost::alloc::string::String,
-    /// Sequence numbers of the oldest and newest message missed.
+    /// Sequence numbers of the oldest and newest message missed. Messages between them may have been kept; those still arrive, in order.
     #[prost(uint64, tag = "2")]
     pub first_sequence: u64,
     #[prost(uint64, tag = "3")]
     pub last_sequence: u64,
-    /// How many messages of each class were missed. Their sum may be less than the range, since messages between may have been kept.
+    /// How many messages of each class were missed: exactly those, none of which was counted in an earlier notice.
     #[prost(uint64, tag = "4")]
     pub high: u64,
     #[prost(uint64, tag = "5")]
@@ -371,6 +376,14 @@ pub struct RoomGap {
     pub low: u64,
     #[prost(uint64, tag = "7")]
     pub barrage: u64,
+}
+/// The room is no more, and nobody is inside. The last frame of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomDestroyed {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "RoomDestroyedReason", tag = "2")]
+    pub reason: i32,
 }
 /// The rules a room lives by, fixed by the command that creates it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -471,6 +484,34 @@ impl LeaveReason {
         }
     }
 }
+/// Why a room is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RoomDestroyedReason {
+    Unspecified = 0,
+    /// The server failed in this room. Its state is gone; entering it again makes it anew.
+    Fault = 1,
+}
+impl RoomDestroyedReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROOM_DESTROYED_REASON_UNSPECIFIED",
+            Self::Fault => "ROOM_DESTROYED_REASON_FAULT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROOM_DESTROYED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROOM_DESTROYED_REASON_FAULT" => Some(Self::Fault),
+            _ => None,
+        }
+    }
+}
 /// The first command on every connection. Must arrive within the login timeout (10 seconds by default) or the
 /// connection ends with 4108. All commands before it answer 6000121.
 ///
@@ -518,6 +559,10 @@ pub struct Login {
     /// Name and version of the client library, for the operator's logs. At most 64 bytes, may be empty.
     #[prost(string, tag = "11")]
     pub sdk: ::prost::alloc::string::String,
+    /// QUIC only: this client reads datagrams, so barrage may come in them. Each holds one frame in the form it would have on the stream.
+    /// What does not fit in one comes on the stream; whoever leaves this false gets everything there.
+    #[prost(bool, tag = "12")]
+    pub datagrams: bool,
 }
 /// Answers Login.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -541,6 +586,9 @@ pub struct LoginResult {
     /// What this server accepts.
     #[prost(message, optional, tag = "6")]
     pub limits: ::core::option::Option<Limits>,
+    /// True when barrage may come in datagrams: the client asked for it, the connection is QUIC, and its transport can.
+    #[prost(bool, tag = "7")]
+    pub datagrams: bool,
 }
 /// The limits in force for this session. KiB are 1024 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -677,7 +725,7 @@ pub struct Frame {
     /// a client does not know is to be skipped. A frame with no body, or with two, is malformed (32002).
     #[prost(
         oneof = "frame::Body",
-        tags = "2, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29, 40, 64, 65, 72, 73, 74, 75, 76, 77"
+        tags = "2, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29, 40, 64, 65, 72, 73, 74, 75, 76, 77, 78"
     )]
     pub body: ::core::option::Option<frame::Body>,
 }
@@ -731,6 +779,8 @@ pub mod frame {
         RoomMemberCount(super::RoomMemberCount),
         #[prost(message, tag = "77")]
         RoomGap(super::RoomGap),
+        #[prost(message, tag = "78")]
+        RoomDestroyed(super::RoomDestroyed),
     }
 }
 /// The answer to one command.

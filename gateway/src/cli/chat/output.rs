@@ -6,7 +6,7 @@ mod readable;
 use std::io::Write;
 
 use serde::Serialize;
-use sluice_client::{Event, MessageKind, RoomEntered};
+use sluice_client::{Event, MessageKind, RoomDestroyedReason, RoomEntered};
 
 use super::failure::Failure;
 
@@ -27,6 +27,7 @@ Output:
     digest             room, joined, left, joined_count, left_count, members
     members            room, members
     gap                room, first_sequence, last_sequence, high, normal, low, barrage
+    destroyed          room, reason
     token_will_expire  seconds
   Users are objects with user and name. message_id is a string of decimal digits, as it may exceed 2^53.
 
@@ -78,6 +79,13 @@ impl<W: Write> Output<W> {
 
 fn text_of(line: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(line).map_err(|error| Failure::invalid("stdout", error.to_string()))
+}
+
+fn destroyed_reason(reason: RoomDestroyedReason) -> &'static str {
+    match reason {
+        RoomDestroyedReason::Unspecified => "unspecified",
+        RoomDestroyedReason::Fault => "fault",
+    }
 }
 
 fn kind_name(kind: &MessageKind) -> String {

@@ -23,6 +23,7 @@ fn answer(sequence: u64) -> SendMessageResult {
         sequence,
         server_time_ms: 5,
         duplicate: false,
+        distributed: sequence.is_multiple_of(2),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sluice_client::{Event, MessageKind, RoomEntered, RoomMessage, UserInfo};
 
-use super::kind_name;
+use super::{destroyed_reason, kind_name};
 
 /// One JSON object. The names of fields are in [`super::HELP`] and do not change.
 #[derive(Serialize)]
@@ -51,6 +51,10 @@ pub(super) enum EventLine<'a> {
         normal: u64,
         low: u64,
         barrage: u64,
+    },
+    Destroyed {
+        room: &'a str,
+        reason: &'static str,
     },
     TokenWillExpire {
         seconds: u64,
@@ -156,6 +160,10 @@ pub(super) fn event(event: &Event) -> Option<EventLine<'_>> {
             normal: gap.normal,
             low: gap.low,
             barrage: gap.barrage,
+        },
+        Event::RoomDestroyed(event) => EventLine::Destroyed {
+            room: &event.room_id,
+            reason: destroyed_reason(event.reason),
         },
         Event::TokenWillExpire { remaining } => EventLine::TokenWillExpire {
             seconds: remaining.as_secs(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sluice_client::{Event, LeaveReason, MessageKind, RoomEntered, RoomMessage, UserInfo};
 
-use super::{kind_name, printable};
+use super::{destroyed_reason, kind_name, printable};
 
 pub(super) fn entered(room: &RoomEntered) -> String {
     format!(
@@ -39,6 +39,7 @@ pub(super) fn event(event: &Event) -> Option<String> {
             gap.first_sequence,
             gap.last_sequence
         ),
+        Event::RoomDestroyed(event) => format!("* the room is no more ({})", destroyed_reason(event.reason)),
         Event::TokenWillExpire { remaining } => format!("* the token ends in {} s", remaining.as_secs()),
         _ => return None,
     })
