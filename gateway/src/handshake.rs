@@ -19,6 +19,11 @@ const QUIC_STREAMS_MAX: u32 = 1;
 const QUIC_RECEIVE_WINDOW_BYTES: u32 = 128 * 1024;
 /// What waits for acknowledgement by one client.
 const QUIC_SEND_WINDOW_BYTES: u64 = 256 * 1024;
+/// Datagrams that wait for one client, their bookkeeping included; what comes on top goes by the stream.
+const QUIC_DATAGRAM_SEND_BYTES: usize = 64 * 1024;
+/// Longest datagram a client may send: it is told that we read none, and one that sends them all the same is cut off. "Off"
+/// would be the way to say so, were it not that quinn sends none then either.
+const QUIC_DATAGRAM_RECEIVE_BYTES: usize = 0;
 /// Connections whose handshake has not been looked at.
 const QUIC_INCOMING_MAX: usize = 1024;
 /// What each of those may have sent, and all of them.
@@ -74,7 +79,8 @@ pub(crate) fn quic_config(config: &Config) -> Result<quinn::ServerConfig, TlsErr
         .stream_receive_window(QUIC_RECEIVE_WINDOW_BYTES.into())
         .receive_window(QUIC_RECEIVE_WINDOW_BYTES.into())
         .send_window(QUIC_SEND_WINDOW_BYTES)
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(QUIC_DATAGRAM_RECEIVE_BYTES))
+        .datagram_send_buffer_size(QUIC_DATAGRAM_SEND_BYTES)
         .max_idle_timeout(Some(idle_timeout(config)));
     quic.transport_config(Arc::new(transport))
         .max_incoming(QUIC_INCOMING_MAX)

@@ -88,6 +88,15 @@ impl Transport {
         }
     }
 
+    /// The longest frame that fits in a datagram now, in bytes, or `None` where there are no datagrams: everywhere but on QUIC,
+    /// and there unless the client reads them. It grows and shrinks with what the path takes.
+    pub(crate) fn datagram_bytes_max(&self) -> Option<usize> {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => None,
+            Self::Quic(quic) => quic.datagram_bytes_max(),
+        }
+    }
+
     /// Who is woken when a write that found the transport full may go on. QUIC needs it before the write.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         if let Self::Quic(quic) = self {
@@ -109,6 +118,13 @@ impl Wire for Transport {
         match self {
             Self::Tls(tls) => tls.has_unsent(),
             Self::Tcp(_) | Self::Quic(_) => false,
+        }
+    }
+
+    fn try_send_datagram(&self, frame: &[u8]) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => false,
+            Self::Quic(quic) => quic.try_send_datagram(frame),
         }
     }
 }

@@ -14,6 +14,14 @@ pub(crate) trait Wire {
 
     /// True while bytes that were taken wait inside the transport (a TLS record, say) for the socket to become writable.
     fn has_unsent(&self) -> bool;
+
+    /// Hands one whole frame over to be sent unreliably, apart from the stream and perhaps ahead of it. False when it does not
+    /// fit in a datagram, when the transport or the client has none, or when too many wait already: then nothing was taken, and
+    /// the frame goes by the stream.
+    fn try_send_datagram(&self, frame: &[u8]) -> bool {
+        let _ = frame;
+        false
+    }
 }
 
 /// How far a write got.

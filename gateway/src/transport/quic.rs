@@ -7,10 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use quinn::{Connection, ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::refusal::Refusal;
+
+/// No frame longer than this is worth copying for a datagram: it is what a packet holds on Ethernet, and the most that quinn
+/// looks for.
+const UDP_PAYLOAD_BYTES_MAX: usize = 1452;
 
 /// A QUIC connection with its control stream.
 #[derive(Debug)]
@@ -66,6 +71,18 @@ impl Quic {
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
             Poll::Ready(result) => result,
         }
+    }
+
+    pub(super) fn datagram_bytes_max(&self) -> Option<usize> {
+        // A client that does not want any may say so by the length 0.
+        self.connection.max_datagram_size().filter(|bytes| *bytes > 0)
+    }
+
+    pub(super) fn try_send_datagram(&self, frame: &[u8]) -> bool {
+        // Without room, quinn would make some by throwing older ones away.
+        frame.len() <= UDP_PAYLOAD_BYTES_MAX
+            && frame.len() <= self.connection.datagram_send_buffer_space()
+            && self.connection.send_datagram(Bytes::copy_from_slice(frame)).is_ok()
     }
 
     /// Ends the stream, and once the client has all of it, the connection with the code.
