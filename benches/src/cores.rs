@@ -1,7 +1,9 @@
-//! Which core serves and which ones load it.
+//! Which cores serve and which ones load them.
 //!
-//! The server gets the first core this process may use, everything else the others, so that the scheduler moves neither
-//! and a receiver's work is never the server's. A child inherits the cores of the thread that starts it.
+//! A server gets the first core this process may use, everything else the others, so that the scheduler moves neither
+//! and a receiver's work is never the server's. Where a server with more workers is measured too, the cores of the
+//! largest are kept free of load; if that leaves none, the load has all cores and shares them with every server alike.
+//! A child inherits the cores of the thread that starts it.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -9,51 +11,73 @@ use crate::bench_error::{BenchError, Doing};
 
 /// The cores of this machine, divided.
 pub(crate) struct Cores {
-    server: CpuSet,
+    usable: Vec<usize>,
     load: CpuSet,
-    load_count: usize,
+    shared: bool,
 }
 
 impl Cores {
-    /// Divides the cores and moves this thread to those of the load.
+    /// Divides the cores, the first for the server, and moves this thread to those of the load.
     pub(crate) fn divide() -> Result<Self, BenchError> {
+        Self::divide_for(1)
+    }
+
+    /// The same where the largest server has `servers` cores.
+    ///
+    /// # Errors
+    /// There are fewer than two cores, or fewer than `servers`.
+    pub(crate) fn divide_for(servers: usize) -> Result<Self, BenchError> {
         let all = sched_getaffinity(None).doing("reading the cores this process may use")?;
-        let mut usable = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
-        let mut server = CpuSet::new();
-        server.set(usable.next().expect("this thread runs on some core"));
-        let mut load = CpuSet::new();
-        for core in usable {
-            load.set(core);
+        let usable: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core)).collect();
+        if usable.len() < servers.max(2) {
+            return Err(BenchError::Unsuitable(format!(
+                "{} cores are needed, and this process may use {}: one for each worker of the server, and two at least",
+                servers.max(2),
+                usable.len()
+            )));
         }
-        let load_count = load.count() as usize;
-        if load_count == 0 {
-            return Err(BenchError::Unsuitable(
-                "at least two cores are needed: one for the server, one for the load".into(),
-            ));
-        }
-        let cores = Self {
-            server,
-            load,
-            load_count,
-        };
-        cores.settle_on(&cores.load)?;
-        Ok(cores)
+        let shared = usable.len() == servers;
+        let load = cores(if shared { &usable } else { &usable[servers..] });
+        settle_on(&load)?;
+        Ok(Self { usable, load, shared })
     }
 
     /// Runs `start` on the server's core; what it starts stays there.
     pub(crate) fn on_server<T>(&self, start: impl FnOnce() -> Result<T, BenchError>) -> Result<T, BenchError> {
-        self.settle_on(&self.server)?;
+        self.on_servers(1, start)
+    }
+
+    /// Runs `start` on the first `servers` cores, of at most as many as were asked for; what it starts stays there.
+    pub(crate) fn on_servers<T>(
+        &self,
+        servers: usize,
+        start: impl FnOnce() -> Result<T, BenchError>,
+    ) -> Result<T, BenchError> {
+        settle_on(&cores(&self.usable[..servers]))?;
         let started = start();
-        self.settle_on(&self.load)?;
+        settle_on(&self.load)?;
         started
     }
 
     /// How many cores the load has.
     pub(crate) fn load_count(&self) -> usize {
-        self.load_count
+        self.load.count() as usize
     }
 
-    fn settle_on(&self, cores: &CpuSet) -> Result<(), BenchError> {
-        sched_setaffinity(None, cores).doing("choosing a core")
+    /// Whether the load runs on servers' cores too.
+    pub(crate) fn are_shared(&self) -> bool {
+        self.shared
     }
+}
+
+fn cores(numbers: &[usize]) -> CpuSet {
+    let mut set = CpuSet::new();
+    for number in numbers {
+        set.set(*number);
+    }
+    set
+}
+
+fn settle_on(cores: &CpuSet) -> Result<(), BenchError> {
+    sched_setaffinity(None, cores).doing("choosing a core")
 }

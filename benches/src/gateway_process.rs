@@ -41,9 +41,14 @@ pub(crate) struct GatewayProcess {
 }
 
 impl GatewayProcess {
-    /// Starts `binary` on the server's core with one worker, and waits until it is ready.
+    /// Starts `binary` with as many workers on as many cores, and waits until it is ready.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a gateway is made from, each of them once"
+    )]
     pub(crate) fn start(
         binary: &Path,
+        workers: usize,
         transport: Transport,
         members: usize,
         credentials: &Credentials,
@@ -53,7 +58,7 @@ impl GatewayProcess {
     ) -> Result<Self, BenchError> {
         let [tcp, http, tls] = free_tcp_ports()?;
         let quic = free_udp_port()?;
-        let settings = folder.join("gateway.toml");
+        let settings = folder.join(format!("gateway-{workers}.toml"));
         let address = |wanted: Transport, address: SocketAddr| {
             if transport == wanted {
                 address.to_string()
@@ -61,11 +66,11 @@ impl GatewayProcess {
                 "off".to_owned()
             }
         };
-        let data = folder.join("data");
+        let data = folder.join(format!("data-{workers}"));
         fs::create_dir_all(&data).doing("making the gateway's data folder")?;
         let text = format!(
             r#"data = {data:?}
-workers = 1
+workers = {workers}
 
 [listen]
 tcp = "{tcp}"
@@ -104,7 +109,7 @@ secret = "{SECRET}"
         );
         fs::write(&settings, text).doing("writing the gateway's configuration")?;
 
-        let log = folder.join("gateway.log");
+        let log = folder.join(format!("gateway-{workers}.log"));
         let mut command = Command::new(binary);
         command
             .arg("serve")
@@ -115,7 +120,7 @@ secret = "{SECRET}"
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SLUICE_")) {
             command.env_remove(name);
         }
-        let mut process = cores.on_server(|| Child::start("the gateway", &mut command))?;
+        let mut process = cores.on_servers(workers, || Child::start("the gateway", &mut command))?;
         wait_until_ready(&mut process, http, &log, inbox)?;
         let members = match transport {
             Transport::Tcp => tcp,
@@ -192,14 +197,14 @@ fn is_ready(http: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
-fn last_lines(log: &Path) -> String {
+pub(crate) fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
 }
 
 /// Ports that were free a moment ago, all different: the listeners are closed together.
-fn free_tcp_ports<const N: usize>() -> Result<[SocketAddr; N], BenchError> {
+pub(crate) fn free_tcp_ports<const N: usize>() -> Result<[SocketAddr; N], BenchError> {
     let mut listeners = Vec::with_capacity(N);
     let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
     for address in &mut addresses {

@@ -8,12 +8,15 @@
 //!
 //! Not answered here: latency of single messages, several rooms or workers, members that come and go or are slow.
 
+mod report;
 mod settings;
 mod side;
+mod table;
 
 use std::time::Duration;
 
-pub(crate) use settings::{Arguments, Settings};
+pub(crate) use settings::Arguments;
+use settings::Settings;
 
 use crate::bench_error::BenchError;
 use crate::child::Inbox;
@@ -21,8 +24,9 @@ use crate::cores::Cores;
 use crate::credentials::Credentials;
 use crate::gateway_process;
 use crate::hardware::Hardware;
-use crate::report::{FanoutReport, Part, Versions};
+use crate::report::Versions;
 use crate::scratch_folder::ScratchFolder;
+use report::{FanoutReport, Part};
 use side::Side;
 
 /// How long each server runs before anything counts: socket buffers grow to their size, caches and allocators fill.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::report::{Idle, Part, SideName};
 use super::settings::Settings;
 use crate::bare::ORDER;
 use crate::bench_error::{BenchError, Doing};
@@ -16,7 +17,6 @@ use crate::gateway_process::GatewayProcess;
 use crate::messages::{BareTask, Entry, ReceiveTask, Report, Transport};
 use crate::process_figures::{CpuTimes, resident_bytes};
 use crate::publisher::Publisher;
-use crate::report::{Idle, Part, SideName};
 
 /// How long one step of a run may take: all members coming in, or one round.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -103,6 +103,7 @@ impl Side {
     ) -> Result<Self, BenchError> {
         let gateway = GatewayProcess::start(
             binary,
+            1,
             settings.transport,
             settings.members,
             credentials,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{FanoutReport, Ratios, SideSummary, Spread};
+use super::report::{FanoutReport, Ratios, SideSummary};
+use crate::report::{count, kibibytes, nanoseconds, percent, spread, tenths, times};
 
 /// Heads the names of rows, and is the longest of them.
 const HEADING: &str = "median (smallest..largest)";
@@ -96,51 +97,5 @@ impl fmt::Display for FanoutReport {
             }
         }
         Ok(())
-    }
-}
-
-fn spread(spread: Spread, figure: fn(f64) -> String) -> String {
-    format!(
-        "{} ({}..{})",
-        figure(spread.median),
-        figure(spread.min),
-        figure(spread.max)
-    )
-}
-
-fn count(value: f64) -> String {
-    match value {
-        value if value >= 1e6 => format!("{:.2} M", value / 1e6),
-        value if value >= 1e4 => format!("{:.1} k", value / 1e3),
-        value => format!("{value:.0}"),
-    }
-}
-
-fn nanoseconds(value: f64) -> String {
-    if value >= 1e3 {
-        format!("{:.2} µs", value / 1e3)
-    } else {
-        format!("{value:.1} ns")
-    }
-}
-
-fn kibibytes(bytes: f64) -> String {
-    format!("{:.2} KiB", bytes / 1024.0)
-}
-
-fn percent(value: f64) -> String {
-    format!("{value:.0} %")
-}
-
-fn tenths(value: f64) -> String {
-    format!("{value:.1}")
-}
-
-/// A ratio to nothing is none: a bare loop over TCP may take no memory that shows.
-fn times(value: f64) -> String {
-    if value.is_finite() {
-        format!("{value:.3}")
-    } else {
-        "-".to_owned()
     }
 }
