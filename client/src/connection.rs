@@ -4,6 +4,7 @@
 //! the app's queue and keeps the heartbeat. It never drops an event: while the app's queue is full it does not read.
 //! What it does not do is connect again.
 
+mod datagram;
 mod heartbeat;
 mod outbox;
 mod outstanding;
@@ -11,6 +12,7 @@ mod outstanding;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sluice_codec::FrameBuffer;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{ErrorCode, Frame, Ping, Reply};
@@ -70,6 +72,7 @@ pub(crate) async fn run(link: Link, frames: FrameBuffer, heartbeat_interval: Dur
         heartbeat: Heartbeat::new(heartbeat_interval, Instant::now()),
         events,
         undelivered: None,
+        ignored_datagrams: 0,
     };
     let end = connection.serve(&mut calls).await;
 
@@ -81,7 +84,13 @@ pub(crate) async fn run(link: Link, frames: FrameBuffer, heartbeat_interval: Dur
             tell(answer, Err(error.clone()));
         }
     }
-    tracing::debug!(code = i32::from(end.code), detail = end.detail, "connection ended");
+    let ignored_datagrams = connection.ignored_datagrams;
+    tracing::debug!(
+        code = i32::from(end.code),
+        detail = end.detail,
+        ignored_datagrams,
+        "connection ended"
+    );
     // Nobody waits for the end any more when this fails.
     drop(closed.send(end));
     drop(connection.events);
@@ -100,6 +109,8 @@ struct Connection {
     events: mpsc::Sender<Event>,
     /// An event the app's queue had no room for. While there is one, nothing is read.
     undelivered: Option<Event>,
+    /// Those that held something else than one room message.
+    ignored_datagrams: u64,
 }
 
 /// What becomes of a call.
@@ -147,6 +158,7 @@ impl Connection {
                         return end;
                     }
                 }
+                datagram = self.link.datagrams.next(), if self.undelivered.is_none() => self.handle_datagram(&datagram),
                 written = self.outbox.write_some(&mut self.link.writer), if !self.outbox.is_empty() => {
                     if let Err(error) = written {
                         self.on_write_failed(&error);
@@ -198,6 +210,15 @@ impl Connection {
         }
     }
 
+    /// A datagram is worth nothing to anybody but the app: whatever is wrong with it, the connection goes on.
+    fn handle_datagram(&mut self, datagram: &Bytes) {
+        self.heartbeat.on_received(Instant::now());
+        match datagram::open(datagram) {
+            Some(event) => self.deliver_or_keep(event),
+            None => self.ignored_datagrams += 1,
+        }
+    }
+
     /// A process that was stopped for a while finds its timers due before it has read what came meanwhile. So only a
     /// server that has nothing to read at the deadline is a silent one.
     async fn handle_silence(&mut self, chunk: &mut [u8]) -> Option<Closed> {
@@ -233,7 +254,12 @@ impl Connection {
     }
 
     fn handle_event(&mut self, body: Body) {
-        let Some(event) = Event::from_body(body) else { return };
+        if let Some(event) = Event::from_body(body) {
+            self.deliver_or_keep(event);
+        }
+    }
+
+    fn deliver_or_keep(&mut self, event: Event) {
         match self.events.try_send(event) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
             Err(mpsc::error::TrySendError::Full(event)) => {

@@ -111,7 +111,8 @@ impl Closed {
     }
 }
 
-/// The events of one connection, in the order the server sent them.
+/// The events of one connection, in the order the server sent them; those in datagrams, which only come to who asks for them
+/// ([`Options::datagrams`](crate::Options::datagrams)), as they arrive.
 ///
 /// The queue holds 256. When the app does not keep up, the client stops reading from the socket until there is room, so
 /// nothing is lost here; a server that gets no more rid of its frames drops what may be dropped and says so with

@@ -44,6 +44,7 @@ pub struct Options {
     pub(crate) transport: Transport,
     pub(crate) server_name: Option<String>,
     pub(crate) trust: Option<Trust>,
+    pub(crate) datagrams: bool,
     app_key: String,
     user_id: String,
     user_name: String,
@@ -67,6 +68,7 @@ impl Options {
             transport: Transport::default(),
             server_name: None,
             trust: None,
+            datagrams: false,
             app_key: app_key.into(),
             user_id: user_id.into(),
             user_name: String::new(),
@@ -95,6 +97,16 @@ impl Options {
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = Some(trust);
+        self
+    }
+
+    /// Whether bullet-screen comments may come in datagrams, which only QUIC has: each at once, even while earlier ones are being
+    /// sent again, but perhaps out of order, and perhaps never, of which no [`Event::Gap`](crate::Event::Gap) tells. A comment of a
+    /// room may even come before the call that enters it is answered. All else comes on the stream as always, as do comments that
+    /// do not fit. TCP and TLS ignore it. Default: no.
+    #[must_use]
+    pub fn datagrams(mut self, wanted: bool) -> Self {
+        self.datagrams = wanted;
         self
     }
 
@@ -161,7 +173,7 @@ impl Options {
             automatic: false,
             previous_session_started_at_ms: 0,
             sdk: concat!("sluice-client/", env!("CARGO_PKG_VERSION")).to_owned(),
-            datagrams: false,
+            datagrams: self.datagrams && self.transport == Transport::Quic,
         })
     }
 }
@@ -208,6 +220,7 @@ impl fmt::Debug for Options {
             .field("address", &self.address)
             .field("transport", &self.transport)
             .field("server_name", &self.effective_server_name())
+            .field("datagrams", &self.datagrams)
             .field("app_key", &self.app_key)
             .field("user_id", &self.user_id)
             .field("platform", &self.platform)
@@ -250,6 +263,25 @@ mod tests {
         assert_eq!(
             detail(Options::new("", "a", "u", "t").device_id("d".repeat(65))),
             Err("device_id".to_owned())
+        );
+    }
+
+    #[test]
+    fn datagrams_are_asked_for_on_quic_alone_and_only_when_wanted() {
+        let asked = |transport, wanted| {
+            let options = Options::new("", "a", "u", "t").transport(transport).datagrams(wanted);
+            options.login().expect("valid").datagrams
+        };
+        assert!(asked(Transport::Quic, true));
+        assert!(!asked(Transport::Quic, false));
+        assert!(!asked(Transport::Tcp, true));
+        assert!(!asked(Transport::Tls, true));
+        assert!(
+            !Options::new("", "a", "u", "t")
+                .transport(Transport::Quic)
+                .login()
+                .expect("valid")
+                .datagrams
         );
     }
 

@@ -34,6 +34,8 @@ pub struct Session {
     pub token_expires_at_ms: i64,
     /// The sizes this server takes.
     pub limits: Limits,
+    /// Whether bullet-screen comments may come in datagrams, see [`Options::datagrams`](crate::Options::datagrams).
+    pub datagrams: bool,
 }
 
 impl From<LoginResult> for Session {
@@ -45,6 +47,7 @@ impl From<LoginResult> for Session {
             server_time_ms: result.server_time_ms,
             token_expires_at_ms: result.token_expires_at_ms,
             limits: result.limits.unwrap_or_else(Limits::of_protocol),
+            datagrams: result.datagrams,
         }
     }
 }

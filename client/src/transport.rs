@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sluice_protocol::ErrorCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -24,6 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Link {
     pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
     pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(crate) datagrams: Datagrams,
     /// On QUIC, what the streams belong to.
     quic: Option<quic::Carrier>,
 }
@@ -37,6 +39,7 @@ impl Link {
         Self {
             reader: Box::new(reader),
             writer: Box::new(writer),
+            datagrams: Datagrams(None),
             quic: None,
         }
     }
@@ -67,6 +70,22 @@ impl fmt::Debug for Link {
         f.debug_struct("Link")
             .field("quic", &self.quic.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// What comes beside the stream: on QUIC, if the options want it.
+pub(crate) struct Datagrams(Option<quinn::Connection>);
+
+impl Datagrams {
+    /// The next datagram. Waits for ever where there are none and when the connection has ended, which reading the stream shows.
+    /// Cancel safe.
+    pub(crate) async fn next(&self) -> Bytes {
+        if let Some(connection) = &self.0
+            && let Ok(datagram) = connection.read_datagram().await
+        {
+            return datagram;
+        }
+        std::future::pending().await
     }
 }
 

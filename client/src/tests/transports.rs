@@ -7,12 +7,14 @@ use quinn::crypto::rustls::QuicServerConfig;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::PrivateKeyDer;
-use sluice_protocol::{ALPN, ErrorCode};
+use sluice_protocol::frame::Body;
+use sluice_protocol::{ALPN, Close, ErrorCode, Frame, LoginResult, reply};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::peer::Peer;
-use crate::{Client, ClientError, Event, Options, Transport, Trust};
+use super::peer::{self, Peer};
+use crate::event::EVENT_QUEUE_LENGTH;
+use crate::{Client, ClientError, Event, Events, Options, Transport, Trust};
 
 /// A certificate for `localhost`, as text for the client and as a configuration for the server.
 struct Certificate {
@@ -127,6 +129,122 @@ async fn a_client_logs_in_over_quic_and_takes_the_reason_of_a_close_without_a_fr
         (closed.code, closed.message.as_str()),
         (ErrorCode::DISCONNECTED_BY_SERVER, "restart")
     );
+}
+
+/// Both ends of a QUIC connection that is logged in.
+async fn over_quic(datagrams: bool) -> (Client, Events, quinn::Connection, QuicPeer, quinn::Endpoint) {
+    let certificate = certificate(ALPN);
+    let (endpoint, address) = quic_server(certificate.server);
+    let server = async {
+        let incoming = endpoint.accept().await.expect("a connection");
+        let connection = incoming.await.expect("a handshake");
+        let (writer, reader) = connection.accept_bi().await.expect("the control stream");
+        let mut peer = Peer::new(tokio::io::join(reader, writer));
+        let (request_id, login) = peer.next_login().await;
+        assert_eq!(login.datagrams, datagrams);
+        let result = LoginResult {
+            datagrams: login.datagrams,
+            ..peer::login_result()
+        };
+        peer.reply(request_id, peer::success(reply::Result::Login(result)))
+            .await;
+        (connection, peer)
+    };
+    let options = options(Transport::Quic, address, certificate.pem).datagrams(datagrams);
+    let (connected, (connection, peer)) = tokio::join!(Client::connect(options), server);
+    let (client, events) = connected.expect("logged in");
+    (client, events, connection, peer, endpoint)
+}
+
+type QuicPeer = Peer<tokio::io::Join<quinn::RecvStream, quinn::SendStream>>;
+
+fn datagram(sequence: u64, content: &str) -> bytes::Bytes {
+    sluice_codec::encode(&Frame {
+        request_id: 0,
+        body: Some(peer::room_message(sequence, content)),
+    })
+}
+
+async fn next_sequence(events: &mut Events) -> u64 {
+    match events.next().await {
+        Some(Event::RoomMessage(message)) => message.sequence,
+        other => panic!("a message was expected, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn room_messages_in_datagrams_are_events_and_anything_else_in_them_is_ignored() {
+    let (client, mut events, connection, mut server, _endpoint) = over_quic(true).await;
+    assert!(client.session().datagrams);
+    connection
+        .send_datagram(datagram(1, "one"))
+        .expect("the client takes them");
+    assert_eq!(next_sequence(&mut events).await, 1);
+
+    for nonsense in [&b""[..], b"x", b"\x05hello", &[0xff; 40]] {
+        connection
+            .send_datagram(nonsense.to_vec().into())
+            .expect("the client takes them");
+    }
+    let closing = sluice_codec::encode(&Frame {
+        request_id: 0,
+        body: Some(Body::Close(Close::default())),
+    });
+    connection.send_datagram(closing).expect("the client takes them");
+    connection
+        .send_datagram(datagram(2, "two"))
+        .expect("the client takes them");
+    assert_eq!(next_sequence(&mut events).await, 2);
+    server.event(peer::room_message(3, "on the stream")).await;
+    assert_eq!(next_sequence(&mut events).await, 3);
+}
+
+#[tokio::test]
+async fn a_client_that_did_not_ask_for_datagrams_cannot_be_sent_any() {
+    let (client, mut events, connection, mut server, _endpoint) = over_quic(false).await;
+    assert!(!client.session().datagrams);
+    assert_eq!(connection.max_datagram_size(), None);
+    server.event(peer::room_message(1, "on the stream")).await;
+    assert_eq!(next_sequence(&mut events).await, 1);
+}
+
+/// Of a kilobyte each: about twice what a client keeps of them.
+const LARGE_DATAGRAMS: u64 = 120;
+
+#[tokio::test]
+async fn datagrams_that_a_busy_app_has_no_room_for_cost_nothing_of_the_stream_and_the_newest_stay() {
+    let (_client, mut events, connection, mut server, _endpoint) = over_quic(true).await;
+    // Fills the app's queue, so that the client stops reading both.
+    let on_stream = EVENT_QUEUE_LENGTH as u64 + 1;
+    for sequence in 1..=on_stream {
+        server.event(peer::room_message(sequence, "on the stream")).await;
+    }
+    let (large, newest) = (1_000_000, 2_000_000);
+    let content = "x".repeat(1000);
+    for _ in 0..LARGE_DATAGRAMS {
+        connection
+            .send_datagram_wait(datagram(large, &content))
+            .await
+            .expect("the client lives");
+    }
+    connection
+        .send_datagram_wait(datagram(newest, ""))
+        .await
+        .expect("the client lives");
+    while connection.stats().frame_tx.datagram <= LARGE_DATAGRAMS {
+        tokio::task::yield_now().await;
+    }
+    let (mut expected, mut has_newest) = (1, false);
+    while expected <= on_stream || !has_newest {
+        match next_sequence(&mut events).await {
+            sequence if sequence == large => assert!(!has_newest, "datagrams came in order here"),
+            sequence if sequence == newest => has_newest = true,
+            sequence => {
+                assert_eq!(sequence, expected);
+                expected += 1;
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, ConnectError, Connection, ConnectionError, Endpoint, TransportConfig, TransportErrorCode};
 use sluice_protocol::ErrorCode;
 
-use super::{Link, failed, tls, unreachable};
+use super::{Datagrams, Link, failed, tls, unreachable};
 use crate::error::ClientError;
 use crate::event::Closed;
 use crate::options::Options;
@@ -15,6 +15,10 @@ use crate::options::Options;
 /// Bytes the server may have under way on the stream and on the connection, and this client to the server: a quarter of
 /// the largest server frame, and 25 Mbit/s at a round trip of 80 ms.
 const WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Datagrams that wait while the app is busy with earlier events; the oldest make room. Some hundred comments of usual length,
+/// which nobody could read in the time.
+const DATAGRAM_BYTES: usize = 64 * 1024;
 
 /// The TLS alert a server answers when no application protocol suits it.
 const ALERT_NO_APPLICATION_PROTOCOL: u8 = 120;
@@ -48,7 +52,7 @@ pub(super) async fn connect(options: &Options) -> Result<Link, ClientError> {
     let tls = tls::client_config(options, &[&rustls::version::TLS13]).await?;
     let crypto = QuicClientConfig::try_from(tls).map_err(|error| failed("tls", error.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(Arc::new(transport_config()));
+    config.transport_config(Arc::new(transport_config(options.datagrams)));
 
     let addresses = tokio::net::lookup_host(&options.address)
         .await
@@ -79,6 +83,7 @@ async fn open(options: &Options, config: ClientConfig, address: SocketAddr) -> R
         .await
         .map_err(|error| handshake_failed(options, &error))?;
     let mut link = Link::of_stream(reader, writer);
+    link.datagrams = Datagrams(options.datagrams.then(|| connection.clone()));
     link.quic = Some(Carrier {
         connection,
         _endpoint: endpoint,
@@ -86,8 +91,8 @@ async fn open(options: &Options, config: ClientConfig, address: SocketAddr) -> R
     Ok(link)
 }
 
-/// Only the control stream is used, so the server may open none and send no datagrams.
-fn transport_config() -> TransportConfig {
+/// Only the control stream is used, so the server may open none. It sends datagrams only to a client that says how long they may be.
+fn transport_config(datagrams: bool) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(0_u32.into())
@@ -95,7 +100,7 @@ fn transport_config() -> TransportConfig {
         .stream_receive_window(WINDOW_BYTES.into())
         .receive_window(WINDOW_BYTES.into())
         .send_window(WINDOW_BYTES.into())
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(datagrams.then_some(DATAGRAM_BYTES))
         // The heartbeat finds a dead server, at the interval which the server announces only after the handshake.
         .max_idle_timeout(None);
     config
