@@ -48,6 +48,8 @@ pub struct Config {
     pub listen: Listen,
     /// Certificate and versions, shared by TLS and QUIC.
     pub tls: Tls,
+    /// How QUIC is spread over the workers.
+    pub quic: Quic,
     /// Limits and times of a connection.
     pub connections: Connections,
     /// Times around tokens.
@@ -86,6 +88,13 @@ pub struct Tls {
     pub key: PathBuf,
     /// The oldest version taken over TCP; QUIC is always 1.3. Default 1.3.
     pub minimum_version: TlsVersion,
+}
+
+/// How QUIC is spread over the workers.
+#[derive(Debug, Clone)]
+pub struct Quic {
+    /// Whether every worker has a QUIC endpoint; otherwise one has. Default yes.
+    pub steering: bool,
 }
 
 /// A version of TLS.

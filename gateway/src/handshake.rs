@@ -15,8 +15,9 @@ use crate::refusal::Refusal;
 
 /// Bidirectional streams a client may have open: the control stream.
 const QUIC_STREAMS_MAX: u32 = 1;
-/// What a client may send ahead of being read, on the stream and on the connection: one longest frame, doubled.
-const QUIC_RECEIVE_WINDOW_BYTES: u32 = 128 * 1024;
+/// What a client may send ahead of being read, on the stream and on the connection: one longest frame. It is also what a client
+/// can make us keep by leaving a gap in front of it.
+const QUIC_RECEIVE_WINDOW_BYTES: u32 = 64 * 1024;
 /// What waits for acknowledgement by one client.
 const QUIC_SEND_WINDOW_BYTES: u64 = 256 * 1024;
 /// Datagrams that wait for one client, their bookkeeping included; what comes on top goes by the stream.
@@ -24,11 +25,12 @@ const QUIC_DATAGRAM_SEND_BYTES: usize = 64 * 1024;
 /// Longest datagram a client may send: it is told that we read none, and one that sends them all the same is cut off. "Off"
 /// would be the way to say so, were it not that quinn sends none then either.
 const QUIC_DATAGRAM_RECEIVE_BYTES: usize = 0;
-/// Connections whose handshake has not been looked at.
+/// Connections whose handshake has not been looked at, in the whole gateway; and what an endpoint may have of them at least, so
+/// that many workers do not make a burst on one of them a loss.
 const QUIC_INCOMING_MAX: usize = 1024;
-/// What each of those may have sent, and all of them.
+const QUIC_INCOMING_OF_ENDPOINT_MIN: usize = 64;
+/// What each of those may have sent.
 const QUIC_INCOMING_BYTES_MAX: u64 = 16 * 1024;
-const QUIC_INCOMING_BYTES_TOTAL_MAX: u64 = 16 * 1024 * 1024;
 
 /// The certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +67,12 @@ pub(crate) fn tls_config(config: &Config) -> Result<Arc<rustls::ServerConfig>, T
     Ok(Arc::new(tls))
 }
 
-/// TLS and transport limits for QUIC.
+/// TLS and transport limits for QUIC, for each of so many endpoints. They must all have clones of it: the key of the tokens by
+/// which clients prove their address is in it.
 ///
 /// # Errors
 /// When certificate or key cannot be used.
-pub(crate) fn quic_config(config: &Config) -> Result<quinn::ServerConfig, TlsError> {
+pub(crate) fn quic_config(config: &Config, endpoints: usize) -> Result<quinn::ServerConfig, TlsError> {
     let tls = server_config(config, &[&rustls::version::TLS13])?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
     let mut transport = TransportConfig::default();
@@ -82,10 +85,11 @@ pub(crate) fn quic_config(config: &Config) -> Result<quinn::ServerConfig, TlsErr
         .datagram_receive_buffer_size(Some(QUIC_DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(QUIC_DATAGRAM_SEND_BYTES)
         .max_idle_timeout(Some(idle_timeout(config)));
+    let incoming_max = (QUIC_INCOMING_MAX / endpoints.max(1)).max(QUIC_INCOMING_OF_ENDPOINT_MIN);
     quic.transport_config(Arc::new(transport))
-        .max_incoming(QUIC_INCOMING_MAX)
+        .max_incoming(incoming_max)
         .incoming_buffer_size(QUIC_INCOMING_BYTES_MAX)
-        .incoming_buffer_size_total(QUIC_INCOMING_BYTES_TOTAL_MAX);
+        .incoming_buffer_size_total(QUIC_INCOMING_BYTES_MAX * incoming_max as u64);
     Ok(quic)
 }
 

@@ -32,6 +32,7 @@ mod turn;
 mod worker;
 mod writer;
 
+pub use accept::quic::ResetSecretError;
 pub use handshake::TlsError;
 pub use server::{Addresses, Server, ServerError};
 pub use session::token::TokenKeyError;

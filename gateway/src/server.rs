@@ -1,7 +1,7 @@
 //! The gateway as a whole: the one place that joins its parts.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use crate::accept;
+use crate::accept::quic::{ResetSecret, ResetSecretError, Sockets};
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::handshake::{self, TlsError};
@@ -47,6 +48,9 @@ pub enum ServerError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The key of QUIC's stateless resets cannot be read or made.
+    #[error(transparent)]
+    QuicSecret(#[from] ResetSecretError),
     /// An app's public key cannot be used.
     #[error(transparent)]
     TokenKey(#[from] TokenKeyError),
@@ -62,6 +66,9 @@ pub struct Server {
     shutdown: watch::Sender<bool>,
     workers: Vec<WorkerHandle>,
     http: Option<http::HttpHandle>,
+    /// A second handle on each socket of QUIC. When one leaves the group, the kernel counts the others anew: a worker that has
+    /// ended already would turn the last packets of the others away from them.
+    _quic_sockets: Vec<UdpSocket>,
 }
 
 impl Server {
@@ -72,6 +79,7 @@ impl Server {
     pub fn start(config: Config) -> Result<Self, ServerError> {
         let workers = config.workers;
         let mut addresses = Addresses::default();
+        let mut quic_sockets = Vec::new();
         let mut listeners: Vec<Listeners> = (0..workers).map(|_| Listeners::default()).collect();
 
         if let Some(address) = config.listen.tcp {
@@ -88,11 +96,15 @@ impl Server {
             }
         }
         if let Some(address) = config.listen.quic {
-            let quic = handshake::quic_config(&config)?;
-            let socket = accept::quic::bind(address).map_err(|cause| listen("quic", address, cause))?;
-            addresses.quic = socket.local_addr().ok();
-            if let Some(first) = listeners.first_mut() {
-                first.quic = Some((socket, quic));
+            let secret = ResetSecret::of_folder(&config.data)?;
+            let sockets = bind_quic(address, &config)?;
+            let quic = handshake::quic_config(&config, sockets.len())?;
+            let second_handles = sockets.iter().map(UdpSocket::try_clone).collect::<io::Result<_>>();
+            quic_sockets = second_handles.map_err(|cause| listen("quic", address, cause))?;
+            let doors = accept::quic::doors(sockets, &quic, &secret);
+            for (worker, door) in listeners.iter_mut().zip(doors) {
+                addresses.quic = door.socket.local_addr().ok();
+                worker.quic = Some(door);
             }
         }
         let http = config
@@ -136,6 +148,7 @@ impl Server {
             shutdown,
             workers,
             http,
+            _quic_sockets: quic_sockets,
         })
     }
 
@@ -164,6 +177,23 @@ fn bind_tcp(
     workers: usize,
 ) -> Result<Vec<std::net::TcpListener>, ServerError> {
     accept::tcp::bind(address, workers).map_err(|cause| listen(what, address, cause))
+}
+
+/// One socket for each worker, or for the first alone where packets cannot be led to each.
+fn bind_quic(address: SocketAddr, config: &Config) -> Result<Vec<UdpSocket>, ServerError> {
+    let wanted = if config.quic.steering { config.workers } else { 1 };
+    let wanted = u16::try_from(wanted).unwrap_or(u16::MAX);
+    let Sockets { sockets, unsteered } =
+        accept::quic::bind(address, wanted).map_err(|cause| listen("quic", address, cause))?;
+    if let Some(error) = unsteered {
+        tracing::warn!(
+            %error,
+            "the system does not let packets be led to workers (SO_ATTACH_REUSEPORT_CBPF): all QUIC connections are on worker 0"
+        );
+    } else if !config.quic.steering && config.workers > 1 {
+        tracing::warn!("quic.steering is off: all QUIC connections are on worker 0");
+    }
+    Ok(sockets)
 }
 
 fn listen(what: &'static str, address: SocketAddr, cause: io::Error) -> ServerError {

@@ -54,6 +54,14 @@ impl Transport {
         }
     }
 
+    /// Whether the client has another address now than when it connected, which only QUIC allows.
+    pub(crate) fn has_moved(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => false,
+            Self::Quic(quic) => quic.has_moved(),
+        }
+    }
+
     /// Reads into `scratch`. 0 is the end of the stream.
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {

@@ -81,7 +81,7 @@ struct Worker {
     /// Tasks of this worker that the runtime does not count.
     local_tasks: Cell<usize>,
     stopping: Cell<bool>,
-    /// Where this worker has the QUIC endpoint.
+    /// Where this worker has a QUIC endpoint.
     endpoint: RefCell<Option<quinn::Endpoint>>,
 }
 

@@ -1,19 +1,44 @@
-//! The QUIC endpoint, and the handshake up to the control stream.
+//! The QUIC endpoints, one for each worker, and the handshake up to the control stream.
+//!
+//! All endpoints share one UDP port, one key for stateless resets and one for the tokens of clients whose address was proven
+//! before. Which endpoint a packet belongs to is decided by its connection id (`steering.rs`).
+
+mod connection_ids;
+mod secret;
+mod sockets;
+mod steering;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
 use sluice_protocol::ErrorCode;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
 use crate::transport::Quic;
+use connection_ids::ConnectionIds;
 
-/// What the kernel may hold for the endpoint in each direction: bursts to thousands of connections share one socket.
-const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) use secret::ResetSecret;
+pub use secret::ResetSecretError;
+pub(crate) use sockets::{Sockets, bind};
+
+/// Handshakes under way in the whole gateway, beyond which a new client has to prove its address first.
+const PENDING_MAX: usize = 200;
+
+/// The share of one endpoint in that is no less: an ordinary burst should not cost clients a round trip.
+const PENDING_OF_ENDPOINT_MIN: usize = 32;
+
+/// One worker's door for QUIC.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) socket: UdpSocket,
+    pub(crate) config: ServerConfig,
+    pub(crate) endpoint: EndpointConfig,
+    /// Handshakes under way here, beyond which a new client has to prove its address first.
+    pub(crate) pending_max: usize,
+}
 
 /// A QUIC handshake that came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -26,26 +51,34 @@ pub(crate) enum QuicError {
     NoStream,
 }
 
-/// The socket of the endpoint.
-///
-/// # Errors
-/// When the address is in use or not ours.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    // The kernel gives what it is configured to allow.
-    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
+/// The doors behind these sockets, in their order.
+pub(crate) fn doors(sockets: Vec<UdpSocket>, config: &ServerConfig, secret: &ResetSecret) -> Vec<Door> {
+    let endpoints = u16::try_from(sockets.len()).expect("as many as were asked for with 16 bits");
+    let pending_max = (PENDING_MAX / usize::from(endpoints).max(1)).max(PENDING_OF_ENDPOINT_MIN);
+    let id_key = secret.id_key();
+    let reset_key = secret.reset_key();
+    (0..endpoints)
+        .zip(sockets)
+        .map(|(place, socket)| {
+            let ids = ConnectionIds::new(id_key.clone(), place, endpoints);
+            let mut endpoint = EndpointConfig::new(reset_key.clone());
+            endpoint.cid_generator(move || Box::new(ids.clone()));
+            Door {
+                socket,
+                config: config.clone(),
+                endpoint,
+                pending_max,
+            }
+        })
+        .collect()
 }
 
 /// The endpoint, driven by the runtime this is called on.
 ///
 /// # Errors
 /// When the socket cannot be used.
-pub(crate) fn endpoint(socket: UdpSocket, config: ServerConfig) -> io::Result<Endpoint> {
-    Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
+pub(crate) fn endpoint(socket: UdpSocket, config: ServerConfig, endpoint: EndpointConfig) -> io::Result<Endpoint> {
+    Endpoint::new(endpoint, Some(config), socket, Arc::new(TokioRuntime))
 }
 
 /// Completes the handshake.
@@ -75,3 +108,6 @@ pub(crate) async fn control_stream(connection: Connection, longest: Duration) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use super::kind::{Written, quoted};
 use super::origin::{Origin, Problem, Problems};
 use super::settings::{Default, SETTINGS, Setting};
 use super::suggestion::nearest;
-use super::{Config, Connections, Listen, Log, LogFormat, Rate, Rooms, Tls, TlsVersion, Tokens};
+use super::{Config, Connections, Listen, Log, LogFormat, Quic, Rate, Rooms, Tls, TlsVersion, Tokens};
 use super::{effective, environment, unsafe_mix};
 
 /// Everything a configuration can come from.
@@ -244,6 +244,7 @@ fn unset() -> Config {
             key: PathBuf::new(),
             minimum_version: TlsVersion::V1_3,
         },
+        quic: Quic { steering: false },
         connections: Connections {
             max: 0,
             handshake_timeout: Duration::ZERO,

@@ -184,6 +184,13 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         cost: "1.2 needs one more round trip to connect.",
     },
     Setting {
+        path: "quic.steering",
+        kind: Kind::Boolean(|c| &mut c.quic.steering),
+        default: Default::Text("true"),
+        meaning: "Whether every worker has a QUIC endpoint of its own, on one port: a filter in the kernel leads each packet to its worker by the connection id. Where the system does not allow the filter, or with `false`, one worker has all QUIC connections.",
+        cost: "None. `false` leaves all QUIC connections to one core.",
+    },
+    Setting {
         path: "connections.max",
         kind: Kind::Count {
             min: 1,

@@ -166,6 +166,14 @@ metrics! {
         "TLS and QUIC handshakes that failed or took too long.";
     TlsResumed: Kind::Counter, "sluice_tls_resumed_total", [],
         "TLS handshakes over TCP that resumed an earlier session.";
+    QuicEndpoints: Kind::Gauge, "sluice_quic_endpoints", [],
+        "Workers with a QUIC endpoint: all of them, or one where packets cannot be led to each.";
+    QuicRetries: Kind::Counter, "sluice_quic_retries_total", [],
+        "QUIC clients that had to prove their address first, because many handshakes were under way.";
+    QuicRefused: Kind::Counter, "sluice_quic_refused_total", [],
+        "QUIC clients refused because a limit of the configuration was reached. They count as rejected connections as well.";
+    QuicMigrations: Kind::Counter, "sluice_quic_migrations_total", [],
+        "QUIC connections that ended with another client address than they began with. A connection counts once.";
     FramesReceived: Kind::Counter, "sluice_frames_received_total", [OPERATION],
         "Whole frames received, by command.";
     FramesSent: Kind::Counter, "sluice_frames_sent_total", [SENT],

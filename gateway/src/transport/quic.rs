@@ -21,6 +21,7 @@ const UDP_PAYLOAD_BYTES_MAX: usize = 1452;
 #[derive(Debug)]
 pub(crate) struct Quic {
     connection: Connection,
+    opened_from: SocketAddr,
     /// Taken when the stream is finished.
     send: RefCell<Option<SendStream>>,
     receive: RefCell<RecvStream>,
@@ -31,6 +32,7 @@ impl Quic {
     /// A connection whose client has opened the control stream.
     pub(crate) fn new(connection: Connection, send: SendStream, receive: RecvStream) -> Self {
         Self {
+            opened_from: connection.remote_address(),
             connection,
             send: RefCell::new(Some(send)),
             receive: RefCell::new(receive),
@@ -40,6 +42,10 @@ impl Quic {
 
     pub(super) fn peer(&self) -> SocketAddr {
         self.connection.remote_address()
+    }
+
+    pub(super) fn has_moved(&self) -> bool {
+        self.connection.remote_address() != self.opened_from
     }
 
     pub(super) fn set_waker(&self, waker: &Waker) {

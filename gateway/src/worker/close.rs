@@ -143,6 +143,9 @@ impl Worker {
         let reason = state.reason.unwrap_or(CloseReason::Fault);
         let lived = state.opened.elapsed();
         self.count_closed(kind, state.label, reason, lived);
+        if connection.transport.has_moved() {
+            self.metrics.add(Metric::QuicMigrations, 1);
+        }
         let moved = connection.outbox.borrow_mut().take_moved();
         self.count_moved(moved);
         let sent = connection.outbox.borrow().sent_bytes();

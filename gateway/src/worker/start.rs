@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ use crate::worker::{Mailbox, Shared, Worker};
 pub(crate) struct Listeners {
     pub tcp: Option<StdListener>,
     pub tls: Option<(StdListener, Arc<rustls::ServerConfig>)>,
-    /// On one worker only.
-    pub quic: Option<(UdpSocket, quinn::ServerConfig)>,
+    /// On the first worker alone, where packets cannot be led to each.
+    pub quic: Option<quic::Door>,
 }
 
 /// A running worker.
@@ -46,9 +46,6 @@ pub(crate) struct WorkerHandle {
 
 /// Clients that are told to come back are spread over so long.
 const RETURN_WINDOW: Duration = Duration::from_secs(5);
-
-/// QUIC handshakes under way, beyond which a new client has to prove its address first.
-const QUIC_PENDING_MAX: usize = 200;
 
 /// How long the last packets of QUIC may take when the gateway stops: they are three round trips from being settled.
 const LAST_PACKETS_TIMEOUT: Duration = Duration::from_millis(300);
@@ -127,8 +124,8 @@ fn run(
         if let Some((listener, tls)) = listeners.tls {
             doors.push(worker.spawn(worker.clone().accept_tls(listener, tls, admission.clone())));
         }
-        if let Some((socket, config)) = listeners.quic {
-            doors.push(worker.spawn(worker.clone().accept_quic(socket, config, admission)));
+        if let Some(door) = listeners.quic {
+            doors.push(worker.spawn(worker.clone().accept_quic(door, admission)));
         }
         // An error means that the server is gone, which is as good a reason to stop.
         let _ = shutdown.wait_for(|stop| *stop).await;
@@ -150,6 +147,22 @@ async fn core(name: &'static str, task: impl Future<Output = ()>) {
     }
     let _guard = Guard(name);
     task.await;
+}
+
+/// One of the QUIC handshakes under way.
+struct Pending(Rc<Cell<usize>>);
+
+impl Pending {
+    fn one_more(count: &Rc<Cell<usize>>) -> Self {
+        count.update(|pending| pending + 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.update(|pending| pending - 1);
+    }
 }
 
 impl Worker {
@@ -212,40 +225,38 @@ impl Worker {
         tcp::accept(listener, admit, failed).await;
     }
 
-    async fn accept_quic(self: Rc<Self>, socket: UdpSocket, config: quinn::ServerConfig, admission: Arc<Admission>) {
-        let endpoint = match quic::endpoint(socket, config) {
+    async fn accept_quic(self: Rc<Self>, door: quic::Door, admission: Arc<Admission>) {
+        let endpoint = match quic::endpoint(door.socket, door.config, door.endpoint) {
             Ok(endpoint) => endpoint,
             Err(error) => return tracing::error!(%error, "the QUIC endpoint cannot be used"),
         };
         *self.endpoint.borrow_mut() = Some(endpoint.clone());
+        self.metrics.set(Metric::QuicEndpoints, 1);
         let pending = Rc::new(Cell::new(0));
         while let Some(incoming) = endpoint.accept().await {
-            if !incoming.remote_address_validated() && pending.get() >= QUIC_PENDING_MAX {
+            if pending.get() >= door.pending_max && incoming.may_retry() {
                 // Costs a forger a round trip, and an honest client too: only under pressure.
+                self.metrics.add(Metric::QuicRetries, 1);
                 if let Err(error) = incoming.retry() {
                     tracing::trace!(%error, "retry");
                 }
                 continue;
             }
             let Some(permit) = admission.connection() else {
-                self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
-                incoming.refuse();
+                self.refuse_quic(incoming, 0);
                 continue;
             };
             let Some(handshake) = admission.handshake() else {
-                self.metrics.add_labelled(Metric::ConnectionsRejected, 1, 1);
-                incoming.refuse();
+                self.refuse_quic(incoming, 1);
                 continue;
             };
             let worker = self.clone();
-            let pending = pending.clone();
-            pending.set(pending.get() + 1);
+            let pending = Pending::one_more(&pending);
             self.spawn(async move {
                 let opened = Instant::now();
                 worker.count_opened(TransportKind::Quic);
                 let connection = quic::handshake(incoming, worker.config().connections.handshake_timeout).await;
-                drop(handshake);
-                pending.set(pending.get() - 1);
+                drop((handshake, pending));
                 match connection {
                     Ok(connection) => worker.open_quic(connection, permit, opened).await,
                     Err(error) => {
@@ -258,6 +269,13 @@ impl Worker {
                 }
             });
         }
+    }
+
+    /// Turns a QUIC client away, for the limit that is the label's value number `limit`.
+    fn refuse_quic(&self, incoming: quinn::Incoming, limit: usize) {
+        self.metrics.add_labelled(Metric::ConnectionsRejected, limit, 1);
+        self.metrics.add(Metric::QuicRefused, 1);
+        incoming.refuse();
     }
 
     /// Waits for the control stream of a client whose handshake is done.
