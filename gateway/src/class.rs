@@ -2,28 +2,53 @@
 
 use sluice_protocol::{MessageType, Priority, RoomPreset};
 
-/// Classes from the one that is never dropped to the one that goes first.
+/// Classes from the ones that are never shed to the one that goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    /// Events about the room itself. Never dropped: a member who cannot take them is closed as slow.
+    /// Events about the room itself.
     Control,
+    /// Messages of senders the app relies on.
+    Protected,
     High,
     Normal,
     Low,
     Barrage,
 }
 
+/// Whether an app has set a message's type to the lower of two levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TypeLevel {
+    High,
+    Low,
+}
+
+/// Whether an app relies on a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Ordinary,
+    Protected,
+}
+
 impl Class {
     /// How many there are, for tables indexed by class.
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
 
-    /// The class of a member's message: barrage is its own, the rest follows the priority, and a message without one
-    /// takes the default of the room's preset.
-    pub(crate) fn of_message(kind: MessageType, priority: Priority, preset: RoomPreset) -> Self {
+    /// The class of a member's message: a sender the app relies on is protected; barrage is its own; the rest takes the lower of
+    /// its priority and the level of its type, where a message without a priority takes the default of the room's preset.
+    pub(crate) fn of_message(
+        kind: MessageType,
+        priority: Priority,
+        preset: RoomPreset,
+        level: TypeLevel,
+        sender: Sender,
+    ) -> Self {
+        if sender == Sender::Protected {
+            return Self::Protected;
+        }
         if kind == MessageType::Barrage {
             return Self::Barrage;
         }
-        match priority {
+        let by_priority = match priority {
             Priority::High => Self::High,
             Priority::Medium => Self::Normal,
             Priority::Low => Self::Low,
@@ -31,12 +56,17 @@ impl Class {
                 RoomPreset::Room => Self::Low,
                 RoomPreset::Live => Self::High,
             },
+        };
+        match level {
+            TypeLevel::High => by_priority,
+            // The later, the sooner it goes.
+            TypeLevel::Low => by_priority.max(Self::Low),
         }
     }
 
-    /// Whether a slow member may miss it.
-    pub(crate) fn may_be_dropped(self) -> bool {
-        self != Self::Control
+    /// Whether some may miss it so that others or they themselves get more important things.
+    pub(crate) fn may_be_shed(self) -> bool {
+        self > Self::Protected
     }
 }
 
@@ -44,27 +74,39 @@ impl Class {
 mod tests {
     use super::*;
 
+    fn of(kind: MessageType, priority: Priority, preset: RoomPreset) -> Class {
+        Class::of_message(kind, priority, preset, TypeLevel::High, Sender::Ordinary)
+    }
+
     #[test]
     fn barrage_is_lowest_whatever_its_priority() {
-        assert_eq!(
-            Class::of_message(MessageType::Barrage, Priority::High, RoomPreset::Live),
-            Class::Barrage
-        );
+        let barrage = of(MessageType::Barrage, Priority::High, RoomPreset::Live);
+        assert_eq!(barrage, Class::Barrage);
     }
 
     #[test]
     fn a_message_without_a_priority_takes_the_default_of_its_room() {
-        assert_eq!(
-            Class::of_message(MessageType::Text, Priority::Default, RoomPreset::Room),
-            Class::Low
-        );
-        assert_eq!(
-            Class::of_message(MessageType::Text, Priority::Default, RoomPreset::Live),
-            Class::High
-        );
-        assert_eq!(
-            Class::of_message(MessageType::Text, Priority::Medium, RoomPreset::Live),
-            Class::Normal
-        );
+        let text = |priority, preset| of(MessageType::Text, priority, preset);
+        assert_eq!(text(Priority::Default, RoomPreset::Room), Class::Low);
+        assert_eq!(text(Priority::Default, RoomPreset::Live), Class::High);
+        assert_eq!(text(Priority::Medium, RoomPreset::Live), Class::Normal);
+    }
+
+    #[test]
+    fn of_priority_and_level_the_lower_counts() {
+        let like =
+            |kind, priority| Class::of_message(kind, priority, RoomPreset::Live, TypeLevel::Low, Sender::Ordinary);
+        assert_eq!(like(MessageType::Custom, Priority::High), Class::Low);
+        assert_eq!(like(MessageType::Custom, Priority::Default), Class::Low);
+        assert_eq!(like(MessageType::Barrage, Priority::High), Class::Barrage);
+    }
+
+    #[test]
+    fn what_a_protected_sender_says_is_never_shed() {
+        for kind in [MessageType::Custom, MessageType::Barrage] {
+            let class = Class::of_message(kind, Priority::Low, RoomPreset::Room, TypeLevel::Low, Sender::Protected);
+            assert_eq!(class, Class::Protected);
+            assert!(!class.may_be_shed());
+        }
     }
 }

@@ -123,6 +123,8 @@ pub struct Connections {
     pub closing_timeout: Duration,
     /// Most bytes of replies and one-to-one events that wait for one connection. Default 256 KiB.
     pub private_queue_bytes: usize,
+    /// Most memory for all that waits for clients: private queues and room logs, all workers together. Default 1 GiB.
+    pub backlog_bytes: usize,
 }
 
 /// Times around tokens, and who may issue them.
@@ -147,7 +149,11 @@ pub struct Rooms {
     pub room_messages_per_second: Rate,
     /// Commands to enter or leave rooms that a session may send each second; 100. Each may cost one write per member.
     pub moves_per_second: Rate,
-    /// Bytes of messages a room keeps on each worker for members that are slow to read. Default 8 MiB.
+    /// Messages of classes that may be shed which a room of the kind `live` distributes in any 200 ms. Default 40.
+    pub live_budget: Budget,
+    /// How many of those are for class high alone. Default 20.
+    pub live_budget_for_high: usize,
+    /// Memory for what a room keeps on each worker for members that are slow to read. Default 8 MiB.
     pub log_bytes: usize,
     /// Up to this many members, each join and leave is an event of its own. Default 500.
     pub member_events_each: usize,
@@ -167,6 +173,15 @@ pub enum Rate {
     /// At most this often in a second, at least 1.
     PerSecond(u32),
     /// As often as one likes.
+    Unlimited,
+}
+
+/// How much there may be in a window of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// At most this many, at least 1.
+    Messages(usize),
+    /// As many as come.
     Unlimited,
 }
 

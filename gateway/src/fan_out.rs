@@ -6,4 +6,4 @@
 
 mod slice;
 
-pub(crate) use slice::{Behind, Slice, Step};
+pub(crate) use slice::{Slice, Step};

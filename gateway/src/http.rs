@@ -3,9 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -98,7 +97,10 @@ async fn serve(listener: TcpListener, health: Health, ended: oneshot::Receiver<(
 async fn metrics(State(health): State<Health>) -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        health.shared.registry.render(),
+        health
+            .shared
+            .registry
+            .render(&health.shared.workers, health.shared.started.elapsed()),
     )
 }
 
@@ -124,13 +126,11 @@ fn judge(good: bool, otherwise: &'static str) -> (StatusCode, String) {
 impl Health {
     /// How long the quietest worker has not ticked.
     fn quiet_for(&self) -> Duration {
-        let oldest = self
-            .shared
-            .ticked_at_ms
-            .iter()
-            .map(|ticked| ticked.load(Ordering::Relaxed))
-            .min()
-            .unwrap_or(0);
-        Instant::now().duration_since(self.shared.started + Duration::from_millis(oldest))
+        let since_start = self.shared.started.elapsed();
+        let workers = self.shared.workers.iter();
+        workers
+            .map(|worker| worker.tick_age(since_start))
+            .max()
+            .unwrap_or_default()
     }
 }

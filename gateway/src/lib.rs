@@ -20,6 +20,7 @@ mod handshake;
 mod http;
 mod identity;
 mod message_id;
+mod missed;
 mod outbox;
 mod rate_limit;
 mod refusal;

@@ -7,9 +7,12 @@ mod local;
 mod process;
 mod registry;
 mod table;
+mod workers;
 
 pub(crate) use local::Local;
 pub use process::GAUGES as PROCESS_GAUGES;
 pub(crate) use registry::Registry;
 pub use table::{FAMILIES, Family, Kind, Label};
 pub(crate) use table::{Metric, label};
+pub use workers::WORKER_GAUGES;
+pub(crate) use workers::WorkerFigures;

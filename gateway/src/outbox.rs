@@ -5,7 +5,6 @@
 //! written, then the private queue, then the rooms. It never waits; a connection that is full is *blocked* until its
 //! task sees the transport writable again. The outbox knows nothing of commands, sessions or rooms' rules.
 
-mod gap;
 pub(crate) mod log;
 mod private_queue;
 
@@ -14,8 +13,10 @@ use std::io;
 use std::rc::Rc;
 use std::task::Waker;
 
+use crate::class::Class;
 use crate::identity::ConnectionKey;
-use crate::outbox::log::{Cursor, Log, Missed};
+use crate::missed::Missed;
+use crate::outbox::log::{Cursor, Cuts, Log, Run};
 use crate::outbox::private_queue::PrivateQueue;
 use crate::writer::{self, Wire};
 
@@ -39,24 +40,50 @@ pub(crate) enum Flush {
 /// How many transports there are, for counters.
 const TRANSPORTS: usize = 3;
 
-/// What flushes moved, for the counters.
+/// Steps of [`Moved::batches`]: each holds batches of up to twice as many frames as the one before, the last all larger ones.
+pub(crate) const BATCH_STEPS: usize = 11;
+
+/// What flushes came to, for the counters: plain numbers that whoever flushes adds up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
-    /// By transport.
+    /// Bytes taken, by transport.
     pub bytes: [u64; TRANSPORTS],
     /// Frames of rooms that were written in whole.
     pub room_frames: u64,
-    /// Writes that carried frames of rooms.
-    pub room_writes: u64,
+    /// Writes that carried frames of rooms, by how many they completed: up to 1, 2, 4, 8 and so on.
+    pub batches: [u64; BATCH_STEPS],
+    /// Frames that went in datagrams, and those that should have but had to take the stream.
+    pub datagrams: u64,
+    pub datagrams_on_stream: u64,
+    /// Deliveries that members will not get, by class.
+    pub shed: [u64; Class::COUNT],
+    /// Notices of that.
+    pub gaps: u64,
+    /// Connections whose transport was full, less those that were and are not any more.
+    pub blocked: i64,
+    /// Bytes that came into private queues, less those that left them.
+    pub private_bytes: i64,
 }
 
-impl std::ops::AddAssign for Moved {
-    fn add_assign(&mut self, more: Self) {
-        for (sum, more) in self.bytes.iter_mut().zip(more.bytes) {
+impl Moved {
+    /// Bytes taken by all transports.
+    pub(crate) fn all_bytes(&self) -> u64 {
+        self.bytes.iter().sum()
+    }
+
+    fn count_batch(&mut self, frames: u64) {
+        self.room_frames += frames;
+        let step = match frames {
+            0 | 1 => 0,
+            _ => (u64::BITS - (frames - 1).leading_zeros()) as usize,
+        };
+        self.batches[step.min(BATCH_STEPS - 1)] += 1;
+    }
+
+    fn count_shed(&mut self, missed: &Missed) {
+        for (sum, more) in self.shed.iter_mut().zip(missed.by_class) {
             *sum += more;
         }
-        self.room_frames += more.room_frames;
-        self.room_writes += more.room_writes;
     }
 }
 
@@ -64,21 +91,37 @@ impl std::ops::AddAssign for Moved {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
+/// Whether a client takes frames of class barrage in datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Barrage {
+    OnTheStream,
+    InDatagrams,
+}
+
+/// How a member that lags fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lag {
+    /// It goes on, with what it is left.
+    Bearable,
+    /// It cannot even take what may not be shed. It must be closed.
+    TooMuch,
+}
+
 struct Membership {
     log: SharedLog,
     cursor: Cursor,
     /// Where the room's slice keeps this outbox.
     seat: u32,
-    /// Set while the member has fallen behind what the log keeps.
+    /// Set while there is something ahead that this member does not get.
     behind: Option<Box<Behind>>,
 }
 
-/// What a member gets before the next frame of a room whose log was trimmed past it.
+/// What a member that lags does not get.
 #[derive(Default)]
 struct Behind {
-    missed: Missed,
-    /// Whole frames that may not be missed.
-    kept: Vec<u8>,
+    cuts: Cuts,
+    /// What it has still to be told of, before the next frame of the room.
+    untold: Missed,
 }
 
 /// See the module.
@@ -86,16 +129,16 @@ pub(crate) struct Outbox {
     connection: ConnectionKey,
     wire: Rc<dyn Wire>,
     private: PrivateQueue,
-    /// The membership whose frame is half written. Nothing else may be written before it is whole.
-    unfinished: Option<usize>,
     memberships: Vec<Membership>,
+    waker: Option<Waker>,
+    sent_bytes: u64,
+    /// The membership whose frame is half written. Nothing else may be written before it is whole.
+    unfinished: Option<u32>,
     blocked: bool,
     broken: bool,
-    waker: Option<Waker>,
+    barrage: Barrage,
     /// The transport's number, for the counters.
     transport: u8,
-    moved: Moved,
-    sent_bytes: u64,
 }
 
 impl Outbox {
@@ -106,14 +149,14 @@ impl Outbox {
             connection,
             wire,
             private: PrivateQueue::new(private_bytes_max),
-            unfinished: None,
             memberships: Vec::new(),
+            waker: None,
+            sent_bytes: 0,
+            unfinished: None,
             blocked: false,
             broken: false,
-            waker: None,
+            barrage: Barrage::OnTheStream,
             transport,
-            moved: Moved::default(),
-            sent_bytes: 0,
         }
     }
 
@@ -122,18 +165,30 @@ impl Outbox {
         self.connection
     }
 
+    /// From now on frames of class barrage go in datagrams where the transport takes them.
+    pub(crate) fn send_barrage_in_datagrams(&mut self) {
+        self.barrage = Barrage::InDatagrams;
+    }
+
     /// Queues a frame for this connection alone.
     ///
     /// # Errors
     /// When the private queue is full: the client does not read what it asked for.
-    pub(crate) fn push(&mut self, frame: &[u8]) -> Result<(), Overflow> {
-        self.private.push(frame)
+    pub(crate) fn push(&mut self, frame: &[u8], moved: &mut Moved) -> Result<(), Overflow> {
+        if !self.broken {
+            self.private.push(frame)?;
+            moved.private_bytes += bytes(frame.len());
+        }
+        Ok(())
     }
 
     /// Queues an answer that the client's own command asked for, beyond the bound if need be. The caller bounds it by
     /// not reading from a client whose queue [is long](Self::private_bytes).
-    pub(crate) fn push_answer(&mut self, frame: &[u8]) {
-        self.private.push_unbounded(frame);
+    pub(crate) fn push_answer(&mut self, frame: &[u8], moved: &mut Moved) {
+        if !self.broken {
+            self.private.push_unbounded(frame);
+            moved.private_bytes += bytes(frame.len());
+        }
     }
 
     /// Bytes that wait in the private queue.
@@ -141,20 +196,48 @@ impl Outbox {
         self.private.len()
     }
 
+    /// All that waits for it. What rooms keep for it they may keep for others as well.
+    pub(crate) fn backlog_bytes(&self) -> usize {
+        let rooms = self
+            .memberships
+            .iter()
+            .map(|membership| membership.log.borrow().lag(membership.cursor));
+        self.private.len() + rooms.sum::<usize>()
+    }
+
     /// Whether the transport was full at the last flush.
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked
     }
 
-    /// The transport is writable again; the next flush writes.
-    pub(crate) fn unblock(&mut self) {
-        self.blocked = false;
+    /// The transport is writable again; the next flush writes. Of rooms whose log has more for this member than `lag_bytes_max`, it
+    /// lets go of the least important: what it gets is the best of now, not of when it stopped reading.
+    pub(crate) fn unblock(&mut self, lag_bytes_max: usize, moved: &mut Moved) {
+        if self.blocked {
+            self.blocked = false;
+            moved.blocked -= 1;
+        }
+        for membership in &mut self.memberships {
+            let log = membership.log.borrow();
+            if log.lag(membership.cursor) > lag_bytes_max {
+                let behind = membership.behind.get_or_insert_default();
+                // Half of it, so that it does not lag again with the next frame.
+                let missed = log.let_go(membership.cursor, &mut behind.cuts, lag_bytes_max / 2);
+                behind.untold.extend(&missed);
+                moved.count_shed(&missed);
+            }
+        }
     }
 
     /// The connection is gone or going; nothing is written any more.
-    pub(crate) fn break_off(&mut self) {
+    pub(crate) fn break_off(&mut self, moved: &mut Moved) {
+        if self.broken {
+            return;
+        }
         self.broken = true;
         self.unfinished = None;
+        moved.blocked -= i64::from(std::mem::take(&mut self.blocked));
+        moved.private_bytes -= bytes(self.private.len());
     }
 
     /// Whether nothing is written any more. The cursors of a broken outbox mean nothing.
@@ -182,14 +265,7 @@ impl Outbox {
         !self.blocked && self.private.is_empty() && self.unfinished.is_none()
     }
 
-    /// What all flushes moved since the last call.
-    pub(crate) fn take_moved(&mut self) -> Moved {
-        let moved = std::mem::take(&mut self.moved);
-        self.sent_bytes += moved.bytes.iter().sum::<u64>();
-        moved
-    }
-
-    /// Bytes that all flushes moved.
+    /// Bytes that the transport took in all.
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.sent_bytes
     }
@@ -208,16 +284,15 @@ impl Outbox {
     }
 
     /// Sends nothing more of `log` than the rest of a frame that is half written. Returns the seat, if there was one.
-    pub(crate) fn unsubscribe(&mut self, log: &SharedLog) -> Option<u32> {
+    pub(crate) fn unsubscribe(&mut self, log: &SharedLog, moved: &mut Moved) -> Option<u32> {
         let index = self.index_of(log)?;
-        if self.unfinished == Some(index) {
+        if self.is_unfinished(index) {
             let rest = log.borrow().rest_of_frame(self.memberships[index].cursor).to_vec();
-            self.private.finish_first(rest);
-            self.unfinished = None;
+            self.finish_first(rest, moved);
         }
         let seat = self.memberships.swap_remove(index).seat;
-        if self.unfinished == Some(self.memberships.len()) {
-            self.unfinished = Some(index);
+        if self.is_unfinished(self.memberships.len()) {
+            self.unfinished = Some(place(index));
         }
         Some(seat)
     }
@@ -235,76 +310,67 @@ impl Outbox {
     }
 
     /// The logs this outbox reads.
-    pub(crate) fn logs(&self) -> impl Iterator<Item = &SharedLog> {
+    pub(crate) fn logs(&self) -> impl ExactSizeIterator<Item = &SharedLog> {
         self.memberships.iter().map(|membership| &membership.log)
     }
 
-    /// Where this outbox stands in `log`, at the start of the frame it is in.
-    pub(crate) fn position(&self, log: &SharedLog, content: &Log) -> Option<Cursor> {
+    /// Where this outbox stands in `log`.
+    pub(crate) fn position(&self, log: &SharedLog) -> Option<Cursor> {
         if self.broken {
             return None;
         }
-        self.index_of(log)
-            .map(|index| content.frame_of(self.memberships[index].cursor))
+        self.index_of(log).map(|index| self.memberships[index].cursor)
     }
 
-    /// Whether this outbox would lose something if the log were trimmed to `first`.
-    pub(crate) fn is_behind(&self, log: &SharedLog, first: Cursor) -> bool {
-        !self.broken
-            && self
-                .index_of(log)
-                .is_some_and(|index| Log::is_behind(self.memberships[index].cursor, first))
-    }
-
-    /// Moves past what the log is about to forget, taking along what may not be lost. Returns what was missed, if anything was.
-    ///
-    /// # Errors
-    /// When what may not be lost does not fit in the private queue: the member is too slow even for that.
-    pub(crate) fn fall_behind(
+    /// Goes without what `cuts` are about to take out of `log`, taking along the rest of a frame that is half written.
+    pub(crate) fn go_without(
         &mut self,
         log: &SharedLog,
         content: &Log,
-        first: Cursor,
-    ) -> Result<Option<Missed>, Overflow> {
+        cuts: &Cuts,
+        kept_bytes_max: usize,
+        moved: &mut Moved,
+    ) -> Lag {
         let Some(index) = self.index_of(log).filter(|_| !self.broken) else {
-            return Ok(None);
+            return Lag::Bearable;
         };
         let membership = &mut self.memberships[index];
-        if !Log::is_behind(membership.cursor, first) {
-            return Ok(None);
+        if cuts.are_behind(membership.cursor) {
+            return Lag::Bearable;
         }
-        let rescue = content.rescue(&mut membership.cursor, first);
         let behind = membership.behind.get_or_insert_default();
-        behind.missed.extend(&rescue.missed);
-        behind.kept.extend_from_slice(&rescue.kept);
-        let kept_bytes = behind.kept.len();
-        if self.unfinished == Some(index) {
-            self.private.finish_first(rescue.tail);
-            self.unfinished = None;
+        let missed = content.leave_out(membership.cursor, &mut behind.cuts, cuts);
+        behind.untold.extend(&missed);
+        moved.count_shed(&missed);
+        let lag = if content.kept_lag(membership.cursor) > kept_bytes_max {
+            Lag::TooMuch
+        } else {
+            Lag::Bearable
+        };
+        if let Some(rest) = content.rescue(&mut membership.cursor, cuts) {
+            self.finish_first(rest, moved);
         }
-        if kept_bytes > self.private.free() {
-            return Err(Overflow);
-        }
-        Ok(Some(rescue.missed))
+        lag
     }
 
     /// Writes what there is, until all is written or the transport is full.
-    pub(crate) fn flush(&mut self) -> Flush {
+    pub(crate) fn flush(&mut self, moved: &mut Moved) -> Flush {
         if self.broken {
             return Flush::Broken;
         }
         if self.blocked {
             return Flush::Blocked;
         }
-        match self.write_all() {
+        match self.write_all(moved) {
             Ok(true) => Flush::Done,
             Ok(false) => {
                 self.blocked = true;
+                moved.blocked += 1;
                 self.wake();
                 Flush::Blocked
             }
             Err(_) => {
-                self.break_off();
+                self.break_off(moved);
                 self.wake();
                 Flush::Broken
             }
@@ -312,45 +378,40 @@ impl Outbox {
     }
 
     /// Returns false when the transport is full.
-    fn write_all(&mut self) -> io::Result<bool> {
+    fn write_all(&mut self, moved: &mut Moved) -> io::Result<bool> {
         if let Some(index) = self.unfinished
-            && !self.write_membership(index)?
+            && !self.write_membership(index as usize, moved)?
         {
             return Ok(false);
         }
-        if !self.write_private()? {
+        if !self.write_private(moved)? {
             return Ok(false);
         }
         for index in 0..self.memberships.len() {
-            if let Some(behind) = self.memberships[index].behind.take() {
-                if behind.missed.total() > 0 {
-                    let notice = gap::frame(self.memberships[index].log.borrow().room(), &behind.missed);
-                    self.private.push_unbounded(&notice);
-                }
-                self.private.push_unbounded(&behind.kept);
-                if !self.write_private()? {
-                    return Ok(false);
-                }
-            }
-            if !self.write_membership(index)? {
+            if !self.write_membership(index, moved)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn write_private(&mut self) -> io::Result<bool> {
+    fn write_private(&mut self, moved: &mut Moved) -> io::Result<bool> {
         if self.private.is_empty() {
             return Ok(!self.wire.has_unsent());
         }
         let written = writer::write(&*self.wire, self.private.unsent())?;
         self.private.advance(written.bytes);
-        self.moved.bytes[usize::from(self.transport)] += written.bytes as u64;
+        moved.private_bytes -= bytes(written.bytes);
+        self.count_bytes(written.bytes, moved);
         Ok(!written.blocked)
     }
 
-    fn write_membership(&mut self, index: usize) -> io::Result<bool> {
+    fn write_membership(&mut self, index: usize, moved: &mut Moved) -> io::Result<bool> {
         let membership = &mut self.memberships[index];
+        if membership.behind.is_some() || self.barrage == Barrage::InDatagrams {
+            return self.write_selected(index, moved);
+        }
+        // Nearly everybody, nearly always: all there is, in one write.
         let log = membership.log.borrow();
         let unread = log.unread(membership.cursor);
         if unread.is_empty() {
@@ -358,12 +419,87 @@ impl Outbox {
             return Ok(true);
         }
         let written = writer::write(&*self.wire, unread)?;
-        let frames = log.advance(&mut membership.cursor, written.bytes);
-        self.moved.bytes[usize::from(self.transport)] += written.bytes as u64;
-        self.moved.room_frames += frames;
-        self.moved.room_writes += 1;
-        self.unfinished = (written.blocked && log.is_mid_frame(membership.cursor)).then_some(index);
+        moved.count_batch(log.advance(&mut membership.cursor, written.bytes));
+        self.unfinished = (written.blocked && membership.cursor.is_mid_frame()).then_some(place(index));
+        drop(log);
+        self.count_bytes(written.bytes, moved);
         Ok(!written.blocked)
+    }
+
+    /// For a member that does not get everything, or not everything on the stream.
+    fn write_selected(&mut self, index: usize, moved: &mut Moved) -> io::Result<bool> {
+        loop {
+            let membership = &mut self.memberships[index];
+            let log = membership.log.borrow();
+            if !membership.cursor.is_mid_frame()
+                && let Some(behind) = &mut membership.behind
+            {
+                let untold = std::mem::take(&mut behind.untold);
+                if behind.cuts.are_behind(membership.cursor) {
+                    membership.behind = None;
+                }
+                if untold.total() > 0 {
+                    let notice = untold.notice(log.room());
+                    drop(log);
+                    moved.gaps += 1;
+                    self.push_answer(&notice, moved);
+                    if !self.write_private(moved)? {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+            }
+            let cuts = membership
+                .behind
+                .as_ref()
+                .map_or_else(Cuts::default, |behind| behind.cuts);
+            let apart = self.barrage == Barrage::InDatagrams;
+            let frames = match log.next_run(&mut membership.cursor, &cuts, apart) {
+                Run::End => {
+                    membership.behind = None;
+                    self.unfinished = None;
+                    return Ok(true);
+                }
+                Run::Barrage(frame) if self.wire.try_send_datagram(frame) => {
+                    log.advance(&mut membership.cursor, frame.len());
+                    moved.datagrams += 1;
+                    moved.room_frames += 1;
+                    let sent = frame.len();
+                    drop(log);
+                    self.count_bytes(sent, moved);
+                    continue;
+                }
+                Run::Barrage(frame) => {
+                    moved.datagrams_on_stream += 1;
+                    frame
+                }
+                Run::Frames(frames) => frames,
+            };
+            let written = writer::write(&*self.wire, frames)?;
+            moved.count_batch(log.advance(&mut membership.cursor, written.bytes));
+            self.unfinished = (written.blocked && membership.cursor.is_mid_frame()).then_some(place(index));
+            drop(log);
+            self.count_bytes(written.bytes, moved);
+            if written.blocked {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn count_bytes(&mut self, bytes: usize, moved: &mut Moved) {
+        moved.bytes[usize::from(self.transport)] += bytes as u64;
+        self.sent_bytes += bytes as u64;
+    }
+
+    /// Puts the rest of the unfinished frame before everything private.
+    fn finish_first(&mut self, rest: Vec<u8>, moved: &mut Moved) {
+        moved.private_bytes += bytes(rest.len());
+        self.private.finish_first(rest);
+        self.unfinished = None;
+    }
+
+    fn is_unfinished(&self, index: usize) -> bool {
+        self.unfinished == Some(place(index))
     }
 
     fn index_of(&self, log: &SharedLog) -> Option<usize> {
@@ -371,6 +507,14 @@ impl Outbox {
             .iter()
             .position(|membership| Rc::ptr_eq(&membership.log, log))
     }
+}
+
+fn place(index: usize) -> u32 {
+    u32::try_from(index).expect("a session is in a hundred rooms at most")
+}
+
+fn bytes(count: usize) -> i64 {
+    i64::try_from(count).expect("in memory")
 }
 
 impl std::fmt::Debug for Outbox {

@@ -1,4 +1,4 @@
-//! At most so many in any one second.
+//! At most so many in any one second, or any other time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::config::Rate;
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Counts exactly: no window of one second, wherever it starts, holds more than the limit. Remembers as many times
+/// Counts exactly: no window of time, wherever it starts, holds more than the limit. Remembers as many times
 /// as the limit, and only of those who were active.
 #[derive(Debug, Default)]
 pub(crate) struct SlidingWindow {
@@ -20,21 +20,26 @@ impl SlidingWindow {
     /// # Errors
     /// When the last second is full: how long until a place is free.
     pub(crate) fn take(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
-        let Rate::PerSecond(limit) = rate else { return Ok(()) };
-        while self
-            .taken
-            .front()
-            .is_some_and(|oldest| now.duration_since(*oldest) >= WINDOW)
-        {
+        match rate {
+            Rate::PerSecond(limit) => self.take_within(now, limit as usize, WINDOW),
+            Rate::Unlimited => Ok(()),
+        }
+    }
+
+    /// Takes one of `limit` places within `window` at `now`.
+    ///
+    /// # Errors
+    /// When they are taken: how long until one is free.
+    pub(crate) fn take_within(&mut self, now: Instant, limit: usize, window: Duration) -> Result<(), Duration> {
+        let age = |taken: Instant| now.duration_since(taken);
+        while self.taken.front().is_some_and(|oldest| age(*oldest) >= window) {
             self.taken.pop_front();
         }
-        match self.taken.front() {
-            Some(oldest) if self.taken.len() >= limit as usize => Err(WINDOW - now.duration_since(*oldest)),
-            _ => {
-                self.taken.push_back(now);
-                Ok(())
-            }
+        if self.taken.len() < limit {
+            self.taken.push_back(now);
+            return Ok(());
         }
+        Err(self.taken.front().map_or(window, |oldest| window - age(*oldest)))
     }
 
     /// Whether nothing was taken in the last second, so that forgetting the window changes nothing.

@@ -5,19 +5,21 @@
 //! whose home is this worker.
 
 mod history;
+mod ingress;
 mod member_events;
 mod members;
 mod recent;
 mod request;
 mod rooms;
+mod rules;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
 use sluice_protocol::{
-    ErrorCode, LeaveReason, LeaveRoomResult, MessageType, RoomEntered, RoomInfo, RoomMessage, RoomPreset,
-    SendMessageResult, UserId, frame::Body, reply,
+    ErrorCode, LeaveReason, LeaveRoomResult, MessageType, RoomDestroyed, RoomDestroyedReason, RoomEntered, RoomInfo,
+    RoomMessage, RoomPreset, SendMessageResult, UserId, frame::Body, reply,
 };
 
 use crate::class::Class;
@@ -30,11 +32,13 @@ use crate::rate_limit::SlidingWindow;
 use crate::refusal::Refusal;
 
 use history::History;
+use ingress::{Ingress, Verdict};
 use member_events::MemberEvents;
 use members::{Arrival, Departure, Members};
 use recent::{Recent, Seen};
 pub(crate) use request::{Create, Effect, Enter, Entered, NewRoom, Outgoing, Request};
 pub(crate) use rooms::Rooms;
+pub(crate) use rules::Rules;
 
 /// What a refused sender is told to wait at least, so that a client does not spin.
 pub(crate) const RETRY_AFTER_MIN: Duration = Duration::from_millis(1);
@@ -59,6 +63,8 @@ pub(crate) struct Room {
     /// When to forget the senders that are idle: once there are so many.
     senders_swept_at: usize,
     member_events: MemberEvents,
+    /// Made when it is first needed; rooms of the preset `room` have none.
+    ingress: Option<Box<Ingress>>,
 }
 
 /// What one rate limit counts.
@@ -84,6 +90,7 @@ impl Room {
             senders: HashMap::new(),
             senders_swept_at: SENDERS_SWEPT_AT_MIN,
             member_events: MemberEvents::new(now.instant),
+            ingress: None,
         }
     }
 
@@ -95,14 +102,31 @@ impl Room {
         self.members.len()
     }
 
-    fn is_pending(&self, rules: &config::Rooms) -> bool {
-        self.member_events.is_pending(self.members.len(), rules)
+    fn is_pending(&self, rules: &Rules) -> bool {
+        self.member_events.is_pending(self.members.len(), &rules.rooms)
+            || self.ingress.as_ref().is_some_and(|ingress| ingress.is_pending())
     }
 
-    fn tick(&mut self, now: Now, rules: &config::Rooms) -> Option<Effect> {
-        self.member_events
-            .on_tick(now.instant, &self.key, self.members.len(), rules)
-            .map(|body| self.publish_event(body))
+    fn tick(&mut self, now: Now, rules: &Rules) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.tell_what_was_shed(&mut effects);
+        let event = self
+            .member_events
+            .on_tick(now.instant, &self.key, self.members.len(), &rules.rooms);
+        effects.extend(event.map(|body| self.publish_event(body)));
+        effects
+    }
+
+    /// Ends the room: its members are outside.
+    fn destroy(&self, reason: RoomDestroyedReason) -> Effect {
+        let destroyed = RoomDestroyed {
+            room_id: self.key.id.as_str().to_owned(),
+            reason: reason.into(),
+        };
+        Effect::Destroy {
+            to: self.members.workers(),
+            frame: frames::event(Body::RoomDestroyed(destroyed)).into(),
+        }
     }
 
     /// Answers one request. `created` tells that this request made the room.
@@ -113,7 +137,7 @@ impl Room {
         request: Request,
         created: bool,
         message_ids: &mut MessageIds,
-        rules: &config::Rooms,
+        rules: &Rules,
     ) -> Vec<Effect> {
         match request {
             Request::Enter(enter) => self.enter(caller, &enter, created, rules),
@@ -125,7 +149,7 @@ impl Room {
         }
     }
 
-    fn enter(&mut self, caller: &Caller, enter: &Enter, created: bool, rules: &config::Rooms) -> Vec<Effect> {
+    fn enter(&mut self, caller: &Caller, enter: &Enter, created: bool, rules: &Rules) -> Vec<Effect> {
         let arrival = self.members.enter(&caller.user, caller.connection);
         let history = match arrival {
             Arrival::AlreadyInside => Vec::new(),
@@ -143,16 +167,18 @@ impl Room {
             member_count: self.members.len() as u64,
             sequence: self.sequence,
             history_count: u32::try_from(history.len()).expect("at most fifty"),
-            member_events: member_events::step(self.members.len(), rules).into(),
+            member_events: member_events::step(self.members.len(), &rules.rooms).into(),
         };
         let reply = frames::reply(caller.request_id, reply::Result::RoomEntered(entered)).into();
 
         let mut effects = Vec::new();
+        // What was shed before the newcomer came is nothing to it.
+        self.tell_what_was_shed(&mut effects);
         if arrival == Arrival::NewUser {
             // Before the newcomer is admitted: the event is for the others. A first member has no others, but counts.
             let event = self
                 .member_events
-                .on_join(&self.key, &caller.user, self.members.len(), rules);
+                .on_join(&self.key, &caller.user, self.members.len(), &rules.rooms);
             effects.extend(event.filter(|_| !created).map(|body| self.publish_event(body)));
         }
         let frames = std::iter::once(reply).chain(history).collect();
@@ -169,7 +195,7 @@ impl Room {
         effects
     }
 
-    fn leave(&mut self, caller: &Caller, reason: LeaveReason, rules: &config::Rooms) -> Vec<Effect> {
+    fn leave(&mut self, caller: &Caller, reason: LeaveReason, rules: &Rules) -> Vec<Effect> {
         let departure = self.members.leave(&caller.user, caller.connection);
         if departure == Departure::NotInside {
             return Request::Leave(reason).refuse_outsider(caller);
@@ -180,14 +206,16 @@ impl Room {
             };
             Bytes::from(frames::reply(caller.request_id, reply::Result::LeaveRoom(result)))
         });
-        let mut effects = vec![Effect::Dismiss {
+        let mut effects = Vec::new();
+        self.tell_what_was_shed(&mut effects);
+        effects.push(Effect::Dismiss {
             connection: caller.connection,
             frame,
-        }];
+        });
         if departure == Departure::LastOfUser && !self.members.is_empty() {
             let event = self
                 .member_events
-                .on_leave(&self.key, &caller.user, reason, self.members.len(), rules);
+                .on_leave(&self.key, &caller.user, reason, self.members.len(), &rules.rooms);
             effects.extend(event.map(|body| self.publish_event(body)));
         }
         effects
@@ -199,7 +227,7 @@ impl Room {
         caller: &Caller,
         message: Outgoing,
         message_ids: &mut MessageIds,
-        rules: &config::Rooms,
+        rules: &Rules,
     ) -> Vec<Effect> {
         match self.recent.look_up(&caller.user.id, &message) {
             Seen::Never => {}
@@ -211,21 +239,28 @@ impl Room {
                 return vec![Effect::refused(caller, &refusal, message.client_message_id)];
             }
         }
-        if let Err(refusal) = self.take_rate(now, caller, message.kind, rules) {
+        if let Err(refusal) = self.take_rate(now, caller, message.kind, &rules.rooms) {
             return vec![Effect::refused(caller, &refusal, message.client_message_id)];
         }
 
         self.sequence += 1;
+        let class = rules.class(&caller.user, &message, self.preset);
+        let verdict = match self.preset {
+            RoomPreset::Live => {
+                let ingress = self.ingress.get_or_insert_default();
+                ingress.judge(now.instant, class, self.sequence, &rules.rooms)
+            }
+            RoomPreset::Room => Verdict::Distribute,
+        };
         let result = SendMessageResult {
             client_message_id: message.client_message_id.clone(),
             message_id: message_ids.next(now.unix_ms),
             sequence: self.sequence,
             server_time_ms: now.unix_ms,
             duplicate: false,
-            distributed: true,
+            distributed: verdict == Verdict::Distribute,
         };
         self.recent.remember(&caller.user.id, &message, &result);
-        let class = Class::of_message(message.kind, message.priority, self.preset);
         let room_message = RoomMessage {
             room_id: self.key.id.as_str().to_owned(),
             sequence: result.sequence,
@@ -242,14 +277,19 @@ impl Room {
             left: 0,
         };
         self.history.keep(&room_message);
-        let frame = frames::event(Body::RoomMessage(room_message)).into();
-        let publish = Effect::Publish {
+        if verdict == Verdict::Shed {
+            return vec![Effect::Shed(class), Effect::taken(caller, result)];
+        }
+        let mut effects = Vec::with_capacity(3);
+        self.tell_what_was_shed(&mut effects);
+        effects.push(Effect::Publish {
             to: self.members.workers(),
-            frame,
+            frame: frames::event(Body::RoomMessage(room_message)).into(),
             sequence: result.sequence,
             class,
-        };
-        vec![publish, Effect::taken(caller, result)]
+        });
+        effects.push(Effect::taken(caller, result));
+        effects
     }
 
     fn take_rate(
@@ -285,6 +325,15 @@ impl Room {
                 detail: format!("{limit}/s").into(),
                 retry_after: wait.max(RETRY_AFTER_MIN),
             })
+    }
+
+    /// Tells the members what they do not get, before anything else of the room.
+    fn tell_what_was_shed(&mut self, effects: &mut Vec<Effect>) {
+        let untold = self.ingress.as_mut().and_then(|ingress| ingress.take_untold());
+        effects.extend(untold.map(|missed| Effect::Gap {
+            to: self.members.workers(),
+            frame: missed.notice(&self.key).into(),
+        }));
     }
 
     /// Events about the room itself are never dropped.

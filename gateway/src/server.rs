@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -14,7 +13,7 @@ use crate::admission::Admission;
 use crate::config::Config;
 use crate::handshake::{self, TlsError};
 use crate::http::{self, Health};
-use crate::metrics::Registry;
+use crate::metrics::{Registry, WorkerFigures};
 use crate::session::apps::Apps;
 use crate::session::token::TokenKeyError;
 use crate::worker::{self, Listeners, Shared, WorkerHandle};
@@ -120,7 +119,7 @@ impl Server {
             registry: Registry::new(),
             homes: hashbrown::DefaultHashBuilder::default(),
             random: handshake::provider().secure_random,
-            ticked_at_ms: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            workers: (0..workers).map(|_| WorkerFigures::default()).collect(),
             started: Instant::now(),
             config,
         });

@@ -24,7 +24,7 @@ use sluice_protocol::{ErrorCode, limits};
 
 use crate::clock::Now;
 use crate::config::Config;
-use crate::identity::{RoomKey, User};
+use crate::identity::User;
 use crate::rate_limit::Quota;
 use crate::refusal::Refusal;
 use crate::session::login::Accepted;
@@ -55,7 +55,6 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Online {
     pub user: Arc<User>,
-    pub rooms: Vec<RoomKey>,
     /// Its commands to enter or leave rooms.
     pub moves: Quota,
     token_expires: Now,
@@ -150,7 +149,6 @@ impl Session {
         self.heard = now.instant;
         self.phase = Phase::Online(Box::new(Online {
             user: accepted.user.clone(),
-            rooms: Vec::new(),
             moves: Quota::default(),
             token_expires: accepted.token_expires,
             warning: Warning::Due,
@@ -265,10 +263,6 @@ impl Online {
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         now >= self.token_expires.instant
     }
-
-    pub(crate) fn is_inside(&self, room: &RoomKey) -> bool {
-        self.rooms.contains(room)
-    }
 }
 
 /// How long a client waits whose login the user's home did not answer in time.
@@ -319,6 +313,7 @@ mod tests {
             resumes_session_of_ms: None,
             started_at_ms: now.unix_ms,
             token_expires: now + token_left,
+            datagrams: false,
         }
     }
 

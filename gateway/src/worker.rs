@@ -8,6 +8,7 @@
 //! - the sweep ([`sweep`]): delivers what rooms published,
 //! - the tick: deadlines, member digests, counters.
 
+mod budget;
 mod close;
 mod connection;
 mod input;
@@ -19,7 +20,6 @@ mod sweep;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
@@ -29,8 +29,9 @@ use tokio::task::JoinHandle;
 use crate::clock::Now;
 use crate::config::Config;
 use crate::identity::{ConnectionKey, ConnectionRef, WorkerIndex};
-use crate::metrics::{self, Metric, Registry};
-use crate::room::Rooms;
+use crate::metrics::{self, Metric, Registry, WorkerFigures};
+use crate::outbox::Moved;
+use crate::room::{Rooms, Rules};
 use crate::session::apps::Apps;
 use crate::session::users::Users;
 use crate::timer_wheel::{TICK, TimerWheel};
@@ -45,6 +46,10 @@ pub(crate) use start::{Listeners, WorkerHandle, start};
 /// Read at once from one connection: the longest client frame, so that a frame that is there is never copied.
 const SCRATCH_BYTES: usize = 80 * 1024;
 
+/// Values of the label that says where something was shed.
+const INGRESS: usize = 0;
+const SLOW_MEMBER: usize = 1;
+
 /// How often counters go to the shared series.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -57,8 +62,7 @@ pub(crate) struct Shared {
     /// Spreads users and rooms over the workers that are their homes.
     pub homes: hashbrown::DefaultHashBuilder,
     pub random: &'static dyn rustls::crypto::SecureRandom,
-    /// Milliseconds since the start at which each worker last ticked.
-    pub ticked_at_ms: Vec<AtomicU64>,
+    pub workers: Vec<WorkerFigures>,
     pub started: Instant,
 }
 
@@ -74,6 +78,9 @@ struct Worker {
     users: RefCell<Users>,
     mailboxes: RefCell<Mailboxes>,
     scratch: RefCell<Vec<u8>>,
+    /// What flushes came to since it was last looked at.
+    moved: RefCell<Moved>,
+    private_bytes: Cell<usize>,
     /// Connections with something new in their outbox, to be flushed at the end of the pump's turn.
     unflushed: RefCell<Vec<ConnectionKey>>,
     pump_wanted: Notify,
@@ -88,17 +95,20 @@ struct Worker {
 impl Worker {
     fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes) -> Rc<Self> {
         let now = Instant::now();
-        let rules = shared.config.rooms.clone();
+        let rules = Rules::new(shared.config.rooms.clone(), &shared.config.apps);
+        let log_bytes_max = rules.rooms.log_bytes;
         Rc::new(Self {
             index,
             metrics: shared.registry.local(),
             connections: RefCell::default(),
             wheel: RefCell::new(TimerWheel::new(now)),
-            slices: RefCell::new(Slices::new(rules.log_bytes)),
+            slices: RefCell::new(Slices::new(log_bytes_max)),
             rooms: RefCell::new(Rooms::new(index, rules)),
             users: RefCell::default(),
             mailboxes: RefCell::new(mailboxes),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
+            moved: RefCell::default(),
+            private_bytes: Cell::new(0),
             unflushed: RefCell::default(),
             pump_wanted: Notify::new(),
             sweep_wanted: Notify::new(),
@@ -154,13 +164,15 @@ impl Worker {
                 self.carry_out(&room, None, effect);
             }
             self.pump_wanted.notify_one();
+            self.count_moved();
+            self.keep_the_budget();
             if now.instant - flushed >= FLUSH_INTERVAL {
                 flushed = now.instant;
                 self.flush_metrics();
             }
             let since_start = now.instant.duration_since(self.shared.started);
-            let since_start_ms = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
-            self.shared.ticked_at_ms[self.index.get()].store(since_start_ms, Ordering::Relaxed);
+            let (lag, depth) = (self.slices.borrow().lag(), self.mailboxes.borrow().depth());
+            self.shared.workers[self.index.get()].set(since_start, lag, depth);
         }
     }
 
@@ -173,18 +185,42 @@ impl Worker {
         }
     }
 
+    /// Brings the counters up to date with what flushes came to.
+    fn count_moved(&self) {
+        let moved = self.moved.take();
+        for (transport, bytes) in moved.bytes.into_iter().enumerate() {
+            self.metrics.add_labelled(Metric::BytesSent, transport, bytes);
+        }
+        self.metrics
+            .add_labelled(Metric::FramesSent, connection::SENT_ROOM, moved.room_frames);
+        for (step, writes) in moved.batches.into_iter().enumerate() {
+            self.metrics
+                .record_many(Metric::BatchFrames, f64::from(1 << step), writes);
+        }
+        self.metrics.add_labelled(Metric::Datagrams, 0, moved.datagrams);
+        self.metrics
+            .add_labelled(Metric::Datagrams, 1, moved.datagrams_on_stream);
+        for (class, count) in moved.shed.into_iter().enumerate() {
+            self.metrics
+                .add_labelled_twice(Metric::MessagesShed, class, SLOW_MEMBER, count);
+        }
+        self.metrics.add_labelled(Metric::Gaps, SLOW_MEMBER, moved.gaps);
+        self.metrics.shift(Metric::BlockedMembers, moved.blocked);
+        self.metrics.shift(Metric::PrivateBytes, moved.private_bytes);
+        let private_bytes = self
+            .private_bytes
+            .get()
+            .saturating_add_signed(moved.private_bytes as isize);
+        self.private_bytes.set(private_bytes);
+    }
+
     fn flush_metrics(&self) {
+        self.count_moved();
         let rooms = self.rooms.borrow();
         self.metrics.set(Metric::Rooms, rooms.len());
         self.metrics.set(Metric::RoomMembers, rooms.members());
         self.metrics.set(Metric::UsersOnline, self.users.borrow().len());
         self.metrics.set(Metric::RoomLogBytes, self.slices.borrow().log_bytes());
-        let connections = self.connections.borrow();
-        let blocked = connections
-            .values()
-            .filter(|connection| connection.outbox.borrow().is_blocked());
-        self.metrics.set(Metric::BlockedMembers, blocked.count());
-        self.metrics.set(Metric::MailboxDepth, self.mailboxes.borrow().depth());
         let of_runtime = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         self.metrics.set(Metric::Tasks, of_runtime + self.local_tasks.get());
         self.metrics.flush();

@@ -19,13 +19,14 @@ const STAGES: [&str; 10] = [
 ];
 
 /// What any stage may use. They know each other, and no stage.
-const LEAVES: [&str; 11] = [
+const LEAVES: [&str; 12] = [
     "class",
     "clock",
     "config",
     "frames",
     "identity",
     "message_id",
+    "missed",
     "metrics",
     "rate_limit",
     "refusal",

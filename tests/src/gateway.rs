@@ -143,6 +143,8 @@ fn app() -> App {
         id_profile: IdProfile::Zim,
         single_login: SingleLogin::Single,
         packages: Vec::new(),
+        low_types: Vec::new(),
+        protected_senders: Vec::new(),
         state: AppState::Enabled,
         keys: vec![TokenKey {
             id: None,

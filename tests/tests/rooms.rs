@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice_gateway::config::{Config, Rate, SingleLogin};
+use sluice_gateway::config::{Budget, Config, Rate, SingleLogin};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
     ConversationType, CreateRoom, EnterRoom, JoinChatRoom, JoinExistChatRoom, JoinRoom, LeaveReason, LeaveRoom,
@@ -28,6 +28,7 @@ pub(crate) fn no_rate_limits(config: &mut Config) {
     config.rooms.room_messages_per_second = Rate::Unlimited;
     config.rooms.moves_per_second = Rate::Unlimited;
     config.rooms.live_messages_per_second = Rate::Unlimited;
+    config.rooms.live_budget = Budget::Unlimited;
 }
 
 pub(crate) fn create_room(room_id: &str, room_name: &str) -> Body {

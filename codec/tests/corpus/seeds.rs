@@ -141,6 +141,7 @@ fn commands() -> Vec<(&'static str, Body)> {
                 automatic: true,
                 previous_session_started_at_ms: 1_700_000_000_000,
                 sdk: "sluice-rust/0.1.0".into(),
+                datagrams: false,
             }),
         ),
         ("logout", Body::Logout(Logout {})),

@@ -25,6 +25,10 @@ pub struct App {
     pub single_login: SingleLogin,
     /// The package names of client programs that may log in; empty for all. Default empty.
     pub packages: Vec<String>,
+    /// Object names of custom messages that count as low, whatever their priority. At most 20.
+    pub low_types: Vec<String>,
+    /// Users whose messages in rooms are never shed.
+    pub protected_senders: Vec<String>,
     /// Whether it may be used. Default [`AppState::Enabled`].
     pub state: AppState,
     /// The keys its tokens are checked with, 1 to 16. The algorithm comes from the key, never from the token.

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Rate;
+use super::settings::BUDGET_MAX;
+use super::{Budget, Rate};
 
 /// A value as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(super) enum Kind<S: 'static> {
     },
     /// A whole number per second, or `unlimited`.
     Rate(fn(&mut S) -> &mut Rate),
+    /// A whole number, or `unlimited`.
+    Budget(fn(&mut S) -> &mut Budget),
     /// `true` or `false`.
     Boolean(fn(&mut S) -> &mut bool),
     /// Text with a form of its own.
@@ -129,6 +132,15 @@ impl<S> Kind<S> {
                     _ => Rate::PerSecond(u32::try_from(written.integer()?).ok().filter(|rate| *rate >= 1)?),
                 }
             }
+            Self::Budget(field) => {
+                *field(target) = match written.text() {
+                    Some("unlimited") => Budget::Unlimited,
+                    _ => {
+                        let count = usize::try_from(written.integer()?).ok()?;
+                        Budget::Messages(Some(count).filter(|count| (1..=BUDGET_MAX).contains(count))?)
+                    }
+                }
+            }
             Self::Boolean(field) => {
                 *field(target) = match written {
                     Written::Boolean(value) => *value,
@@ -186,6 +198,7 @@ impl<S> Kind<S> {
                 let auto = if auto.is_some() { ", or \"auto\"" } else { "" };
                 format!("a whole number from {min} to {max}{auto}")
             }
+            Self::Budget(_) => format!("a whole number from 1 to {BUDGET_MAX}, or \"unlimited\""),
             Self::Rate(_) => format!("a whole number from 1 to {}, or \"unlimited\"", u32::MAX),
             Self::Boolean(_) => "true or false".into(),
             Self::Text { expected, .. } | Self::Texts { expected, .. } | Self::Secret { expected, .. } => {
@@ -205,6 +218,7 @@ impl<S> Kind<S> {
                 format!("{min} to {max}{}", if auto.is_some() { ", or \"auto\"" } else { "" })
             }
             Self::Rate(_) => "rate".into(),
+            Self::Budget(_) => format!("1 to {BUDGET_MAX}, or \"unlimited\""),
             Self::Boolean(_) | Self::Text { .. } | Self::Texts { .. } | Self::Secret { .. } => self.expected(),
         }
     }
@@ -222,6 +236,10 @@ impl<S> Kind<S> {
             Self::Rate(field) => match field(target) {
                 Rate::PerSecond(rate) => rate.to_string(),
                 Rate::Unlimited => toml_text("unlimited"),
+            },
+            Self::Budget(field) => match field(target) {
+                Budget::Messages(count) => count.to_string(),
+                Budget::Unlimited => toml_text("unlimited"),
             },
             Self::Boolean(field) => field(target).to_string(),
             Self::Text { show, .. } => toml_text(&show(target)),

@@ -10,7 +10,7 @@ use super::kind::{Written, quoted};
 use super::origin::{Origin, Problem, Problems};
 use super::settings::{Default, SETTINGS, Setting};
 use super::suggestion::nearest;
-use super::{Config, Connections, Listen, Log, LogFormat, Quic, Rate, Rooms, Tls, TlsVersion, Tokens};
+use super::{Budget, Config, Connections, Listen, Log, LogFormat, Quic, Rate, Rooms, Tls, TlsVersion, Tokens};
 use super::{effective, environment, unsafe_mix};
 
 /// Everything a configuration can come from.
@@ -253,6 +253,7 @@ fn unset() -> Config {
             heartbeat_interval: Duration::ZERO,
             closing_timeout: Duration::ZERO,
             private_queue_bytes: 0,
+            backlog_bytes: 0,
         },
         tokens: Tokens {
             warning: Duration::ZERO,
@@ -264,6 +265,8 @@ fn unset() -> Config {
             live_messages_per_second: Rate::Unlimited,
             room_messages_per_second: Rate::Unlimited,
             moves_per_second: Rate::Unlimited,
+            live_budget: Budget::Unlimited,
+            live_budget_for_high: 0,
             log_bytes: 0,
             member_events_each: 0,
             member_events_digest: 0,

@@ -73,6 +73,15 @@ const LEEWAY_MAX: Duration = Duration::from_secs(600);
 /// More bytes than this for one queue is a memory limit nobody set on purpose.
 const QUEUE_BYTES_MAX: usize = 1 << 30;
 
+/// Each message of a budget takes memory in every busy room; more than this in 200 ms is no budget.
+pub(super) const BUDGET_MAX: usize = 100_000;
+
+/// Room for a busy room's log and some private queues on each of a few workers.
+const BACKLOG_BYTES_MIN: usize = 16 << 20;
+
+/// Above any machine's memory.
+const BACKLOG_BYTES_MAX: usize = 1 << 46;
+
 /// Above it, joins and leaves could not be told from counts any more.
 const MEMBER_EVENTS_MAX: usize = 10_000_000;
 
@@ -271,6 +280,17 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         cost: "This much memory for each client that does not read. Idle clients cost nothing.",
     },
     Setting {
+        path: "connections.backlog_bytes",
+        kind: Kind::Size {
+            min: BACKLOG_BYTES_MIN,
+            max: BACKLOG_BYTES_MAX,
+            field: |c| &mut c.connections.backlog_bytes,
+        },
+        default: Default::Text("1GiB"),
+        meaning: "Most memory for all that waits for clients: their private queues and the logs of rooms. Each worker has an equal share. Beyond it the connections that lag furthest are closed as slow.",
+        cost: "This much memory when many clients do not read.",
+    },
+    Setting {
         path: "tokens.warning",
         kind: Kind::Duration {
             min: Duration::from_secs(1),
@@ -332,6 +352,25 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         cost: "In rooms of up to `rooms.member_events_each` members each may cost one write per member, which slow members may not miss.",
     },
     Setting {
+        path: "rooms.live_budget",
+        kind: Kind::Budget(|c| &mut c.rooms.live_budget),
+        default: Default::Text("40"),
+        meaning: "Messages that a room of the preset `live` gives to its members in any 200 ms, those that may not be shed not counted. What is more is shed: it keeps its place in the room and in its history, its sender is told `distributed = false`, and the members are told by a gap notice.",
+        cost: "Every message costs one write per member.",
+    },
+    Setting {
+        path: "rooms.live_budget_for_high",
+        kind: Kind::Count {
+            min: 0,
+            max: BUDGET_MAX,
+            auto: None,
+            field: |c| &mut c.rooms.live_budget_for_high,
+        },
+        default: Default::Text("20"),
+        meaning: "How many of `rooms.live_budget` are for messages of class high alone, so that lower classes are shed first.",
+        cost: "Fewer places for the lower classes.",
+    },
+    Setting {
         path: "rooms.log_bytes",
         kind: Kind::Size {
             // The log must hold the largest frame there is.
@@ -340,7 +379,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
             field: |c| &mut c.rooms.log_bytes,
         },
         default: Default::Text("8MiB"),
-        meaning: "Bytes of messages a room keeps on each worker for members that are slow to read. Who falls further behind misses messages and is told how many.",
+        meaning: "Memory for what a room keeps on each worker for members that are slow to read. A member may lag by an eighth of it; who lags further loses the lowest classes first, is told how many, and is closed as slow where even what may not be shed is more.",
         cost: "At most this much memory per busy room and worker; it is freed once all members have read.",
     },
     Setting {

@@ -7,7 +7,7 @@ use super::app::{DEVELOPMENT_APP_FILE, TokenAlgorithm};
 use super::certificate::CertificateError;
 use super::origin::{Origin, Problem};
 use super::settings::open_files_max;
-use super::{Loaded, Mode, apps_of_file};
+use super::{Budget, Loaded, Mode, apps_of_file};
 
 /// Judges the whole. Rules about `broken` settings are left out: their values are not what was meant.
 pub(super) fn check(loaded: &Loaded, broken: &BTreeSet<&'static str>, problems: &mut Vec<Problem>) {
@@ -36,6 +36,9 @@ pub(super) fn check(loaded: &Loaded, broken: &BTreeSet<&'static str>, problems: 
     }
     if sound(&["rooms.member_events_each", "rooms.member_events_digest"]) {
         member_events_climb(loaded, problems);
+    }
+    if sound(&["rooms.live_budget", "rooms.live_budget_for_high"]) {
+        the_part_for_high_is_in_the_budget(loaded, problems);
     }
 }
 
@@ -188,5 +191,18 @@ fn member_events_climb(loaded: &Loaded, problems: &mut Vec<Problem>) {
             rooms.member_events_digest, rooms.member_events_each
         );
         problems.push(Problem::new(loaded.origin("rooms.member_events_digest"), message));
+    }
+}
+
+fn the_part_for_high_is_in_the_budget(loaded: &Loaded, problems: &mut Vec<Problem>) {
+    let rooms = &loaded.config.rooms;
+    if let Budget::Messages(budget) = rooms.live_budget
+        && rooms.live_budget_for_high > budget
+    {
+        let message = format!(
+            "rooms.live_budget_for_high: found {}, expected at most rooms.live_budget, which is {budget}",
+            rooms.live_budget_for_high
+        );
+        problems.push(Problem::new(loaded.origin("rooms.live_budget_for_high"), message));
     }
 }

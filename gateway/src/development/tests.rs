@@ -31,6 +31,8 @@ fn app(algorithm: TokenAlgorithm) -> App {
         id_profile: sluice_protocol::IdProfile::Zim,
         single_login: SingleLogin::Single,
         packages: Vec::new(),
+        low_types: Vec::new(),
+        protected_senders: Vec::new(),
         state: AppState::Enabled,
         keys: vec![TokenKey {
             id: Some("first".into()),

@@ -1,32 +1,31 @@
 //! The members of one room on one worker.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use crate::class::Class;
 use crate::identity::{ConnectionKey, RoomKey};
-use crate::outbox::log::{Cursor, Log, Missed};
-use crate::outbox::{Flush, Moved, SharedLog, SharedOutbox};
+use crate::outbox::log::{Cursor, Log};
+use crate::outbox::{Flush, Lag, Moved, SharedLog, SharedOutbox};
 
 /// What one step of a sweep came to.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
-    pub moved: Moved,
     /// Whether members remain to be visited.
     pub more: bool,
-}
-
-/// A member that fell behind, and what came of it.
-#[derive(Debug)]
-pub(crate) enum Behind {
-    /// Skipped what may be skipped, and will be told.
-    Skipped(Missed),
-    /// Cannot even take what may not be skipped. Must be closed.
-    TooSlow(ConnectionKey),
+    /// Members that cannot even take what may not be shed. They must be closed.
+    pub too_slow: Vec<ConnectionKey>,
+    /// Members whose visit panicked. Their outboxes are broken.
+    pub panics: u64,
 }
 
 /// Bytes written before other tasks get their turn, whatever number of members that is: some milliseconds, with encryption.
 const STEP_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A member may lag by this part of what the log may hold. Each of the four classes that may be shed keeps as much of its newest
+/// for members that lag, what may not be shed as much again, and the rest is for those that do not lag.
+const LAG_SHARE: usize = 8;
 
 /// The members of one room on one worker, and the log they read.
 #[derive(Debug)]
@@ -41,10 +40,14 @@ pub(crate) struct Slice {
     /// Members that were blocked when the round came by.
     blocked: usize,
     under_way: bool,
+    /// How large the log may grow before it is worth looking where each member is.
+    trim_at: usize,
+    /// How large it may grow before it is worth taking something out for those who lag.
+    compact_at: usize,
 }
 
 impl Slice {
-    /// An empty slice whose log keeps at most `log_bytes_max` for members who lag.
+    /// An empty slice whose log keeps at most `log_bytes_max` for members that lag.
     pub(crate) fn new(room: RoomKey, log_bytes_max: usize) -> Self {
         Self {
             log: Rc::new(RefCell::new(Log::new(room))),
@@ -54,19 +57,36 @@ impl Slice {
             round_end: Cursor::default(),
             blocked: 0,
             under_way: false,
+            trim_at: 0,
+            compact_at: 0,
         }
     }
 
-    /// Bytes the log keeps.
+    /// Memory of what the log keeps.
     pub(crate) fn log_bytes(&self) -> usize {
-        self.log.borrow().len()
+        self.log.borrow().memory()
+    }
+
+    /// By how much that is more than it may be. Only what was published since the round began can be too much, so the next round
+    /// puts it right; until then nothing more should be published.
+    pub(crate) fn excess_bytes(&self) -> usize {
+        self.log_bytes().saturating_sub(self.log_bytes_max)
+    }
+
+    /// How far a member may lag, in bytes, when a log may take `log_bytes_max`.
+    pub(crate) fn lag_bytes_max(log_bytes_max: usize) -> usize {
+        log_bytes_max / LAG_SHARE
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Adds a member; it gets what is appended from now on.
+    pub(crate) fn members(&self) -> &[SharedOutbox] {
+        &self.members
+    }
+
+    /// Adds a member; it gets what is published from now on.
     pub(crate) fn add(&mut self, outbox: &SharedOutbox) {
         let mut member = outbox.borrow_mut();
         if !member.is_subscribed(&self.log) {
@@ -77,18 +97,18 @@ impl Slice {
 
     /// Removes a member. What was published before still goes out as far as its transport takes it at once, and the rest of a frame
     /// that is half written in any case.
-    pub(crate) fn remove(&mut self, outbox: &SharedOutbox) {
-        outbox.borrow_mut().flush();
-        let Some(gone) = outbox.borrow_mut().unsubscribe(&self.log) else {
+    pub(crate) fn remove(&mut self, outbox: &SharedOutbox, moved: &mut Moved) {
+        outbox.borrow_mut().flush(moved);
+        let Some(gone) = outbox.borrow_mut().unsubscribe(&self.log, moved) else {
             return;
         };
         self.members.swap_remove(gone as usize);
-        if let Some(moved) = self.members.get(gone as usize) {
-            let mut moved = moved.borrow_mut();
-            moved.set_seat(&self.log, gone);
+        if let Some(other) = self.members.get(gone as usize) {
+            let mut other = other.borrow_mut();
+            other.set_seat(&self.log, gone);
             // From a seat that the round has still to visit to one that it has passed.
             let passed_over = (gone as usize) < self.position && self.members.len() >= self.position;
-            if self.under_way && passed_over && moved.flush() == Flush::Blocked {
+            if self.under_way && passed_over && other.flush(moved) == Flush::Blocked {
                 self.blocked += 1;
             }
         }
@@ -97,37 +117,18 @@ impl Slice {
         }
     }
 
-    /// Adds a frame for all members. Members that lag more than the log may keep lose the oldest frames, as returned.
-    pub(crate) fn append(&mut self, frame: &[u8], sequence: u64, class: Class) -> Vec<Behind> {
+    /// Adds a frame for all members.
+    pub(crate) fn append(&mut self, frame: &[u8], sequence: u64, class: Class) {
         self.log.borrow_mut().append(frame, sequence, class);
-        if self.log_bytes() <= self.log_bytes_max {
-            return Vec::new();
-        }
-        // Trimming to half the bound makes the walk over the members rare.
-        let first = self.log.borrow().newest_within(self.log_bytes_max / 2);
-        // A burst may outrun the sweep. Only members whose transport is full are too slow; the others get theirs now.
-        for outbox in &self.members {
-            let mut outbox = outbox.borrow_mut();
-            if outbox.is_behind(&self.log, first) {
-                outbox.flush();
-            }
-        }
-        let mut log = self.log.borrow_mut();
-        let mut behind = Vec::new();
-        for outbox in &self.members {
-            let mut outbox = outbox.borrow_mut();
-            match outbox.fall_behind(&self.log, &log, first) {
-                Ok(None) => {}
-                Ok(Some(missed)) => behind.push(Behind::Skipped(missed)),
-                Err(_) => behind.push(Behind::TooSlow(outbox.connection())),
-            }
-        }
-        log.trim(first);
-        behind
+    }
+
+    /// A member that was blocked went on: the log may perhaps be trimmed.
+    pub(crate) fn on_progress(&mut self) {
+        self.trim_at = 0;
     }
 
     /// Visits up to `members_max` members and writes what they have to get. Call again while there is [`Step::more`].
-    pub(crate) fn sweep(&mut self, members_max: usize) -> Step {
+    pub(crate) fn sweep(&mut self, members_max: usize, moved: &mut Moved) -> Step {
         if !self.under_way {
             self.under_way = true;
             self.position = 0;
@@ -136,33 +137,61 @@ impl Slice {
         }
         let mut step = Step::default();
         let until = self.members.len().min(self.position + members_max);
-        while self.position < until && step.moved.bytes.iter().sum::<u64>() < STEP_BYTES_MAX {
+        let before = moved.all_bytes();
+        while self.position < until && moved.all_bytes() - before < STEP_BYTES_MAX {
             let mut outbox = self.members[self.position].borrow_mut();
-            if outbox.flush() == Flush::Blocked {
-                self.blocked += 1;
+            match catch_unwind(AssertUnwindSafe(|| outbox.flush(moved))) {
+                Ok(Flush::Done | Flush::Broken) => {}
+                Ok(Flush::Blocked) => self.blocked += 1,
+                Err(_) => {
+                    // Whatever it is that went wrong with this one, the others get theirs.
+                    outbox.break_off(moved);
+                    outbox.wake();
+                    step.panics += 1;
+                }
             }
-            step.moved += outbox.take_moved();
             self.position += 1;
         }
-        step.more = self.position < self.members.len() || !self.finish_round();
+        step.more = self.position < self.members.len() || !self.finish_round(&mut step, moved);
         step
     }
 
     /// Forgets what all have got. Returns true when nothing is left for the sweep to do.
-    fn finish_round(&mut self) -> bool {
+    fn finish_round(&mut self, step: &mut Step, moved: &mut Moved) -> bool {
         self.under_way = false;
+        if self.blocked == 0 {
+            self.log.borrow_mut().trim(self.round_end);
+            self.compact_at = 0;
+        } else if self.log_bytes() >= self.trim_at {
+            self.forget_for_those_who_lag(step, moved);
+        }
+        self.log.borrow().is_read(self.round_end)
+    }
+
+    /// Trims the log to where the slowest member is, and if that leaves it large, takes out from between what is the least
+    /// important to those who lag.
+    fn forget_for_those_who_lag(&mut self, step: &mut Step, moved: &mut Moved) {
         let mut log = self.log.borrow_mut();
-        let first = if self.blocked == 0 {
-            self.round_end
-        } else {
-            let positions = self
-                .members
-                .iter()
-                .filter_map(|outbox| outbox.borrow().position(&self.log, &log));
-            positions.fold(self.round_end, Log::earlier)
-        };
-        log.trim(first);
-        log.is_read(self.round_end)
+        let positions = self
+            .members
+            .iter()
+            .filter_map(|outbox| outbox.borrow().position(&self.log));
+        log.trim(positions.fold(self.round_end, Cursor::earlier));
+        let lag_bytes_max = Self::lag_bytes_max(self.log_bytes_max);
+        // Each walk over the members and over the log is paid for by what was published since the last.
+        let worth_it = lag_bytes_max / 4;
+        if log.memory() > self.compact_at.max(self.log_bytes_max / 2) {
+            let cuts = log.overdue(lag_bytes_max, self.round_end);
+            for outbox in &self.members {
+                let mut outbox = outbox.borrow_mut();
+                if outbox.go_without(&self.log, &log, &cuts, lag_bytes_max, moved) == Lag::TooMuch {
+                    step.too_slow.push(outbox.connection());
+                }
+            }
+            log.compact(&cuts);
+            self.compact_at = log.memory() + worth_it;
+        }
+        self.trim_at = log.memory() + worth_it;
     }
 }
 

@@ -1,5 +1,7 @@
 //! The shared series, and their rendering.
 
+use std::time::Duration;
+
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use sluice_protocol::ErrorCode;
@@ -7,6 +9,7 @@ use sluice_protocol::ErrorCode;
 use crate::metrics::local::Local;
 use crate::metrics::process;
 use crate::metrics::table::{FAMILIES, Family, Kind, Label};
+use crate::metrics::workers::{self, WorkerFigures};
 
 const METADATA: Metadata<'static> = Metadata::new("sluice", Level::INFO, None);
 
@@ -59,6 +62,7 @@ impl Registry {
             }
         }
         process::describe(&recorder);
+        workers::describe(&recorder);
         let registry = Self { recorder, handle };
         // Registers every series, so that the first scrape shows zeros even if no worker runs yet.
         drop(registry.local());
@@ -71,8 +75,9 @@ impl Registry {
     }
 
     /// Everything in the text format of Prometheus.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self, worker_figures: &[WorkerFigures], since_start: Duration) -> String {
         process::update(&self.recorder);
+        workers::update(&self.recorder, worker_figures, since_start);
         self.handle.render()
     }
 

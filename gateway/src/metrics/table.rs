@@ -113,11 +113,19 @@ pub(crate) mod label {
     };
     pub(crate) const CLASS: Label = Label {
         name: "class",
-        values: &["control", "high", "normal", "low", "barrage"],
+        values: &["control", "protected", "high", "normal", "low", "barrage"],
+    };
+    pub(crate) const PLACE: Label = Label {
+        name: "place",
+        values: &["ingress", "slow_member"],
     };
     pub(crate) const JOIN_RESULT: Label = Label {
         name: "result",
         values: &["joined", "created", "already_inside", "refused"],
+    };
+    pub(crate) const DATAGRAM: Label = Label {
+        name: "how",
+        values: &["datagram", "stream"],
     };
     pub(crate) const LEAVE_REASON: Label = Label {
         name: "reason",
@@ -126,13 +134,15 @@ pub(crate) mod label {
 }
 
 use label::{
-    ACCEPT_ERROR, CLASS, CLOSE_REASON, LEAVE_REASON, LOGIN_RESULT, MESSAGE_TYPE, OPERATION, PROTOCOL_ERROR, REJECTION,
-    SENT, STATE, TOKEN_REJECTION, TRANSPORT,
+    ACCEPT_ERROR, CLASS, CLOSE_REASON, LEAVE_REASON, LOGIN_RESULT, MESSAGE_TYPE, OPERATION, PLACE, PROTOCOL_ERROR,
+    REJECTION, SENT, STATE, TOKEN_REJECTION, TRANSPORT,
 };
 
 const SECONDS: Kind = Kind::Histogram(&[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ]);
+/// The steps in which outboxes count, see `outbox::BATCH_STEPS`.
+const BATCH: Kind = Kind::Histogram(&[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]);
 const LIFETIME: Kind = Kind::Histogram(&[1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0]);
 
 macro_rules! metrics {
@@ -204,12 +214,14 @@ metrics! {
         "Messages taken and numbered by a room.";
     MessagesDuplicate: Kind::Counter, "sluice_messages_duplicate_total", [],
         "Messages that were repeats and got the first answer.";
-    MessagesDropped: Kind::Counter, "sluice_messages_dropped_total", [CLASS],
-        "Deliveries skipped because a member was too slow. Each is told to the member in a gap notice.";
-    Gaps: Kind::Counter, "sluice_room_gaps_total", [],
-        "Times that a member fell behind what its room's log keeps.";
+    MessagesShed: Kind::Counter, "sluice_messages_shed_total", [CLASS, PLACE],
+        "What was left out: messages that a room had no budget for (ingress), deliveries that a slow member does not get (slow_member). Each is told to those who miss it in a gap notice.";
+    Gaps: Kind::Counter, "sluice_room_gaps_total", [PLACE],
+        "Gap notices: one to all members of a room (ingress), or one to a slow member.";
     SlowDisconnects: Kind::Counter, "sluice_slow_disconnects_total", [],
-        "Connections closed because they could not take even what may not be dropped.";
+        "Connections closed because they could not take even what may not be shed, or took nothing for too long.";
+    BudgetDisconnects: Kind::Counter, "sluice_budget_disconnects_total", [],
+        "Connections closed as slow because all that waits for clients was more than `connections.backlog_bytes`: those that were furthest behind.";
     Rooms: Kind::Gauge, "sluice_rooms", [],
         "Rooms.";
     RoomMembers: Kind::Gauge, "sluice_room_members", [],
@@ -220,20 +232,24 @@ metrics! {
         "Connections that left rooms.";
     RoomLogBytes: Kind::Gauge, "sluice_room_log_bytes", [],
         "Bytes kept in room logs for members who have still to get them.";
-    RoomWrites: Kind::Counter, "sluice_room_writes_total", [],
-        "Writes that carried frames of rooms. Deliveries divided by this is the batch size.";
+    BatchFrames: BATCH, "sluice_room_batch_frames", [],
+        "Frames of a room that one write completed.";
+    Datagrams: Kind::Counter, "sluice_datagrams_total", [label::DATAGRAM],
+        "Barrage for members who take it in datagrams: sent in one, or fallen back to the stream because it did not fit.";
     SweepDuration: SECONDS, "sluice_room_sweep_seconds", [],
         "Time from when a room had something to deliver until all its members on a worker were visited.";
     BlockedMembers: Kind::Gauge, "sluice_blocked_connections", [],
         "Connections whose transport is full.";
-    MailboxDepth: Kind::Gauge, "sluice_mailbox_depth", [],
-        "Values waiting in the mailboxes between workers.";
+    PrivateBytes: Kind::Gauge, "sluice_private_queue_bytes", [],
+        "Bytes of replies and one-to-one events that wait for their connections.";
     MailboxRefusals: Kind::Counter, "sluice_mailbox_refusals_total", [],
         "Commands refused with 20607 because a mailbox between workers was full.";
     Tasks: Kind::Gauge, "sluice_tasks", [],
         "Tasks alive on the workers.";
     TaskPanics: Kind::Counter, "sluice_task_panics_total", [],
-        "Panics in the tasks of connections. Each is a defect, and the connection is gone.";
+        "Panics in what was done for one connection. Each is a defect, and the connection is gone.";
+    RoomPanics: Kind::Counter, "sluice_room_panics_total", [],
+        "Panics in what was done for one room. Each is a defect, and the room is gone.";
 }
 
 #[cfg(test)]

@@ -1,22 +1,55 @@
 //! A room's log on one worker: encoded frames back to back, and cursors that read along.
 //!
-//! A member costs one [`Cursor`], however much it has still to get; a broadcast appends once. The log grows until its
-//! owner trims it: to where the slowest reader is, or, when that would cost too much memory, past it.
+//! A member costs one [`Cursor`], however much it has still to get; a broadcast appends once. Frames that all have got are
+//! [trimmed](Log::trim). For members that lag, each class keeps its newest: [`Log::compact`] takes the older frames out from
+//! between, and a member that lags further than it may [lets go](Log::let_go) of the least important of what is left for it.
+//!
+//! Both are said in the same way, by [`Cuts`]: of each class that may be shed, everything before a certain frame. So the
+//! state of a slow member is a handful of numbers, and what it missed can be counted from two of them.
+
+mod lane;
 
 use std::collections::VecDeque;
 
 use crate::class::Class;
 use crate::identity::RoomKey;
+use crate::missed::Missed;
 
-/// A reader's place: how many frames it has got in whole, and the byte it goes on from.
+use lane::Lane;
+
+/// A reader's place: the frame it gets next, and how much of that it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Cursor {
+    /// Counted from the first frame ever appended.
     frame: u64,
-    offset: u64,
+    /// Bytes of it that the reader has. More than 0: nothing else may be written before the frame is whole.
+    within: u32,
+}
+
+impl Cursor {
+    /// Whether the reader is inside a frame.
+    pub(crate) fn is_mid_frame(self) -> bool {
+        self.within > 0
+    }
+
+    /// The earlier of two places.
+    pub(crate) fn earlier(self, other: Self) -> Self {
+        if (self.frame, self.within) <= (other.frame, other.within) {
+            self
+        } else {
+            other
+        }
+    }
+
+    /// The first frame of which the reader has nothing.
+    fn untouched(self) -> u64 {
+        self.frame + u64::from(self.is_mid_frame())
+    }
 }
 
 #[derive(Debug)]
 struct Entry {
+    number: u64,
     /// Offset of the byte after this frame.
     end: u64,
     /// The message's sequence number in its room; 0 for frames that are no messages.
@@ -24,51 +57,37 @@ struct Entry {
     class: Class,
 }
 
-/// What a reader missed when the log was trimmed past it.
+/// Of each class, the frames that are left out: those before a number. Always 0 for what may not be shed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Missed {
-    pub first_sequence: u64,
-    pub last_sequence: u64,
-    pub by_class: [u64; Class::COUNT],
-}
+pub(crate) struct Cuts([u64; Class::COUNT]);
 
-impl Missed {
-    fn add(&mut self, entry: &Entry) {
-        if self.first_sequence == 0 {
-            self.first_sequence = entry.sequence;
-        }
-        self.last_sequence = entry.sequence;
-        self.by_class[entry.class as usize] += 1;
+impl Cuts {
+    fn leave_out(&self, entry: &Entry) -> bool {
+        entry.number < self.0[entry.class as usize]
     }
 
-    /// Adds what was missed after this.
-    pub(crate) fn extend(&mut self, later: &Self) {
-        if later.first_sequence == 0 {
-            return;
-        }
-        if self.first_sequence == 0 {
-            self.first_sequence = later.first_sequence;
-        }
-        self.last_sequence = later.last_sequence;
-        for (sum, more) in self.by_class.iter_mut().zip(later.by_class) {
-            *sum += more;
+    /// Leaves out what either leaves out.
+    fn extend(&mut self, other: &Self) {
+        for (cut, other) in self.0.iter_mut().zip(other.0) {
+            *cut = (*cut).max(other);
         }
     }
 
-    /// All messages missed, of whatever class.
-    pub(crate) fn total(&self) -> u64 {
-        self.by_class.iter().sum()
+    /// Whether a reader at `cursor` is past everything that is left out.
+    pub(crate) fn are_behind(&self, cursor: Cursor) -> bool {
+        self.0.iter().all(|cut| *cut <= cursor.frame)
     }
 }
 
-/// What a reader that falls behind the start of the log takes along.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rescue {
-    /// The rest of the frame the reader was in the middle of.
-    pub tail: Vec<u8>,
-    /// Whole frames that nobody may miss, in their order.
-    pub kept: Vec<u8>,
-    pub missed: Missed,
+/// What a reader gets next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run<'a> {
+    /// Nothing: it has got everything.
+    End,
+    /// Whole frames, or the rest of one.
+    Frames(&'a [u8]),
+    /// One frame of class barrage.
+    Barrage(&'a [u8]),
 }
 
 /// The frames of one room that somebody on this worker may still need.
@@ -78,16 +97,30 @@ pub(crate) struct Log {
     /// Frames back to back; the first `head` bytes are trimmed and wait to be moved over.
     bytes: Vec<u8>,
     head: usize,
-    /// Offset of `bytes[head]`, counted from the first byte ever appended.
+    /// Offset of `bytes[head]`.
     start: u64,
-    /// One for each frame kept.
+    /// One for each frame kept, in the order of their numbers.
     entries: VecDeque<Entry>,
-    /// Number of the first frame kept, counted from the first ever appended.
-    first: u64,
+    /// The number of the next frame.
+    next: u64,
+    /// From this number on no frame is missing.
+    whole_from: u64,
+    /// Where the frames of each class are. Made when there is something to be found: most logs are empty most of the time.
+    lanes: [Lane; Class::COUNT],
 }
 
 /// An empty log gives back buffers larger than this: a quiet room costs next to nothing.
 const EMPTY_CAPACITY_BYTES_MAX: usize = 16 * 1024;
+
+/// What a frame takes beside its bytes. It counts wherever bytes are bounded: short frames would take several times as much memory
+/// as allowed.
+const FRAME_OVERHEAD: usize = size_of::<Entry>() + lane::MARK_BYTES;
+
+/// The classes that may be shed, the most important first.
+const SHEDDABLE: [Class; 4] = [Class::High, Class::Normal, Class::Low, Class::Barrage];
+
+/// The others.
+const KEPT: [Class; 2] = [Class::Control, Class::Protected];
 
 impl Log {
     /// An empty log of `room`.
@@ -98,7 +131,9 @@ impl Log {
             head: 0,
             start: 0,
             entries: VecDeque::new(),
-            first: 0,
+            next: 0,
+            whole_from: 0,
+            lanes: Default::default(),
         }
     }
 
@@ -110,124 +145,233 @@ impl Log {
     /// Adds a frame that is encoded with its length prefix. `sequence` is 0 for what is no message.
     pub(crate) fn append(&mut self, frame: &[u8], sequence: u64, class: Class) {
         self.bytes.extend_from_slice(frame);
-        let end = self.start + (self.bytes.len() - self.head) as u64;
-        self.entries.push_back(Entry { end, sequence, class });
+        self.entries.push_back(Entry {
+            number: self.next,
+            end: self.end_offset(),
+            sequence,
+            class,
+        });
+        self.lanes[class as usize].push(self.next, frame.len() + FRAME_OVERHEAD);
+        self.next += 1;
     }
 
     /// Where a reader stands that has got everything.
     pub(crate) fn end(&self) -> Cursor {
         Cursor {
-            frame: self.first + self.entries.len() as u64,
-            offset: self.start + self.len() as u64,
+            frame: self.next,
+            within: 0,
         }
     }
 
-    /// Bytes kept.
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.bytes.len() - self.head
+    }
+
+    /// Memory that the frames take.
+    pub(crate) fn memory(&self) -> usize {
+        self.len() + self.entries.len() * FRAME_OVERHEAD
     }
 
     /// Whether nothing waits behind `cursor`.
     pub(crate) fn is_read(&self, cursor: Cursor) -> bool {
-        cursor.offset == self.start + self.len() as u64
+        cursor.frame == self.next
     }
 
-    /// What a reader at `cursor` has still to get. The cursor must not be behind the start of the log.
+    /// All that is kept behind `cursor`.
     pub(crate) fn unread(&self, cursor: Cursor) -> &[u8] {
-        let skip = usize::try_from(cursor.offset - self.start).expect("an offset into memory");
-        &self.bytes[self.head + skip..]
+        self.bytes_from(self.offset_of(cursor))
+    }
+
+    /// What a reader at `cursor` gets next, for which `cuts` are left out: moves it over those. With `barrage_apart`, frames of
+    /// class barrage come one by one.
+    pub(crate) fn next_run(&self, cursor: &mut Cursor, cuts: &Cuts, barrage_apart: bool) -> Run<'_> {
+        if cursor.is_mid_frame() {
+            return Run::Frames(self.rest_of_frame(*cursor));
+        }
+        let mut index = self.index_of(cursor.frame);
+        while self.entries.get(index).is_some_and(|entry| cuts.leave_out(entry)) {
+            index += 1;
+        }
+        let Some(first) = self.entries.get(index) else {
+            *cursor = self.end();
+            return Run::End;
+        };
+        *cursor = Cursor {
+            frame: first.number,
+            within: 0,
+        };
+        let alone = |entry: &Entry| barrage_apart && entry.class == Class::Barrage;
+        let is_barrage = alone(first);
+        let mut until = index + 1;
+        while !is_barrage
+            && let Some(entry) = self.entries.get(until)
+            && !alone(entry)
+            && !cuts.leave_out(entry)
+        {
+            until += 1;
+        }
+        let (from, to) = (self.start_of(index), self.start_of(until));
+        let bytes = &self.bytes_from(from)[..in_memory(to - from)];
+        if is_barrage {
+            Run::Barrage(bytes)
+        } else {
+            Run::Frames(bytes)
+        }
     }
 
     /// Moves `cursor` on by `bytes` and says how many frames that completed.
     pub(crate) fn advance(&self, cursor: &mut Cursor, bytes: usize) -> u64 {
-        let offset = cursor.offset + bytes as u64;
-        let frame = if self.start + self.len() as u64 == offset {
-            self.first + self.entries.len() as u64
+        let index = self.index_of(cursor.frame);
+        let offset = self.start_of(index) + u64::from(cursor.within) + bytes as u64;
+        let reached = if offset == self.end_offset() {
+            self.entries.len()
         } else {
-            self.first + self.entries.partition_point(|entry| entry.end <= offset) as u64
+            self.entries.partition_point(|entry| entry.end <= offset)
         };
-        let completed = frame - cursor.frame;
-        *cursor = Cursor { frame, offset };
-        completed
+        *cursor = match self.entries.get(reached) {
+            None => self.end(),
+            Some(entry) => Cursor {
+                frame: entry.number,
+                within: u32::try_from(offset - self.start_of(reached)).expect("frames are far below 4 GiB"),
+            },
+        };
+        (reached - index) as u64
     }
 
     /// What remains of the frame in which `cursor` stands: all of it when the cursor is at its start.
     pub(crate) fn rest_of_frame(&self, cursor: Cursor) -> &[u8] {
-        let end = self.frame_start(cursor.frame + 1);
-        &self.unread(cursor)[..usize::try_from(end - cursor.offset).expect("in memory")]
+        let end = self.start_of(self.index_of(cursor.frame) + 1);
+        &self.unread(cursor)[..in_memory(end - self.offset_of(cursor))]
     }
 
-    /// Whether `cursor` stands inside a frame, so that nothing else may be written before the frame is whole.
-    pub(crate) fn is_mid_frame(&self, cursor: Cursor) -> bool {
-        self.frame_start(cursor.frame) != cursor.offset
+    /// The memory of the frames that a reader at `cursor` has still to get.
+    pub(crate) fn lag(&self, cursor: Cursor) -> usize {
+        let frames = self.entries.len() - self.index_of(cursor.frame);
+        in_memory(self.end_offset() - self.offset_of(cursor)) + frames * FRAME_OVERHEAD
     }
 
-    /// Whether a reader at `cursor` would lose something if the log were trimmed to `first`.
-    pub(crate) fn is_behind(cursor: Cursor, first: Cursor) -> bool {
-        cursor.offset < first.offset
+    /// The memory of those that may not be shed.
+    pub(crate) fn kept_lag(&self, cursor: Cursor) -> usize {
+        let bytes = KEPT.map(|class| self.lanes[class as usize].bytes_from(cursor.untouched()));
+        bytes.into_iter().sum()
     }
 
-    /// The earlier of two places.
-    pub(crate) fn earlier(a: Cursor, b: Cursor) -> Cursor {
-        if a.offset <= b.offset { a } else { b }
-    }
-
-    /// The place to trim to so that at most `bytes_max` are kept: the start of the first frame that may stay.
-    pub(crate) fn newest_within(&self, bytes_max: usize) -> Cursor {
-        let oldest_offset = (self.start + self.len() as u64).saturating_sub(bytes_max as u64);
-        let skip = self.entries.partition_point(|entry| entry.end < oldest_offset) as u64;
-        // The frame that holds `oldest_offset` goes too, unless it starts there.
-        let mut frame = self.first + skip;
-        if self.frame_start(frame) < oldest_offset {
-            frame += 1;
-        }
-        Cursor {
-            frame,
-            offset: self.frame_start(frame),
-        }
-    }
-
-    /// Takes along what a reader at `cursor` must not lose when the log is trimmed to `first`, and moves it there.
-    pub(crate) fn rescue(&self, cursor: &mut Cursor, first: Cursor) -> Rescue {
-        let mut rescue = Rescue::default();
-        let mut frame = cursor.frame;
-        if self.is_mid_frame(*cursor) {
-            rescue.tail = self.rest_of_frame(*cursor).to_vec();
-            frame += 1;
-        }
-        let skip = usize::try_from(frame - self.first).expect("in memory");
-        let count = usize::try_from(first.frame - frame).expect("in memory");
-        for (entry, number) in self.entries.range(skip..skip + count).zip(frame..) {
-            if entry.class.may_be_dropped() {
-                rescue.missed.add(entry);
+    /// Chooses what a reader at `cursor` lets go of so that at most `bytes_max` are left for it, beside what may not be shed:
+    /// the lowest classes whole, and the oldest of the class at which it comes out. Adds that to `cuts` and returns it.
+    pub(crate) fn let_go(&self, cursor: Cursor, cuts: &mut Cuts, bytes_max: usize) -> Missed {
+        let mut left = bytes_max.saturating_sub(self.kept_lag(cursor));
+        let mut chosen = *cuts;
+        for class in SHEDDABLE {
+            let lane = &self.lanes[class as usize];
+            let from = cursor.untouched().max(cuts.0[class as usize]);
+            let bytes = lane.bytes_from(from);
+            if bytes <= left {
+                left -= bytes;
             } else {
-                let offset = self.frame_start(number);
-                let bytes = self.unread(Cursor { frame: number, offset });
-                rescue
-                    .kept
-                    .extend_from_slice(&bytes[..usize::try_from(entry.end - offset).expect("in memory")]);
+                chosen.0[class as usize] = lane.newest(left).unwrap_or(self.next).max(from);
+                // Nothing of a lower class is kept where something of this one is not.
+                left = 0;
             }
         }
-        *cursor = first;
-        rescue
+        self.leave_out(cursor, cuts, &chosen)
     }
 
-    /// Forgets everything before `first`, which must be a place where a frame starts.
+    /// What no reader will get any more if each class keeps at most its newest `bytes_max`, and `fast`, where the readers are that
+    /// do not lag, loses nothing.
+    pub(crate) fn overdue(&self, bytes_max: usize, fast: Cursor) -> Cuts {
+        let mut cuts = Cuts::default();
+        for class in SHEDDABLE {
+            let kept = self.lanes[class as usize].newest(bytes_max).unwrap_or(self.next);
+            cuts.0[class as usize] = kept.min(fast.frame);
+        }
+        cuts
+    }
+
+    /// Has a reader at `cursor` go without what `more` leaves out. Returns what that is beyond `cuts`, which it adds to.
+    pub(crate) fn leave_out(&self, cursor: Cursor, cuts: &mut Cuts, more: &Cuts) -> Missed {
+        let mut missed = Missed::default();
+        for class in SHEDDABLE {
+            let lane = &self.lanes[class as usize];
+            let from = cursor.untouched().max(cuts.0[class as usize]);
+            if let Some(span) = lane.between(from, more.0[class as usize]) {
+                let sequence = |number| self.entries[self.index_of(number)].sequence;
+                missed.extend(&Missed::several(
+                    sequence(span.first),
+                    sequence(span.last),
+                    class,
+                    span.count,
+                ));
+            }
+        }
+        cuts.extend(more);
+        missed
+    }
+
+    /// The rest of the frame in which a reader stands that `cuts` are about to take away, and moves it behind the frame.
+    pub(crate) fn rescue(&self, cursor: &mut Cursor, cuts: &Cuts) -> Option<Vec<u8>> {
+        let entry = self.entries.get(self.index_of(cursor.frame))?;
+        if !cursor.is_mid_frame() || !cuts.leave_out(entry) {
+            return None;
+        }
+        let rest = self.rest_of_frame(*cursor).to_vec();
+        *cursor = Cursor {
+            frame: cursor.frame + 1,
+            within: 0,
+        };
+        Some(rest)
+    }
+
+    /// Takes out what `cuts` leave out. Every reader that has still to get some of it must [have gone without](Self::leave_out).
+    pub(crate) fn compact(&mut self, cuts: &Cuts) {
+        let mut kept_bytes = Vec::with_capacity(self.len());
+        let mut kept = VecDeque::with_capacity(self.entries.len());
+        let mut from = 0;
+        let mut dropped = 0;
+        for entry in std::mem::take(&mut self.entries) {
+            let to = in_memory(entry.end - self.start);
+            if cuts.leave_out(&entry) {
+                dropped += (to - from) as u64;
+                self.whole_from = self.whole_from.max(entry.number + 1);
+            } else {
+                kept_bytes.extend_from_slice(&self.bytes[self.head + from..self.head + to]);
+                // Offsets count on from the old end, so that frames behind the last that is taken out keep theirs.
+                kept.push_back(Entry {
+                    end: entry.end - dropped,
+                    ..entry
+                });
+            }
+            from = to;
+        }
+        for entry in &mut kept {
+            entry.end += dropped;
+        }
+        self.start += dropped;
+        self.head = 0;
+        self.bytes = kept_bytes;
+        self.entries = kept;
+        for class in SHEDDABLE {
+            self.lanes[class as usize].trim(cuts.0[class as usize]);
+        }
+    }
+
+    /// Forgets everything before the frame in which `first` stands.
     pub(crate) fn trim(&mut self, first: Cursor) {
-        if first.offset <= self.start {
+        let index = self.index_of(first.frame);
+        if index == 0 {
             return;
         }
-        self.entries
-            .drain(..usize::try_from(first.frame - self.first).expect("in memory"));
-        self.head += usize::try_from(first.offset - self.start).expect("in memory");
-        self.start = first.offset;
-        self.first = first.frame;
+        let offset = self.start_of(index);
+        self.entries.drain(..index);
+        self.head += in_memory(offset - self.start);
+        self.start = offset;
+        self.lanes.iter_mut().for_each(|lane| lane.trim(first.frame));
         if self.entries.is_empty() {
             self.head = 0;
             self.bytes.clear();
             if self.bytes.capacity() > EMPTY_CAPACITY_BYTES_MAX {
                 self.bytes = Vec::new();
                 self.entries = VecDeque::new();
+                self.lanes = Default::default();
             }
         } else if self.head > self.bytes.len() / 2 {
             // Moving at most as many bytes as were trimmed keeps the cost of a frame constant.
@@ -236,141 +380,40 @@ impl Log {
         }
     }
 
-    /// The start of the frame in which `cursor` stands: the furthest the log may be trimmed for it.
-    pub(crate) fn frame_of(&self, cursor: Cursor) -> Cursor {
-        Cursor {
-            frame: cursor.frame,
-            offset: self.frame_start(cursor.frame),
+    /// The place of the first frame kept whose number is at least `number`.
+    fn index_of(&self, number: u64) -> usize {
+        if number >= self.whole_from {
+            // Those behind it are all there.
+            let behind = in_memory(self.next - number);
+            return self.entries.len().saturating_sub(behind);
+        }
+        self.entries.partition_point(|entry| entry.number < number)
+    }
+
+    /// Offset of the first byte of the frame at this place, or of the end.
+    fn start_of(&self, index: usize) -> u64 {
+        match index {
+            0 => self.start,
+            _ => self.entries[index - 1].end,
         }
     }
 
-    fn frame_start(&self, frame: u64) -> u64 {
-        match usize::try_from(frame - self.first).expect("in memory") {
-            0 => self.start,
-            n => self.entries[n - 1].end,
-        }
+    fn offset_of(&self, cursor: Cursor) -> u64 {
+        self.start_of(self.index_of(cursor.frame)) + u64::from(cursor.within)
     }
+
+    fn end_offset(&self) -> u64 {
+        self.start + self.len() as u64
+    }
+
+    fn bytes_from(&self, offset: u64) -> &[u8] {
+        &self.bytes[self.head + in_memory(offset - self.start)..]
+    }
+}
+
+fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("what is in memory")
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn empty() -> Log {
-        Log::new(RoomKey {
-            app: crate::identity::AppIndex(0),
-            id: sluice_protocol::RoomId::parse("lobby").unwrap(),
-        })
-    }
-
-    fn log(frames: &[&[u8]]) -> Log {
-        let mut log = empty();
-        for (frame, sequence) in frames.iter().zip(1..) {
-            log.append(frame, sequence, Class::Low);
-        }
-        log
-    }
-
-    #[test]
-    fn a_reader_gets_what_was_appended_after_it_came() {
-        let mut log = log(&[b"one"]);
-        let cursor = log.end();
-        log.append(b"two", 2, Class::Low);
-        log.append(b"three", 3, Class::Low);
-        assert_eq!(log.unread(cursor), b"twothree");
-    }
-
-    #[test]
-    fn advancing_counts_whole_frames_only() {
-        let log = log(&[b"one", b"three"]);
-        let mut cursor = Cursor::default();
-        assert_eq!(log.advance(&mut cursor, 2), 0);
-        assert!(log.is_mid_frame(cursor));
-        assert_eq!(log.advance(&mut cursor, 1), 1);
-        assert!(!log.is_mid_frame(cursor));
-        assert_eq!(log.advance(&mut cursor, 5), 1);
-        assert!(log.is_read(cursor));
-        assert!(!log.is_mid_frame(cursor));
-    }
-
-    #[test]
-    fn a_reader_behind_the_trim_takes_its_half_frame_along_and_hears_what_it_missed() {
-        let mut log = log(&[b"one", b"two", b"three"]);
-        log.append(b"joined", 0, Class::Control);
-        log.append(b"four", 4, Class::High);
-        let mut cursor = Cursor::default();
-        log.advance(&mut cursor, 1);
-        let first = log.newest_within(4);
-        let rescue = log.rescue(&mut cursor, first);
-        assert_eq!(rescue.tail, b"ne");
-        assert_eq!(rescue.kept, b"joined");
-        assert_eq!((rescue.missed.first_sequence, rescue.missed.last_sequence), (2, 3));
-        assert_eq!(rescue.missed.by_class[Class::Low as usize], 2);
-        log.trim(first);
-        assert_eq!(log.unread(cursor), b"four");
-    }
-
-    #[test]
-    fn an_empty_log_gives_its_memory_back() {
-        let mut log = empty();
-        log.append(&vec![0; 1 << 20], 1, Class::Low);
-        log.trim(log.end());
-        assert_eq!(log.len(), 0);
-        assert!(log.bytes.capacity() <= EMPTY_CAPACITY_BYTES_MAX);
-    }
-
-    proptest! {
-        /// Readers of any speed, with trims between, read exactly the frames that were appended, in order, minus
-        /// exactly those they were told they missed.
-        #[test]
-        fn read_and_missed_add_up_to_what_was_appended(
-            steps in prop::collection::vec((0_u8..4, 1_usize..40), 1..200),
-        ) {
-            let mut log = empty();
-            let mut appended: u64 = 0;
-            let mut cursor = Cursor::default();
-            let mut stream: Vec<u8> = Vec::new();
-            let mut missed = Missed::default();
-            for (step, size) in steps {
-                match step {
-                    0 | 1 => {
-                        appended += 1;
-                        let class = if size % 7 == 0 { Class::Control } else { Class::Low };
-                        let mut frame = vec![u8::try_from(size).unwrap()];
-                        frame.extend(std::iter::repeat_n(u8::try_from(appended % 251).unwrap(), size));
-                        log.append(&frame, appended, class);
-                    }
-                    2 => {
-                        let n = size.min(log.unread(cursor).len());
-                        stream.extend_from_slice(&log.unread(cursor)[..n]);
-                        log.advance(&mut cursor, n);
-                    }
-                    _ => {
-                        let first = log.newest_within(size * 4);
-                        if Log::is_behind(cursor, first) {
-                            let rescue = log.rescue(&mut cursor, first);
-                            stream.extend_from_slice(&rescue.tail);
-                            stream.extend_from_slice(&rescue.kept);
-                            missed.extend(&rescue.missed);
-                        }
-                        log.trim(first);
-                        prop_assert!(log.len() <= size * 4);
-                    }
-                }
-            }
-            stream.extend_from_slice(log.unread(cursor));
-            let mut read = 0;
-            let mut at = 0;
-            while at < stream.len() {
-                let size = usize::from(stream[at]);
-                let body = &stream[at + 1..at + 1 + size];
-                prop_assert!(body.iter().all(|byte| *byte == body[0]), "frames are whole");
-                at += 1 + size;
-                read += 1;
-            }
-            prop_assert_eq!(read + missed.total(), appended);
-        }
-    }
-}
+mod tests;

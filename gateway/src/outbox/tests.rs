@@ -13,12 +13,17 @@ use super::*;
 use crate::class::Class;
 use crate::identity::{AppIndex, RoomKey};
 
+/// Room for some short frames with what each takes beside its bytes.
+const LAG_BYTES_MAX: usize = 320;
+
 #[derive(Default)]
 struct FakeWire {
     taken: RefCell<Vec<u8>>,
     space: Cell<usize>,
     unsent: Cell<bool>,
     error: Cell<Option<io::ErrorKind>>,
+    datagrams: RefCell<Vec<Vec<u8>>>,
+    datagram_bytes_max: Cell<usize>,
 }
 
 impl FakeWire {
@@ -43,6 +48,14 @@ impl Wire for FakeWire {
 
     fn has_unsent(&self) -> bool {
         self.unsent.get()
+    }
+
+    fn try_send_datagram(&self, frame: &[u8]) -> bool {
+        let fits = frame.len() <= self.datagram_bytes_max.get();
+        if fits {
+            self.datagrams.borrow_mut().push(frame.to_vec());
+        }
+        fits
     }
 }
 
@@ -69,14 +82,18 @@ fn log(name: &str) -> SharedLog {
     })))
 }
 
+fn push(outbox: &mut Outbox, frame: &[u8]) -> Result<(), Overflow> {
+    outbox.push(frame, &mut Moved::default())
+}
+
 fn append(log: &SharedLog, frame: &[u8], sequence: u64, class: Class) {
     log.borrow_mut().append(frame, sequence, class);
 }
 
 fn go_on(wire: &FakeWire, outbox: &mut Outbox, space: usize) -> Flush {
     wire.space.set(space);
-    outbox.unblock();
-    outbox.flush()
+    outbox.unblock(LAG_BYTES_MAX, &mut Moved::default());
+    outbox.flush(&mut Moved::default())
 }
 
 #[test]
@@ -85,8 +102,8 @@ fn what_is_for_one_alone_goes_before_what_is_for_a_room() {
     let lobby = log("lobby");
     outbox.subscribe(&lobby, 0);
     append(&lobby, b"room", 1, Class::Low);
-    outbox.push(b"reply").unwrap();
-    assert_eq!(outbox.flush(), Flush::Done);
+    push(&mut outbox, b"reply").unwrap();
+    assert_eq!(outbox.flush(&mut Moved::default()), Flush::Done);
     assert_eq!(wire.take(), b"replyroom");
     assert!(outbox.is_drained());
 }
@@ -99,8 +116,8 @@ fn a_frame_that_is_half_written_is_finished_before_anything_else() {
     outbox.subscribe(&hall, 0);
     append(&lobby, b"one", 1, Class::Low);
     append(&lobby, b"three", 2, Class::Low);
-    assert_eq!(outbox.flush(), Flush::Blocked);
-    outbox.push(b"reply").unwrap();
+    assert_eq!(outbox.flush(&mut Moved::default()), Flush::Blocked);
+    push(&mut outbox, b"reply").unwrap();
     append(&hall, b"other", 1, Class::Low);
     assert_eq!(go_on(&wire, &mut outbox, 1), Flush::Blocked);
     assert_eq!(wire.take(), b"onethre");
@@ -117,14 +134,14 @@ fn who_leaves_within_a_frame_gets_the_rest_of_it_and_nothing_more_of_the_room() 
     append(&lobby, b"one", 1, Class::Low);
     append(&lobby, b"two", 2, Class::Low);
     append(&hall, b"other", 1, Class::Low);
-    outbox.flush();
-    outbox.push(b"before").unwrap();
-    assert_eq!(outbox.unsubscribe(&lobby), Some(7));
-    outbox.push_answer(b"left");
+    outbox.flush(&mut Moved::default());
+    push(&mut outbox, b"before").unwrap();
+    assert_eq!(outbox.unsubscribe(&lobby, &mut Moved::default()), Some(7));
+    outbox.push_answer(b"left", &mut Moved::default());
     assert_eq!(go_on(&wire, &mut outbox, 100), Flush::Done);
     assert_eq!(wire.take(), b"onebeforeleftother");
-    assert_eq!(outbox.unsubscribe(&lobby), None, "once");
-    assert_eq!(outbox.unsubscribe(&hall), Some(8));
+    assert_eq!(outbox.unsubscribe(&lobby, &mut Moved::default()), None, "once");
+    assert_eq!(outbox.unsubscribe(&hall, &mut Moved::default()), Some(8));
 }
 
 #[test]
@@ -136,11 +153,11 @@ fn leaving_one_room_within_the_frame_of_another_mixes_nothing() {
     }
     append(&rooms[2], b"third", 1, Class::Low);
     wire.space.set(2);
-    outbox.flush();
+    outbox.flush(&mut Moved::default());
     // The last membership takes the place of the one that goes.
-    outbox.unsubscribe(&rooms[0]);
+    outbox.unsubscribe(&rooms[0], &mut Moved::default());
     append(&rooms[1], b"second", 1, Class::Low);
-    outbox.push(b"reply").unwrap();
+    push(&mut outbox, b"reply").unwrap();
     assert_eq!(go_on(&wire, &mut outbox, 100), Flush::Done);
     assert_eq!(wire.take(), b"thirdreplysecond");
 }
@@ -148,11 +165,11 @@ fn leaving_one_room_within_the_frame_of_another_mixes_nothing() {
 #[test]
 fn a_queue_that_is_full_takes_answers_and_nothing_else() {
     let (_, mut outbox) = outbox(0);
-    outbox.push(b"0123456789").unwrap();
-    assert_eq!(outbox.push(b"x"), Err(Overflow));
-    outbox.push_answer(b"answer");
+    push(&mut outbox, b"0123456789").unwrap();
+    assert_eq!(push(&mut outbox, b"x"), Err(Overflow));
+    outbox.push_answer(b"answer", &mut Moved::default());
     assert_eq!(outbox.private_bytes(), 16);
-    assert_eq!(outbox.push(b""), Ok(()));
+    assert_eq!(push(&mut outbox, b""), Ok(()));
 }
 
 #[test]
@@ -160,12 +177,12 @@ fn a_full_transport_blocks_wakes_the_task_and_is_not_asked_again_before_it_is_wr
     let (wire, mut outbox) = outbox(2);
     let wakes = Arc::new(Wakes::default());
     outbox.set_waker(&wakes.clone().into());
-    outbox.push(b"reply").unwrap();
-    assert_eq!(outbox.flush(), Flush::Blocked);
+    push(&mut outbox, b"reply").unwrap();
+    assert_eq!(outbox.flush(&mut Moved::default()), Flush::Blocked);
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
     assert!(outbox.is_blocked() && !outbox.is_drained());
     wire.space.set(100);
-    assert_eq!(outbox.flush(), Flush::Blocked);
+    assert_eq!(outbox.flush(&mut Moved::default()), Flush::Blocked);
     assert_eq!(wire.take(), b"re");
     assert_eq!(go_on(&wire, &mut outbox, 100), Flush::Done);
     assert_eq!(wire.take(), b"ply");
@@ -175,14 +192,18 @@ fn a_full_transport_blocks_wakes_the_task_and_is_not_asked_again_before_it_is_wr
 fn bytes_that_wait_inside_the_transport_count_as_blocked() {
     let (wire, mut outbox) = outbox(100);
     wire.unsent.set(true);
-    outbox.push(b"reply").unwrap();
-    assert_eq!(outbox.flush(), Flush::Blocked);
+    push(&mut outbox, b"reply").unwrap();
+    assert_eq!(outbox.flush(&mut Moved::default()), Flush::Blocked);
     assert!(!outbox.is_drained());
-    outbox.unblock();
-    assert_eq!(outbox.flush(), Flush::Blocked, "also with nothing more to write");
+    outbox.unblock(LAG_BYTES_MAX, &mut Moved::default());
+    assert_eq!(
+        outbox.flush(&mut Moved::default()),
+        Flush::Blocked,
+        "also with nothing more to write"
+    );
     wire.unsent.set(false);
-    outbox.unblock();
-    assert_eq!(outbox.flush(), Flush::Done);
+    outbox.unblock(LAG_BYTES_MAX, &mut Moved::default());
+    assert_eq!(outbox.flush(&mut Moved::default()), Flush::Done);
     assert_eq!(wire.take(), b"reply");
 }
 
@@ -196,22 +217,40 @@ fn a_broken_transport_is_written_to_no_more_and_its_task_is_woken() {
         outbox.subscribe(&lobby, 3);
         wire.error.set(Some(error));
         append(&lobby, b"one", 1, Class::Low);
-        assert_eq!(outbox.flush(), Flush::Broken);
+        assert_eq!(outbox.flush(&mut Moved::default()), Flush::Broken);
         assert!(outbox.is_broken());
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
         wire.error.set(None);
-        assert_eq!(outbox.flush(), Flush::Broken);
+        assert_eq!(outbox.flush(&mut Moved::default()), Flush::Broken);
         assert!(wire.take().is_empty());
         // The log goes on without it, and it may still leave.
-        assert_eq!(outbox.position(&lobby, &lobby.borrow()), None);
+        assert_eq!(outbox.position(&lobby), None);
         let end = lobby.borrow().end();
         lobby.borrow_mut().trim(end);
-        assert_eq!(outbox.unsubscribe(&lobby), Some(3));
+        assert_eq!(outbox.unsubscribe(&lobby, &mut Moved::default()), Some(3));
     }
 }
 
+/// The notice of these messages of the lobby.
+fn notice(first_sequence: u64, last_sequence: u64, [high, normal, low, barrage]: [u64; 4]) -> Vec<u8> {
+    let gap = RoomGap {
+        room_id: "lobby".into(),
+        first_sequence,
+        last_sequence,
+        high,
+        normal,
+        low,
+        barrage,
+    };
+    Frame {
+        request_id: 0,
+        body: Some(Body::RoomGap(gap)),
+    }
+    .encode_length_delimited_to_vec()
+}
+
 #[test]
-fn a_member_left_behind_hears_of_the_gap_before_the_next_frame_of_that_room() {
+fn who_lags_too_far_lets_go_of_the_least_important_and_hears_of_it_before_the_next_frame_of_that_room() {
     let (wire, mut outbox) = outbox(2);
     let lobby = log("lobby");
     outbox.subscribe(&lobby, 0);
@@ -221,64 +260,100 @@ fn a_member_left_behind_hears_of_the_gap_before_the_next_frame_of_that_room() {
         (b"join", 0, Class::Control),
         (b"thre", 3, Class::Barrage),
         (b"four", 4, Class::Low),
+        (b"five", 5, Class::High),
+        (b"six!", 6, Class::Normal),
     ] {
         append(&lobby, frame, sequence, class);
     }
-    outbox.flush();
-    let first = lobby.borrow().newest_within(4);
-    let missed = outbox.fall_behind(&lobby, &lobby.borrow(), first).unwrap().unwrap();
-    assert_eq!((missed.first_sequence, missed.last_sequence, missed.total()), (2, 3, 2));
-    lobby.borrow_mut().trim(first);
-    outbox.push(b"reply").unwrap();
-    assert_eq!(go_on(&wire, &mut outbox, 1_000), Flush::Done);
-    let taken = wire.take();
-    let rest = taken
-        .strip_prefix(b"one!reply")
-        .expect("the half frame first, then the reply");
-    let gap = Frame {
-        request_id: 0,
-        body: Some(Body::RoomGap(RoomGap {
-            room_id: "lobby".into(),
-            first_sequence: 2,
-            last_sequence: 3,
-            high: 1,
-            normal: 0,
-            low: 0,
-            barrage: 1,
-        })),
-    };
-    let rest = rest
-        .strip_prefix(&gap.encode_length_delimited_to_vec()[..])
-        .expect("the gap");
-    assert_eq!(rest, b"joinfour");
+    outbox.flush(&mut Moved::default());
+    push(&mut outbox, b"reply").unwrap();
+    wire.space.set(1_000);
+    let mut moved = Moved::default();
+    // Each takes some fifty bytes, so that a half of the bound holds three.
+    outbox.unblock(LAG_BYTES_MAX, &mut moved);
+    assert_eq!(outbox.flush(&mut moved), Flush::Done);
+    let expected = [&b"one!reply"[..], &notice(3, 6, [0, 1, 1, 1]), b"two!joinfive"].concat();
+    assert_eq!(wire.take(), expected);
+    assert_eq!((moved.shed, moved.gaps, moved.blocked), ([0, 0, 0, 1, 1, 1], 1, -1));
+    append(&lobby, b"more", 7, Class::Barrage);
+    assert_eq!(outbox.flush(&mut moved), Flush::Done);
+    assert_eq!(wire.take(), b"more", "now it is like the others");
 }
 
 #[test]
-fn a_member_that_missed_nothing_but_fell_behind_gets_no_notice() {
+fn who_lags_no_further_than_it_may_gets_everything() {
     let (wire, mut outbox) = outbox(0);
     let lobby = log("lobby");
     outbox.subscribe(&lobby, 0);
-    append(&lobby, b"join", 0, Class::Control);
-    append(&lobby, b"one!", 1, Class::Low);
-    outbox.flush();
-    let first = lobby.borrow().newest_within(4);
-    let missed = outbox.fall_behind(&lobby, &lobby.borrow(), first).unwrap().unwrap();
-    assert_eq!(missed.total(), 0);
-    lobby.borrow_mut().trim(first);
+    for sequence in 1..=5 {
+        append(&lobby, b"text", sequence, Class::Barrage);
+    }
+    outbox.flush(&mut Moved::default());
     assert_eq!(go_on(&wire, &mut outbox, 100), Flush::Done);
-    assert_eq!(wire.take(), b"joinone!");
+    assert_eq!(wire.take(), b"texttexttexttexttext");
 }
 
 #[test]
-fn a_member_too_slow_for_what_may_not_be_missed_is_given_up() {
+fn what_is_taken_from_under_a_member_is_told_and_the_frame_it_is_in_stays_whole() {
+    let (wire, mut outbox) = outbox(2);
+    let lobby = log("lobby");
+    outbox.subscribe(&lobby, 0);
+    append(&lobby, b"one!", 1, Class::Low);
+    append(&lobby, b"two!", 2, Class::Low);
+    append(&lobby, b"join", 0, Class::Control);
+    outbox.flush(&mut Moved::default());
+    append(&lobby, b"thre", 3, Class::Low);
+    let cuts = lobby.borrow().overdue(60, lobby.borrow().end());
+    let mut moved = Moved::default();
+    let lag = outbox.go_without(&lobby, &lobby.borrow(), &cuts, 60, &mut moved);
+    assert_eq!(lag, Lag::Bearable);
+    lobby.borrow_mut().compact(&cuts);
+    assert_eq!(go_on(&wire, &mut outbox, 1_000), Flush::Done);
+    let expected = [&b"one!"[..], &notice(2, 2, [0, 0, 1, 0]), b"jointhre"].concat();
+    assert_eq!(wire.take(), expected);
+    assert_eq!(moved.shed[Class::Low as usize], 1);
+}
+
+#[test]
+fn a_member_too_slow_for_what_may_not_be_shed_is_given_up() {
     let (_, mut outbox) = outbox(0);
     let lobby = log("lobby");
     outbox.subscribe(&lobby, 0);
-    append(&lobby, b"eleven byte", 0, Class::Control);
-    append(&lobby, b"one!", 1, Class::Low);
-    outbox.flush();
-    let first = lobby.borrow().newest_within(4);
-    assert_eq!(outbox.fall_behind(&lobby, &lobby.borrow(), first), Err(Overflow));
+    append(&lobby, b"join", 0, Class::Control);
+    append(&lobby, b"host", 1, Class::Protected);
+    outbox.flush(&mut Moved::default());
+    let cuts = lobby.borrow().overdue(0, lobby.borrow().end());
+    let lag = |bytes_max, outbox: &mut Outbox| {
+        outbox.go_without(&lobby, &lobby.borrow(), &cuts, bytes_max, &mut Moved::default())
+    };
+    assert_eq!(lag(200, &mut outbox), Lag::Bearable);
+    assert_eq!(lag(60, &mut outbox), Lag::TooMuch);
+}
+
+#[test]
+fn barrage_goes_in_datagrams_where_it_fits_and_by_the_stream_where_not() {
+    let (wire, mut outbox) = outbox(100);
+    wire.datagram_bytes_max.set(4);
+    outbox.send_barrage_in_datagrams();
+    let lobby = log("lobby");
+    outbox.subscribe(&lobby, 0);
+    for (frame, sequence, class) in [
+        (&b"one"[..], 1, Class::High),
+        (b"fits", 2, Class::Barrage),
+        (b"two", 3, Class::Low),
+        (b"too long", 4, Class::Barrage),
+        (b"three", 5, Class::Low),
+    ] {
+        append(&lobby, frame, sequence, class);
+    }
+    let mut moved = Moved::default();
+    assert_eq!(outbox.flush(&mut moved), Flush::Done);
+    assert_eq!(wire.take(), b"onetwotoo longthree");
+    assert_eq!(wire.datagrams.take(), [b"fits"]);
+    assert_eq!(
+        (moved.datagrams, moved.datagrams_on_stream, moved.room_frames),
+        (1, 1, 5)
+    );
 }
 
 #[test]
@@ -288,13 +363,18 @@ fn bytes_frames_and_writes_are_counted() {
     outbox.subscribe(&lobby, 0);
     append(&lobby, b"one", 1, Class::Low);
     append(&lobby, b"three", 2, Class::Low);
-    outbox.push(b"re").unwrap();
-    outbox.flush();
-    let moved = outbox.take_moved();
-    assert_eq!((moved.bytes, moved.room_frames, moved.room_writes), ([8, 0, 0], 1, 1));
+    let mut moved = Moved::default();
+    outbox.push(b"re", &mut moved).unwrap();
+    assert_eq!(moved.private_bytes, 2);
+    outbox.flush(&mut moved);
+    assert_eq!((moved.bytes, moved.room_frames, moved.batches[0]), ([8, 0, 0], 1, 1));
+    assert_eq!((moved.private_bytes, moved.blocked), (0, 1));
     go_on(&wire, &mut outbox, 100);
-    let moved = outbox.take_moved();
-    assert_eq!((moved.bytes, moved.room_frames, moved.room_writes), ([2, 0, 0], 1, 1));
-    assert_eq!(outbox.take_moved(), Moved::default());
     assert_eq!(outbox.sent_bytes(), 10);
+    let mut moved = Moved::default();
+    for sequence in 3..=7 {
+        append(&lobby, b"more", sequence, Class::Low);
+    }
+    outbox.flush(&mut moved);
+    assert_eq!((moved.room_frames, moved.batches[3]), (5, 1), "more than 4, up to 8");
 }

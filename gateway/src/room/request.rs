@@ -115,6 +115,12 @@ pub(crate) enum Effect {
         sequence: u64,
         class: Class,
     },
+    /// The room took a message and gives it to nobody.
+    Shed(Class),
+    /// Tells all connections inside of such messages.
+    Gap { to: Vec<WorkerIndex>, frame: Bytes },
+    /// The room is no more: all connections inside are outside when they have got this frame.
+    Destroy { to: Vec<WorkerIndex>, frame: Bytes },
 }
 
 impl Effect {

@@ -1,14 +1,13 @@
 //! All rooms whose home is one worker.
 
 use hashbrown::{HashMap, HashSet};
-use sluice_protocol::ErrorCode;
+use sluice_protocol::{ErrorCode, RoomDestroyedReason};
 
 use crate::clock::Now;
-use crate::config;
 use crate::identity::{Caller, RoomKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
-use crate::room::{Create, Effect, Request, Room};
+use crate::room::{Create, Effect, Request, Room, Rules};
 
 /// See the module.
 #[derive(Debug)]
@@ -17,11 +16,11 @@ pub(crate) struct Rooms {
     /// Rooms with a member digest or count to come.
     pending: HashSet<RoomKey>,
     message_ids: MessageIds,
-    rules: config::Rooms,
+    rules: Rules,
 }
 
 impl Rooms {
-    pub(crate) fn new(worker: WorkerIndex, rules: config::Rooms) -> Self {
+    pub(crate) fn new(worker: WorkerIndex, rules: Rules) -> Self {
         Self {
             rooms: HashMap::new(),
             pending: HashSet::new(),
@@ -76,7 +75,13 @@ impl Rooms {
         effects
     }
 
-    /// Member digests and counts that are due, by room.
+    /// Ends a room, if there is one.
+    pub(crate) fn destroy(&mut self, key: &RoomKey, reason: RoomDestroyedReason) -> Option<Effect> {
+        self.pending.remove(key);
+        self.rooms.remove(key).map(|room| room.destroy(reason))
+    }
+
+    /// Member digests, counts and notices that are due, by room.
     pub(crate) fn tick(&mut self, now: Now) -> Vec<(RoomKey, Effect)> {
         let mut due = Vec::new();
         let Self {
@@ -84,7 +89,7 @@ impl Rooms {
         } = self;
         pending.retain(|key| {
             let Some(room) = rooms.get_mut(key) else { return false };
-            due.extend(room.tick(now, rules).map(|effect| (key.clone(), effect)));
+            due.extend(room.tick(now, rules).into_iter().map(|effect| (key.clone(), effect)));
             room.is_pending(rules)
         });
         due

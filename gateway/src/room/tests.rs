@@ -2,6 +2,7 @@
 
 mod against_a_model;
 mod entering;
+mod ingress;
 mod ladder;
 mod sending;
 
@@ -38,8 +39,27 @@ struct Outcome {
     frames: Vec<Frame>,
     /// To everybody inside, in order.
     published: Vec<Frame>,
+    shed: Vec<Class>,
     admitted: bool,
     dismissed: bool,
+}
+
+/// The default rules but for what is changed, of one app.
+fn rules(change: impl FnOnce(&mut config::Rooms), change_app: impl FnOnce(&mut config::App)) -> Rules {
+    let mut rooms = Config::defaults(Path::new("data")).rooms;
+    change(&mut rooms);
+    let mut app = config::App {
+        key: "app".into(),
+        id_profile: IdProfile::Zim,
+        single_login: config::SingleLogin::Single,
+        packages: Vec::new(),
+        low_types: Vec::new(),
+        protected_senders: Vec::new(),
+        state: config::AppState::Enabled,
+        keys: Vec::new(),
+    };
+    change_app(&mut app);
+    Rules::new(rooms, &[app])
 }
 
 impl Hall {
@@ -48,10 +68,12 @@ impl Hall {
     }
 
     fn with_rules(change: impl FnOnce(&mut config::Rooms)) -> Self {
-        let mut rules = Config::defaults(Path::new("data")).rooms;
-        change(&mut rules);
+        Self::with_rules_and_app(change, |_| ())
+    }
+
+    fn with_rules_and_app(change: impl FnOnce(&mut config::Rooms), change_app: impl FnOnce(&mut config::App)) -> Self {
         Self {
-            rooms: Rooms::new(WorkerIndex(0), rules),
+            rooms: Rooms::new(WorkerIndex(0), rules(change, change_app)),
             now: Now {
                 instant: Instant::now(),
                 unix_ms: 1_800_000_000_000,
@@ -113,7 +135,9 @@ impl Hall {
                     outcome.frames.extend(frame.iter().map(open));
                     outcome.dismissed = true;
                 }
-                Effect::Publish { frame, .. } => outcome.published.push(open(&frame)),
+                Effect::Publish { frame, .. } | Effect::Gap { frame, .. } => outcome.published.push(open(&frame)),
+                Effect::Shed(class) => outcome.shed.push(class),
+                Effect::Destroy { .. } => panic!("{effect:?}"),
             }
         }
         outcome
@@ -151,7 +175,7 @@ impl Hall {
         due.into_iter()
             .map(|(key, effect)| {
                 assert_eq!(key, lobby());
-                let Effect::Publish { frame, sequence: 0, .. } = effect else {
+                let (Effect::Publish { frame, sequence: 0, .. } | Effect::Gap { frame, .. }) = effect else {
                     panic!("{effect:?}")
                 };
                 open(&frame).body.expect("a body")

@@ -139,6 +139,7 @@ mod tests {
             resumes_session_of_ms: None,
             started_at_ms: now.unix_ms,
             token_expires: now + Duration::from_secs(60),
+            datagrams: false,
         };
         session.handle_registered(now, &accepted);
         session
@@ -151,6 +152,8 @@ mod tests {
             id_profile: IdProfile::Zim,
             single_login: crate::config::SingleLogin::Single,
             packages: Vec::new(),
+            low_types: Vec::new(),
+            protected_senders: Vec::new(),
             state: crate::config::AppState::Enabled,
             keys: Vec::new(),
         }];

@@ -22,6 +22,8 @@ pub(crate) struct Accepted {
     pub resumes_session_of_ms: Option<i64>,
     pub started_at_ms: i64,
     pub token_expires: Now,
+    /// The client reads datagrams.
+    pub datagrams: bool,
 }
 
 /// Checks a login: version, app, form, package, token, in this order.
@@ -67,6 +69,7 @@ pub(crate) fn check(login: Login, apps: &Apps, now: Now, config: &Config) -> Res
         resumes_session_of_ms: login.automatic.then_some(login.previous_session_started_at_ms),
         started_at_ms: now.unix_ms,
         token_expires,
+        datagrams: login.datagrams,
     })
 }
 
@@ -123,6 +126,8 @@ mod tests {
             id_profile: IdProfile::Zim,
             single_login: SingleLogin::Single,
             packages: Vec::new(),
+            low_types: Vec::new(),
+            protected_senders: Vec::new(),
             state: AppState::Enabled,
             keys: vec![TokenKey {
                 id: None,

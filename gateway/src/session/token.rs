@@ -218,6 +218,8 @@ mod tests {
             id_profile: IdProfile::Zim,
             single_login: SingleLogin::Single,
             packages: Vec::new(),
+            low_types: Vec::new(),
+            protected_senders: Vec::new(),
             state: AppState::Enabled,
             keys,
         })
@@ -609,6 +611,8 @@ mod tests {
             id_profile: IdProfile::Zim,
             single_login: SingleLogin::Single,
             packages: Vec::new(),
+            low_types: Vec::new(),
+            protected_senders: Vec::new(),
             state: AppState::Enabled,
             keys: vec![TokenKey {
                 id: None,

@@ -97,7 +97,10 @@ impl Worker {
             }
         }
         self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
-        connection.outbox.borrow_mut().push_answer(&frames::close(refusal));
+        connection
+            .outbox
+            .borrow_mut()
+            .push_answer(&frames::close(refusal), &mut self.moved.borrow_mut());
         self.flush(connection);
         connection.state.borrow_mut().last = Some(Box::new(refusal.clone()));
         self.finish_if_drained(connection);
@@ -124,7 +127,7 @@ impl Worker {
         if self.connections.borrow_mut().remove(connection.key).is_none() {
             return;
         }
-        connection.outbox.borrow_mut().break_off();
+        connection.outbox.borrow_mut().break_off(&mut self.moved.borrow_mut());
         let mut state = connection.state.borrow_mut();
         let registering = state.session.is_registering();
         let online = state.session.handle_close(Instant::now(), self.config());
@@ -143,11 +146,6 @@ impl Worker {
         let reason = state.reason.unwrap_or(CloseReason::Fault);
         let lived = state.opened.elapsed();
         self.count_closed(kind, state.label, reason, lived);
-        if connection.transport.has_moved() {
-            self.metrics.add(Metric::QuicMigrations, 1);
-        }
-        let moved = connection.outbox.borrow_mut().take_moved();
-        self.count_moved(moved);
         let sent = connection.outbox.borrow().sent_bytes();
         tracing::info!(
             transport = crate::metrics::label::TRANSPORT.values[kind as usize],
@@ -215,20 +213,18 @@ impl Worker {
             .transport
             .abandon(connection.state.borrow().last.as_deref().unwrap_or(&nothing));
         // Ends the task's wait: it finds the connection over.
-        connection.outbox.borrow_mut().break_off();
+        connection.outbox.borrow_mut().break_off(&mut self.moved.borrow_mut());
         connection.outbox.borrow().wake();
     }
 
     /// Whether the client has taken nothing for as long as it may be silent, although there is something for it. It may well send
     /// pings all the while; what its rooms have for it would be kept for ever.
     fn is_stuck(&self, connection: &Connection, state: &mut State, now: Instant) -> bool {
-        let mut outbox = connection.outbox.borrow_mut();
+        let outbox = connection.outbox.borrow();
         if !outbox.is_blocked() || state.session.is_closing() {
             state.stalled = None;
             return false;
         }
-        let moved = outbox.take_moved();
-        self.count_moved(moved);
         let sent = outbox.sent_bytes();
         match state.stalled {
             Some((since, bytes)) if bytes == sent => now - since >= silence_max(self.config()),
@@ -250,7 +246,7 @@ impl Worker {
     /// Queues an event for one connection. A client that does not even take those is closed as slow.
     pub(super) fn push_event(self: &Rc<Self>, connection: &Rc<Connection>, frame: &[u8]) {
         self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
-        let pushed = connection.outbox.borrow_mut().push(frame);
+        let pushed = connection.outbox.borrow_mut().push(frame, &mut self.moved.borrow_mut());
         match pushed {
             Ok(()) => {
                 self.flush(connection);
@@ -270,8 +266,10 @@ impl Worker {
         let Some(online) = online else { return };
         self.metrics.shift(Metric::SessionsOnline, -1);
         let address = self.connection_ref(connection.key);
-        for room in online.rooms {
-            self.slices.borrow_mut().remove(&room, &connection.outbox);
+        for room in connection.rooms() {
+            self.slices
+                .borrow_mut()
+                .remove(&room, &connection.outbox, &mut self.moved.borrow_mut());
             let caller = Caller {
                 user: online.user.clone(),
                 connection: address,

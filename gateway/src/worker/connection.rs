@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sluice_protocol::ErrorCode;
+use sluice_protocol::{ErrorCode, limits};
 
 use crate::admission::{ConnectionPermit, HandshakePermit};
+use crate::fan_out::Slice;
 use crate::handshake;
 use crate::identity::{ConnectionKey, RoomKey, User, WorkerIndex};
 use crate::metrics::Metric;
@@ -30,6 +31,24 @@ pub(super) struct Connection {
     pub(super) transport: Rc<Transport>,
     pub(super) outbox: SharedOutbox,
     pub(super) state: RefCell<State>,
+}
+
+impl Connection {
+    /// The rooms it is inside.
+    pub(super) fn rooms(&self) -> Vec<RoomKey> {
+        let outbox = self.outbox.borrow();
+        outbox.logs().map(|log| log.borrow().room().clone()).collect()
+    }
+
+    /// Whether it is inside as many as it may be.
+    pub(super) fn rooms_max_reached(&self) -> bool {
+        self.outbox.borrow().logs().len() >= limits::ROOMS_PER_SESSION
+    }
+
+    pub(super) fn is_inside(&self, room: &RoomKey) -> bool {
+        let outbox = self.outbox.borrow();
+        outbox.logs().any(|log| log.borrow().room() == room)
+    }
 }
 
 /// What changes over a connection's life.
@@ -172,10 +191,7 @@ impl Worker {
 
     /// Writes what a connection has to send, and lets its rooms forget what it got.
     pub(super) fn flush(&self, connection: &Connection) -> Flush {
-        let mut outbox = connection.outbox.borrow_mut();
-        let flush = outbox.flush();
-        self.count_moved(outbox.take_moved());
-        flush
+        connection.outbox.borrow_mut().flush(&mut self.moved.borrow_mut())
     }
 
     fn poll(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
@@ -236,12 +252,16 @@ impl Worker {
     /// Goes on writing if the transport was full and is not any more.
     fn poll_write(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
         let mut unblocked = false;
+        let lag_bytes_max = Slice::lag_bytes_max(self.config().rooms.log_bytes);
         while connection.outbox.borrow().is_blocked() {
             match connection.transport.poll_writable(cx) {
                 Poll::Pending => return Progress::Waiting,
                 Poll::Ready(Err(_)) => return self.broken(connection),
                 Poll::Ready(Ok(())) => {
-                    connection.outbox.borrow_mut().unblock();
+                    connection
+                        .outbox
+                        .borrow_mut()
+                        .unblock(lag_bytes_max, &mut self.moved.borrow_mut());
                     unblocked = true;
                     if self.flush(connection) == Flush::Broken {
                         return self.broken(connection);
@@ -251,14 +271,9 @@ impl Worker {
         }
         if unblocked {
             // What this member held back in the logs of its rooms can be forgotten.
-            let rooms: Vec<RoomKey> = connection
-                .outbox
-                .borrow()
-                .logs()
-                .map(|log| log.borrow().room().clone())
-                .collect();
+            let rooms = connection.rooms();
             let mut slices = self.slices.borrow_mut();
-            rooms.iter().for_each(|room| slices.schedule(room));
+            rooms.iter().for_each(|room| slices.on_progress(room));
             self.sweep_wanted.notify_one();
         }
         Progress::Waiting
@@ -267,7 +282,10 @@ impl Worker {
     /// Queues the answer to a client's own command.
     pub(super) fn answer(&self, connection: &Connection, frame: &[u8]) {
         self.metrics.add_labelled(Metric::FramesSent, SENT_REPLY, 1);
-        connection.outbox.borrow_mut().push_answer(frame);
+        connection
+            .outbox
+            .borrow_mut()
+            .push_answer(frame, &mut self.moved.borrow_mut());
     }
 
     pub(super) fn broken(&self, connection: &Connection) -> Progress {
@@ -309,21 +327,12 @@ impl Worker {
             self.metrics.add_labelled(Metric::TokenRejects, reason, 1);
         }
     }
-
-    pub(super) fn count_moved(&self, moved: crate::outbox::Moved) {
-        for (transport, bytes) in moved.bytes.into_iter().enumerate() {
-            self.metrics.add_labelled(Metric::BytesSent, transport, bytes);
-        }
-        self.metrics
-            .add_labelled(Metric::FramesSent, SENT_ROOM, moved.room_frames);
-        self.metrics.add(Metric::RoomWrites, moved.room_writes);
-    }
 }
 
 /// Values of labels, by their place in the table of metrics.
 const SENT_REPLY: usize = 0;
 pub(super) const SENT_EVENT: usize = 1;
-const SENT_ROOM: usize = 2;
+pub(super) const SENT_ROOM: usize = 2;
 
 /// The task of a connection: small, since there are many.
 pub(super) struct Task {

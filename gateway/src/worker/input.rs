@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use sluice_codec::{ClientFrame, FrameError, open_client_frame, split_frame};
-use sluice_protocol::{ErrorCode, frame::Body, limits};
+use sluice_protocol::{ErrorCode, frame::Body};
 
 use crate::clock::Now;
 use crate::identity::{Caller, RoomKey};
@@ -297,7 +297,7 @@ impl Worker {
         let Some(online) = state.session.online_mut() else {
             return Ok(());
         };
-        let refusal = if enters && online.rooms.len() >= limits::ROOMS_PER_SESSION && !online.is_inside(room) {
+        let refusal = if enters && connection.rooms_max_reached() && !connection.is_inside(room) {
             Refusal::new(ErrorCode::JOINED_ROOM_LIMIT)
         } else {
             match online.moves.take(Instant::now(), self.config().rooms.moves_per_second) {

@@ -72,6 +72,8 @@ pub(super) enum Message {
         connection: ConnectionKey,
         refusal: Refusal,
     },
+    /// To a slice: its room is no more, as this frame tells the members.
+    Destroy { room: RoomKey, frame: Bytes },
     /// To a slice: a frame for all members.
     Publish {
         room: RoomKey,
@@ -80,6 +82,9 @@ pub(super) enum Message {
         class: Class,
     },
 }
+
+/// A value counts as one more for each of these that it carries.
+const WEIGHT_BYTES: usize = 1024;
 
 impl Message {
     /// What it counts against the bound of a mailbox: one, and one for each KiB it carries.
@@ -92,7 +97,7 @@ impl Message {
             Self::Publish { frame, .. } => frame.len(),
             _ => 0,
         };
-        1 + bytes / 1024
+        1 + bytes / WEIGHT_BYTES
     }
 }
 
@@ -147,6 +152,7 @@ impl Mailbox {
             outgoing: self.addresses.iter().map(|_| Vec::new()).collect(),
             addresses: self.addresses,
             weight_max,
+            held: 0,
         };
         (self.incoming, mailboxes)
     }
@@ -160,6 +166,8 @@ pub(super) struct Mailboxes {
     outgoing: Vec<Vec<Message>>,
     addresses: Vec<Address>,
     weight_max: usize,
+    /// Counted as if it waited.
+    held: usize,
 }
 
 impl Mailboxes {
@@ -200,6 +208,19 @@ impl Mailboxes {
             .depth
             .fetch_sub(message.weight(), Ordering::Relaxed);
         Some(message)
+    }
+
+    /// Counts `bytes` that this worker has taken out and is still behind with as if they waited, instead of those of the last call:
+    /// everybody sees how much is before it.
+    pub(super) fn hold(&mut self, bytes: usize) {
+        let held = bytes.div_ceil(WEIGHT_BYTES);
+        let depth = &self.addresses[self.index.get()].depth;
+        if held > self.held {
+            depth.fetch_add(held - self.held, Ordering::Relaxed);
+        } else if held < self.held {
+            depth.fetch_sub(self.held - held, Ordering::Relaxed);
+        }
+        self.held = held;
     }
 
     /// Takes in a batch that came from another worker.

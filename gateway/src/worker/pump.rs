@@ -1,14 +1,15 @@
 //! The pump: carries out the values in this worker's mailbox.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_protocol::{ErrorCode, LeaveReason, Limits, LoginResult, MessageType, reply};
+use sluice_protocol::{ErrorCode, LeaveReason, Limits, LoginResult, MessageType, RoomDestroyedReason, reply};
 use tokio::sync::mpsc;
 
+use crate::class::Class;
 use crate::clock::Now;
-use crate::fan_out::Behind;
 use crate::frames;
 use crate::identity::{Caller, ConnectionKey, ConnectionRef, RoomKey, User};
 use crate::metrics::Metric;
@@ -16,10 +17,10 @@ use crate::refusal::Refusal;
 use crate::room::{self, Effect};
 use crate::session::login::Accepted;
 use crate::session::users::Newcomer;
-use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Label};
 use crate::worker::mailbox::Message;
+use crate::worker::{INGRESS, Worker};
 
 /// Values carried out before other tasks get their turn.
 const MESSAGES_PER_TURN: usize = 1024;
@@ -49,6 +50,7 @@ impl Worker {
                 }
             }
             self.flush_connections();
+            self.hold_back();
             self.mailboxes.borrow_mut().send_batches();
             if self.slices.borrow().is_ready() {
                 self.sweep_wanted.notify_one();
@@ -116,14 +118,14 @@ impl Worker {
                     self.close(&connection, &refusal, CloseReason::of(&refusal));
                 }
             }
+            Message::Destroy { room, frame } => self.destroy(&room, &frame),
             Message::Publish {
                 room,
                 frame,
                 sequence,
                 class,
             } => {
-                let behind = self.slices.borrow_mut().append(&room, &frame, sequence, class);
-                self.handle_behind(behind);
+                self.slices.borrow_mut().append(&room, &frame, sequence, class);
             }
         }
     }
@@ -152,7 +154,10 @@ impl Worker {
             room::Request::Leave(reason) => Some(reason),
             _ => None,
         };
-        let effects = self.rooms.borrow_mut().handle(now, room, caller, request);
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            self.rooms.borrow_mut().handle(now, room, caller, request)
+        }));
+        let effects = handled.unwrap_or_else(|_| self.end_of_faulty(room, caller, kind.is_some()));
         if let Some(reason) = leaving
             && effects.iter().any(|effect| matches!(effect, Effect::Dismiss { .. }))
         {
@@ -167,6 +172,28 @@ impl Worker {
         for effect in effects {
             self.carry_out(room, Some(caller), effect);
         }
+    }
+
+    /// A room whose code failed is in no state to go on: it ends, and everything else goes on.
+    fn end_of_faulty(&self, room: &RoomKey, caller: &Caller, sending: bool) -> Vec<Effect> {
+        self.metrics.add(Metric::RoomPanics, 1);
+        tracing::error!(room = room.id.as_str(), "a room failed and is destroyed");
+        let destroyed = self.rooms.borrow_mut().destroy(room, RoomDestroyedReason::Fault);
+        // Whoever asked must not wait for an answer. A leave that the gateway tells has nobody to answer.
+        let refusal = Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room");
+        let frame = || frames::refuse(caller.request_id, &refusal).into();
+        let frame = (caller.request_id != 0).then(frame);
+        let (to, code) = (caller.connection, refusal.code);
+        let answer = match frame {
+            frame if sending => Some(Effect::Reply { to, frame, code }),
+            Some(frame) => Some(Effect::Unchanged {
+                connection: to,
+                frame,
+                code,
+            }),
+            None => None,
+        };
+        answer.into_iter().chain(destroyed).collect()
     }
 
     /// Sends an effect of a room to the workers it concerns.
@@ -218,6 +245,25 @@ impl Worker {
                     frame,
                 };
                 self.post(connection.worker, message);
+            }
+            Effect::Shed(class) => self
+                .metrics
+                .add_labelled_twice(Metric::MessagesShed, class as usize, INGRESS, 1),
+            Effect::Gap { to, frame } => {
+                self.metrics.add_labelled(Metric::Gaps, INGRESS, 1);
+                let publish = Effect::Publish {
+                    to,
+                    frame,
+                    sequence: 0,
+                    class: Class::Control,
+                };
+                self.carry_out(room, caller, publish);
+            }
+            Effect::Destroy { to, frame } => {
+                for worker in to {
+                    let (room, frame) = (room.clone(), frame.clone());
+                    self.post(worker, Message::Destroy { room, frame });
+                }
             }
             Effect::Publish {
                 to,
@@ -310,6 +356,10 @@ impl Worker {
             sdk = ?login.sdk,
             "logged in"
         );
+        let datagrams = login.datagrams && connection.transport.datagram_bytes_max().is_some();
+        if datagrams {
+            connection.outbox.borrow_mut().send_barrage_in_datagrams();
+        }
         let interval = self.config().connections.heartbeat_interval;
         let result = LoginResult {
             session_id,
@@ -318,7 +368,7 @@ impl Worker {
             server_time_ms: login.started_at_ms,
             token_expires_at_ms: login.token_expires.unix_ms,
             limits: Some(Limits::of_protocol()),
-            datagrams: false,
+            datagrams,
         };
         self.answer(&connection, &frames::reply(request_id, reply::Result::Login(result)));
         self.rearm(&connection, now.instant);
@@ -338,15 +388,24 @@ impl Worker {
             let request = room::Request::Leave(LeaveReason::Offline);
             return self.post(self.home_of_room(&room), Message::Room { room, caller, request });
         };
-        if let Some(online) = connection.state.borrow_mut().session.online_mut()
-            && !online.is_inside(&room)
-        {
-            online.rooms.push(room.clone());
-        }
         for frame in frames {
             self.answer(&connection, frame);
         }
         self.slices.borrow_mut().add(&room, &connection.outbox);
+    }
+
+    /// A room is no more. What was published before still goes out as far as each transport takes it at once.
+    fn destroy(self: &Rc<Self>, room: &RoomKey, frame: &[u8]) {
+        let Some(mut slice) = self.slices.borrow_mut().take(room) else {
+            return;
+        };
+        while let Some(member) = slice.members().last().cloned() {
+            slice.remove(&member, &mut self.moved.borrow_mut());
+            let key = member.borrow().connection();
+            if let Some(connection) = self.connection(key) {
+                self.push_event(&connection, frame);
+            }
+        }
     }
 
     fn dismiss(self: &Rc<Self>, key: ConnectionKey, room: &RoomKey, frame: Option<Bytes>) {
@@ -356,10 +415,9 @@ impl Worker {
             self.connection(key)
         };
         let Some(connection) = connection else { return };
-        self.slices.borrow_mut().remove(room, &connection.outbox);
-        if let Some(online) = connection.state.borrow_mut().session.online_mut() {
-            online.rooms.retain(|inside| inside != room);
-        }
+        self.slices
+            .borrow_mut()
+            .remove(room, &connection.outbox, &mut self.moved.borrow_mut());
         if let Some(frame) = frame {
             self.answer(&connection, &frame);
         }
@@ -401,26 +459,10 @@ impl Worker {
         }
     }
 
-    fn handle_behind(self: &Rc<Self>, behind: Vec<Behind>) {
-        for behind in behind {
-            match behind {
-                Behind::Skipped(missed) => {
-                    self.metrics.add(Metric::Gaps, 1);
-                    for (class, count) in missed.by_class.into_iter().enumerate() {
-                        self.metrics.add_labelled(Metric::MessagesDropped, class, count);
-                    }
-                }
-                Behind::TooSlow(key) => {
-                    if let Some(connection) = self.connection(key) {
-                        self.close_slow(&connection);
-                    }
-                }
-            }
-        }
-    }
-
     fn count_message(&self, kind: MessageType, effects: &[Effect]) {
-        let taken = effects.iter().any(|effect| matches!(effect, Effect::Publish { .. }));
+        let taken = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Publish { .. } | Effect::Shed(_)));
         let kind = match kind {
             MessageType::Text | MessageType::Unspecified => 0,
             MessageType::Command => 1,

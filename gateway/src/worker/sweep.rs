@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
 use crate::class::Class;
-use crate::fan_out::{Behind, Slice, Step};
+use crate::fan_out::{Slice, Step};
 use crate::identity::RoomKey;
 use crate::metrics::Metric;
-use crate::outbox::SharedOutbox;
+use crate::outbox::{Moved, SharedOutbox};
 use crate::worker::Worker;
 
 /// Members visited before other tasks get their turn: at some microseconds each, a ping waits a fraction of a
@@ -23,12 +23,22 @@ pub(super) struct Slices {
     /// Slices with something to deliver, in turn.
     ready: VecDeque<RoomKey>,
     log_bytes_max: usize,
+    total: Kept,
 }
 
 struct Scheduled {
     slice: Slice,
     /// When it became ready; `None` while it is not in the queue.
     ready_since: Option<Instant>,
+    /// Its part of the total.
+    counted: Kept,
+}
+
+/// What logs keep.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    bytes: usize,
+    excess_bytes: usize,
 }
 
 impl Slices {
@@ -37,6 +47,7 @@ impl Slices {
             by_room: HashMap::new(),
             ready: VecDeque::new(),
             log_bytes_max,
+            total: Kept::default(),
         }
     }
 
@@ -44,31 +55,48 @@ impl Slices {
         let scheduled = self.by_room.entry(room.clone()).or_insert_with(|| Scheduled {
             slice: Slice::new(room.clone(), self.log_bytes_max),
             ready_since: None,
+            counted: Kept::default(),
         });
         scheduled.slice.add(outbox);
     }
 
-    pub(super) fn remove(&mut self, room: &RoomKey, outbox: &SharedOutbox) {
+    pub(super) fn remove(&mut self, room: &RoomKey, outbox: &SharedOutbox, moved: &mut Moved) {
         if let Some(scheduled) = self.by_room.get_mut(room) {
-            scheduled.slice.remove(outbox);
+            scheduled.slice.remove(outbox, moved);
             if scheduled.slice.is_empty() {
-                self.by_room.remove(room);
+                self.take(room);
             }
         }
     }
 
-    /// Adds a frame for the members of `room` on this worker. Returns the members that lag too far.
-    pub(super) fn append(&mut self, room: &RoomKey, frame: &[u8], sequence: u64, class: Class) -> Vec<Behind> {
+    /// Takes a room's slice out.
+    pub(super) fn take(&mut self, room: &RoomKey) -> Option<Slice> {
+        let scheduled = self.by_room.remove(room)?;
+        self.total.bytes -= scheduled.counted.bytes;
+        self.total.excess_bytes -= scheduled.counted.excess_bytes;
+        Some(scheduled.slice)
+    }
+
+    /// Adds a frame for the members of `room` on this worker.
+    pub(super) fn append(&mut self, room: &RoomKey, frame: &[u8], sequence: u64, class: Class) {
         let Some(scheduled) = self.by_room.get_mut(room) else {
-            return Vec::new();
+            return;
         };
-        let behind = scheduled.slice.append(frame, sequence, class);
+        scheduled.slice.append(frame, sequence, class);
+        count(scheduled, &mut self.total);
         self.schedule(room);
-        behind
+    }
+
+    /// A member of `room` that was blocked went on.
+    pub(super) fn on_progress(&mut self, room: &RoomKey) {
+        if let Some(scheduled) = self.by_room.get_mut(room) {
+            scheduled.slice.on_progress();
+            self.schedule(room);
+        }
     }
 
     /// Puts a room in the queue, if it is not there.
-    pub(super) fn schedule(&mut self, room: &RoomKey) {
+    fn schedule(&mut self, room: &RoomKey) {
         if let Some(scheduled) = self.by_room.get_mut(room)
             && scheduled.ready_since.is_none()
         {
@@ -77,24 +105,37 @@ impl Slices {
         }
     }
 
-    /// Bytes that all logs keep.
+    /// Memory that all logs take.
     pub(super) fn log_bytes(&self) -> usize {
-        self.by_room.values().map(|scheduled| scheduled.slice.log_bytes()).sum()
+        self.total.bytes
+    }
+
+    /// How much of that is more than a room may have, all rooms together.
+    pub(super) fn excess_bytes(&self) -> usize {
+        self.total.excess_bytes
     }
 
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
+    /// How long the room has been waiting or under way that became ready first.
+    pub(super) fn lag(&self) -> Duration {
+        // The queue goes round, so any of them may be the first; there are as many as have something to deliver just now.
+        let since = self.ready.iter().filter_map(|room| self.by_room.get(room)?.ready_since);
+        since.min().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Visits some members of the room whose turn it is. Returns since when a room was ready whose round is over.
-    fn step(&mut self) -> (Step, Option<Instant>) {
+    fn step(&mut self, moved: &mut Moved) -> (Step, Option<Instant>) {
         let Some(room) = self.ready.pop_front() else {
             return Default::default();
         };
         let Some(scheduled) = self.by_room.get_mut(&room) else {
             return Default::default();
         };
-        let step = scheduled.slice.sweep(MEMBERS_PER_STEP);
+        let step = scheduled.slice.sweep(MEMBERS_PER_STEP, moved);
+        count(scheduled, &mut self.total);
         if step.more {
             self.ready.push_back(room);
             (step, None)
@@ -104,20 +145,43 @@ impl Slices {
     }
 }
 
+/// Brings the totals up to date with one slice.
+fn count(scheduled: &mut Scheduled, total: &mut Kept) {
+    let now = Kept {
+        bytes: scheduled.slice.log_bytes(),
+        excess_bytes: scheduled.slice.excess_bytes(),
+    };
+    total.bytes = total.bytes - scheduled.counted.bytes + now.bytes;
+    total.excess_bytes = total.excess_bytes - scheduled.counted.excess_bytes + now.excess_bytes;
+    scheduled.counted = now;
+}
+
 impl Worker {
     /// Delivers what rooms have to deliver, a few members at a time, for ever.
     pub(super) async fn sweep(self: Rc<Self>) {
         loop {
             while self.slices.borrow().is_ready() {
-                let (step, over) = self.slices.borrow_mut().step();
-                self.count_moved(step.moved);
+                let (step, over) = self.slices.borrow_mut().step(&mut self.moved.borrow_mut());
                 if let Some(since) = over {
                     self.metrics
                         .record(Metric::SweepDuration, 0, since.elapsed().as_secs_f64());
                 }
+                self.metrics.add(Metric::TaskPanics, step.panics);
+                for member in step.too_slow {
+                    if let Some(connection) = self.connection(member) {
+                        self.close_slow(&connection);
+                    }
+                }
+                self.hold_back();
                 tokio::task::yield_now().await;
             }
             self.sweep_wanted.notified().await;
         }
+    }
+
+    /// Has commands refused while the sweep is behind with more than logs may keep.
+    pub(super) fn hold_back(&self) {
+        let excess_bytes = self.slices.borrow().excess_bytes();
+        self.mailboxes.borrow_mut().hold(excess_bytes);
     }
 }

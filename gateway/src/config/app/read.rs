@@ -119,6 +119,8 @@ fn read_app(table: &DeTable<'_>, origin: Origin, place: &Place<'_>, problems: &m
         id_profile: IdProfile::default(),
         single_login: SingleLogin::Single,
         packages: Vec::new(),
+        low_types: Vec::new(),
+        protected_senders: Vec::new(),
         state: AppState::Enabled,
         keys: Vec::new(),
     };

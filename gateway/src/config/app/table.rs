@@ -101,6 +101,28 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
         cost: "",
     },
     Setting {
+        path: "apps.low_types",
+        kind: Kind::Texts {
+            expected: "a list of at most 20 object names, each 1 to 64 bytes, such as [\"app:like\"]",
+            fits: |text| (1..=limits::OBJECT_NAME_BYTES).contains(&text.len()),
+            field: |app| &mut app.low_types,
+        },
+        default: Default::Empty,
+        meaning: "Object names of custom messages that count as class low, whatever priority they are sent with: the first to be shed after barrage.",
+        cost: "",
+    },
+    Setting {
+        path: "apps.protected_senders",
+        kind: Kind::Texts {
+            expected: "a list of user ids, each 1 to 256 bytes, such as [\"host\"]",
+            fits: |text| (1..=limits::USER_ID_BYTES).contains(&text.len()),
+            field: |app| &mut app.protected_senders,
+        },
+        default: Default::Empty,
+        meaning: "Users whose messages in rooms are never shed.",
+        cost: "A member that is too slow for what may not be shed is closed, so these had better not say much.",
+    },
+    Setting {
         path: "apps.state",
         kind: Kind::Text {
             expected: "\"enabled\", \"blocked\" or \"service_disabled\"",

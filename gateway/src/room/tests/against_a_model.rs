@@ -107,6 +107,7 @@ impl World {
         let mut hall = Hall::with_rules(|rules| {
             rules.room_messages_per_second = config::Rate::Unlimited;
             rules.live_messages_per_second = config::Rate::Unlimited;
+            rules.live_budget = config::Budget::Unlimited;
         });
         let devices = (0..USERS * DEVICES)
             .map(|device| {
@@ -139,6 +140,7 @@ impl World {
                     self.mailboxes[device] = Mailbox::default();
                 }
                 Effect::Publish { to, frame, .. } => self.publish(&to, &open(&frame)),
+                Effect::Shed(_) | Effect::Gap { .. } | Effect::Destroy { .. } => panic!("{effect:?}"),
             }
         }
         frames

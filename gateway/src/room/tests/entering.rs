@@ -209,7 +209,10 @@ fn rooms_of_the_same_name_in_different_apps_have_nothing_to_do_with_each_other()
 
 #[test]
 fn the_newest_fifty_are_kept_and_delivered_oldest_first_counting_down() {
-    let mut hall = Hall::with_rules(|rules| rules.live_messages_per_second = config::Rate::Unlimited);
+    let mut hall = Hall::with_rules(|rules| {
+        rules.live_messages_per_second = config::Rate::Unlimited;
+        rules.live_budget = config::Budget::Unlimited;
+    });
     let [alice, bob] = hall.devices(["alice", "bob"]);
     hall.enter_live(&alice, 0);
     for number in 1..=60 {

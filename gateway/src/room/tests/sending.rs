@@ -304,7 +304,7 @@ fn a_repeat_is_answered_even_when_the_sender_is_too_fast() {
 #[test]
 fn only_those_who_sent_something_lately_are_remembered() {
     let mut hall = Hall::new();
-    let rules = Config::defaults(Path::new("data")).rooms;
+    let rules = rules(|_| (), |_| ());
     let mut room = Room::new(lobby(), String::new(), RoomPreset::Live, hall.now);
     let mut message_ids = MessageIds::new(WorkerIndex(0));
     for number in 0..5_000 {

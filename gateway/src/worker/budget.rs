@@ -1,0 +1,41 @@
+//! The bound on all that waits for clients, rooms' logs and private queues together.
+//!
+//! Each connection and each room has a bound of its own, but there are many of them. What waits is there because of clients
+//! that do not read, so when it is too much in all, those that are furthest behind go: as slow, which they may come back from.
+
+use std::cmp::Reverse;
+use std::rc::Rc;
+
+use crate::metrics::Metric;
+use crate::worker::Worker;
+use crate::worker::connection::Connection;
+
+/// Of the slow connections, this part goes at a time; the next tick sees whether it was enough.
+const PART: usize = 8;
+
+/// Few go together.
+const AT_LEAST: usize = 16;
+
+impl Worker {
+    /// Closes some of those that are furthest behind, if what waits is too much.
+    pub(super) fn keep_the_budget(self: &Rc<Self>) {
+        let share = self.config().connections.backlog_bytes / self.shared.workers.len();
+        if self.slices.borrow().log_bytes() + self.private_bytes.get() <= share {
+            return;
+        }
+        let mut slow: Vec<(usize, Rc<Connection>)> = self
+            .connections
+            .borrow()
+            .values()
+            .filter(|connection| !connection.state.borrow().session.is_closing())
+            .map(|connection| (connection.outbox.borrow().backlog_bytes(), connection.clone()))
+            .filter(|(backlog_bytes, _)| *backlog_bytes > 0)
+            .collect();
+        slow.sort_by_key(|(backlog_bytes, _)| Reverse(*backlog_bytes));
+        let count = (slow.len() / PART).max(AT_LEAST);
+        for (_, connection) in slow.into_iter().take(count) {
+            self.metrics.add(Metric::BudgetDisconnects, 1);
+            self.close_slow(&connection);
+        }
+    }
+}
