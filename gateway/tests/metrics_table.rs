@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use sluice_gateway::metrics::{FAMILIES, Family, Kind, PROCESS_GAUGES};
+use sluice_gateway::metrics::{FAMILIES, Family, Kind, PROCESS_GAUGES, WORKER_GAUGES};
 
 const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- /table -->";
@@ -43,7 +43,8 @@ fn the_prose_of_the_page_names_only_metrics_that_exist() {
 }
 
 fn exists(name: &str) -> bool {
-    PROCESS_GAUGES.iter().any(|(known, _)| *known == name)
+    let gauges = PROCESS_GAUGES.iter().chain(WORKER_GAUGES);
+    gauges.into_iter().any(|(known, _)| *known == name)
         || FAMILIES.iter().any(|family| {
             let histogram = matches!(family.kind, Kind::Histogram(_));
             let rest = name.strip_prefix(family.name);
@@ -56,6 +57,9 @@ fn tables() -> String {
     let mut line = |line: String| writeln!(text, "{line}").expect("a String takes everything");
     for family in FAMILIES {
         line(row(family.name, kind(family.kind), &labels(family), family.help));
+    }
+    for (name, help) in WORKER_GAUGES {
+        line(row(name, "gauge", "`worker`: its number, from 0", help));
     }
     for (name, help) in PROCESS_GAUGES {
         line(row(name, "gauge", process_labels(name), help));
