@@ -1,11 +1,12 @@
 //! Child processes, told what to do by one line and heard by many.
 //!
-//! [`Child`] is the plan's end, [`obey`] and [`report`] are the child's. A child that is dropped is killed, and a child
-//! whose standard input ends goes by itself, so nothing is left behind however a run ends.
+//! [`Child`] is the plan's end, [`obey`] and [`report`] are the child's. A child that is dropped is killed and not heard
+//! any more, and a child whose standard input ends goes by itself, so nothing is left behind however a run ends.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{self, Command, ExitCode, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -18,13 +19,26 @@ use crate::messages::Report;
 pub(crate) struct Child {
     name: String,
     process: process::Child,
+    dismissed: Dismissed,
 }
+
+/// Set when a child is dropped: what it said before, and that it ended, is of no interest then.
+type Dismissed = Arc<AtomicBool>;
 
 /// Something a plan waits for.
 enum Event {
-    Reported(String, Report),
-    Ended(String),
+    Reported(String, Report, Dismissed),
+    Ended(String, Dismissed),
     Interrupted,
+}
+
+impl Event {
+    fn is_of_a_dismissed_child(&self) -> bool {
+        match self {
+            Self::Reported(_, _, dismissed) | Self::Ended(_, dismissed) => dismissed.load(Ordering::Relaxed),
+            Self::Interrupted => false,
+        }
+    }
 }
 
 /// Where the reports of all children arrive.
@@ -63,10 +77,14 @@ impl Inbox {
     /// # Errors
     /// A child that fails or ends, an interrupt, or silence for `patience` while `doing` something.
     pub(crate) fn next(&self, doing: &'static str, patience: Duration) -> Result<(String, Report), BenchError> {
-        match self.events.recv_timeout(patience) {
-            Ok(Event::Reported(who, Report::Failed { reason })) => Err(BenchError::peer(&who, reason)),
-            Ok(Event::Reported(who, report)) => Ok((who, report)),
-            Ok(Event::Ended(who)) => Err(BenchError::peer(&who, format!("ended while {doing}"))),
+        let mut event = self.events.recv_timeout(patience);
+        while event.as_ref().is_ok_and(Event::is_of_a_dismissed_child) {
+            event = self.events.recv_timeout(patience);
+        }
+        match event {
+            Ok(Event::Reported(who, Report::Failed { reason }, _)) => Err(BenchError::peer(&who, reason)),
+            Ok(Event::Reported(who, report, _)) => Ok((who, report)),
+            Ok(Event::Ended(who, _)) => Err(BenchError::peer(&who, format!("ended while {doing}"))),
             Ok(Event::Interrupted) => Err(BenchError::Interrupted),
             Err(_) => Err(BenchError::Timeout {
                 who: "every child".into(),
@@ -93,18 +111,22 @@ impl Child {
         let output = child.process.stdout.take().expect("standard output was just piped");
         let events = inbox.sender.clone();
         let name = name.to_owned();
+        let dismissed = child.dismissed.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines() {
                 let Ok(line) = line else { break };
                 let report = serde_json::from_str(&line).unwrap_or_else(|_| Report::Failed {
                     reason: format!("printed {line:?}"),
                 });
-                if events.send(Event::Reported(name.clone(), report)).is_err() {
+                if events
+                    .send(Event::Reported(name.clone(), report, dismissed.clone()))
+                    .is_err()
+                {
                     return;
                 }
             }
             // The plan may have stopped listening because it is done.
-            let _ = events.send(Event::Ended(name));
+            let _ = events.send(Event::Ended(name, dismissed));
         });
         Ok(child)
     }
@@ -118,6 +140,7 @@ impl Child {
         Ok(Self {
             name: name.to_owned(),
             process,
+            dismissed: Dismissed::default(),
         })
     }
 
@@ -146,6 +169,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        self.dismissed.store(true, Ordering::Relaxed);
         // It may have ended already, and there is nobody to tell if not.
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -10,12 +10,14 @@
 mod bare;
 mod batch;
 mod bench_error;
+mod chart;
 mod child;
 mod cores;
 mod credentials;
 mod gateway_process;
 mod hardware;
 mod messages;
+mod peer;
 mod plan;
 mod process_figures;
 mod publisher;
@@ -50,18 +52,28 @@ enum Plan {
     /// N members sit in one room. A round sends W messages into it and ends when every member has all of them. Two
     /// servers take turns on the same work, each in its own process on one core: the gateway with one worker, and a bare
     /// loop that does nothing but write the same bytes to every connection (send(2) for tcp, rustls for tls, quinn for
-    /// quic). Receivers run in further processes on the other cores and check that every member gets every message once
-    /// and in order.
+    /// quic). With --peer other servers take part, through their own protocol. Receivers run in further processes on the other
+    /// cores and check that every member gets every message once and in order.
     ///
     /// Printed for each: deliveries per second, server CPU per delivery, resident bytes per connection, and the ratio
     /// to the bare loop; the median of the repeats with their smallest and largest value. With --window 1 compare CPU
     /// per delivery (what the gateway adds to each write), with --window 128 compare deliveries per second (how well it
     /// gathers messages into writes).
     Fanout(plan::fanout::Arguments),
+    /// What do frames cost to encode and decode beyond bare prost?
+    ///
+    /// The codec and prost alone take turns on the same messages, on one core. The figure to look at is our speed divided by
+    /// that of prost.
+    Codec(plan::codec::Arguments),
+    /// Draws charts from the results of `fanout`.
+    Chart(chart::Arguments),
 
     /// Opens members' connections and counts what arrives. Started by a plan, told what to do on standard input.
     #[command(hide = true)]
     Receive,
+    /// The same for another server. Started by a plan, told what to do on standard input.
+    #[command(hide = true)]
+    ReceivePeer,
     /// Bare loop over TCP. Started by a plan, told what to do on standard input.
     #[command(hide = true)]
     BareTcp,
@@ -76,7 +88,10 @@ enum Plan {
 fn main() -> ExitCode {
     match Arguments::parse().plan {
         Plan::Fanout(arguments) => finish(plan::fanout::run(&arguments)),
+        Plan::Codec(arguments) => finish(plan::codec::run(&arguments)),
+        Plan::Chart(arguments) => finish(chart::run(&arguments)),
         Plan::Receive => child::obey(receiver::run),
+        Plan::ReceivePeer => child::obey(peer::receive),
         Plan::BareTcp => child::obey(bare::tcp::run),
         Plan::BareTls => child::obey(bare::tls::run),
         Plan::BareQuic => child::obey(bare::quic::run),

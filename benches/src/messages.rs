@@ -78,6 +78,8 @@ pub(crate) enum Report {
     Inside,
     /// All members of this process have all messages of this round; bytes of frames received since the start.
     Round { round: u64, frame_bytes: u64 },
+    /// This round ended without that many of its messages: some were left out, or nothing came for too long.
+    Lost { round: u64, lost: u64, frame_bytes: u64 },
     /// It cannot go on.
     Failed { reason: String },
 }

@@ -1,3 +1,4 @@
 //! Plans: each is one question, the load that answers it, and how the answer is to be read.
 
+pub(crate) mod codec;
 pub(crate) mod fanout;

@@ -42,9 +42,9 @@ pub(crate) fn tenths(value: f64) -> String {
 
 /// A ratio to nothing is none: a bare loop over TCP may take no memory that shows.
 pub(crate) fn times(value: f64) -> String {
-    if value.is_finite() {
-        format!("{value:.3}")
-    } else {
-        "-".to_owned()
+    match value {
+        value if !value.is_finite() => "-".to_owned(),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.3}"),
     }
 }

@@ -1,9 +1,9 @@
 //! Several measurements of the same thing, in three numbers.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The middle one, and how far the others are from it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,
