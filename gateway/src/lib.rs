@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod development;
+pub mod in_memory;
 pub mod metrics;
 
 mod accept;

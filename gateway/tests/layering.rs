@@ -35,7 +35,16 @@ const LEAVES: [&str; 12] = [
 ];
 
 /// What joins the stages and may know all of them. Nobody but they know each other.
-const SHELLS: [&str; 7] = ["cli", "development", "http", "lib", "main", "server", "worker"];
+const SHELLS: [&str; 8] = [
+    "cli",
+    "development",
+    "http",
+    "in_memory",
+    "lib",
+    "main",
+    "server",
+    "worker",
+];
 
 /// Which module of the crate's root each one names, with a place where it does.
 type Imports = BTreeMap<(String, String), String>;

@@ -30,6 +30,10 @@ const PENDING_MAX: usize = 200;
 /// The share of one endpoint in that is no less: an ordinary burst should not cost clients a round trip.
 const PENDING_OF_ENDPOINT_MIN: usize = 32;
 
+/// Between two stateless resets of one endpoint: a thousand clients a second learn of a restart. More seldom would be safer only
+/// if noise were answered at all, but ids tell whether they are ours.
+const RESET_INTERVAL_MIN: Duration = Duration::from_millis(1);
+
 /// One worker's door for QUIC.
 #[derive(Debug)]
 pub(crate) struct Door {
@@ -62,7 +66,9 @@ pub(crate) fn doors(sockets: Vec<UdpSocket>, config: &ServerConfig, secret: &Res
         .map(|(place, socket)| {
             let ids = ConnectionIds::new(id_key.clone(), place, endpoints);
             let mut endpoint = EndpointConfig::new(reset_key.clone());
-            endpoint.cid_generator(move || Box::new(ids.clone()));
+            endpoint
+                .cid_generator(move || Box::new(ids.clone()))
+                .min_reset_interval(RESET_INTERVAL_MIN);
             Door {
                 socket,
                 config: config.clone(),

@@ -18,7 +18,10 @@ use crate::missed::Missed;
 use lane::Lane;
 
 /// A reader's place: the frame it gets next, and how much of that it has.
+///
+/// Packed because every member of every room has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(packed(4))]
 pub(crate) struct Cursor {
     /// Counted from the first frame ever appended.
     frame: u64,
@@ -43,7 +46,8 @@ impl Cursor {
 
     /// The first frame of which the reader has nothing.
     fn untouched(self) -> u64 {
-        self.frame + u64::from(self.is_mid_frame())
+        let frame = self.frame;
+        frame + u64::from(self.is_mid_frame())
     }
 }
 

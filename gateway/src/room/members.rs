@@ -47,7 +47,8 @@ struct ByUserId(Arc<User>);
 #[derive(Debug)]
 enum Connections {
     One(ConnectionRef),
-    Many(Vec<ConnectionRef>),
+    /// Boxed, or everybody would take as much room as those few.
+    Many(Box<Vec<ConnectionRef>>),
 }
 
 impl Members {
@@ -103,7 +104,7 @@ impl Members {
             return Arrival::AlreadyInside;
         }
         match connections {
-            Connections::One(first) => *connections = Connections::Many(vec![*first, connection]),
+            Connections::One(first) => *connections = Connections::Many(Box::new(vec![*first, connection])),
             Connections::Many(all) => all.push(connection),
         }
         Arrival::NewConnection

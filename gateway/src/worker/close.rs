@@ -146,6 +146,9 @@ impl Worker {
         let reason = state.reason.unwrap_or(CloseReason::Fault);
         let lived = state.opened.elapsed();
         self.count_closed(kind, state.label, reason, lived);
+        if connection.transport.has_moved() {
+            self.metrics.add(Metric::QuicMigrations, 1);
+        }
         let sent = connection.outbox.borrow().sent_bytes();
         tracing::info!(
             transport = crate::metrics::label::TRANSPORT.values[kind as usize],
