@@ -15,7 +15,8 @@ pub struct GatewayProcess {
     program: Program,
     target: Target,
     banner: String,
-    _data: TemporaryFolder,
+    settings: Vec<String>,
+    data: TemporaryFolder,
 }
 
 impl GatewayProcess {
@@ -24,15 +25,48 @@ impl GatewayProcess {
     /// # Panics
     /// When it does not.
     pub async fn start(settings: &[&str]) -> Self {
-        let data = TemporaryFolder::new();
+        let any = Some(([127, 0, 0, 1], 0).into());
+        let addresses = Addresses {
+            tcp: any,
+            tls: any,
+            quic: any,
+            http: any,
+        };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Self::start_in(TemporaryFolder::new(), addresses, settings).await
+    }
+
+    /// Kills it, and starts it again with the same folder, settings and addresses.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn killed_and_started_again(self) -> Self {
+        let Self {
+            program,
+            target,
+            settings,
+            data,
+            ..
+        } = self;
+        drop(program);
+        Self::start_in(data, target.addresses, settings).await
+    }
+
+    async fn start_in(data: TemporaryFolder, addresses: Addresses, settings: Vec<String>) -> Self {
         let mut arguments: Vec<String> = ["serve", "--data"].map(String::from).to_vec();
         arguments.push(data.path().to_string_lossy().into_owned());
         arguments.extend(["--workers", "2", "--set", "log.level=off"].map(String::from));
-        for listener in ["--tcp", "--tls", "--quic", "--http"] {
-            arguments.extend([listener, "127.0.0.1:0"].map(String::from));
+        for (listener, address) in [
+            ("--tcp", addresses.tcp),
+            ("--tls", addresses.tls),
+            ("--quic", addresses.quic),
+            ("--http", addresses.http),
+        ] {
+            let address = address.expect("it has all four");
+            arguments.extend([listener.to_owned(), address.to_string()]);
         }
-        for setting in settings {
-            arguments.extend(["--set", setting].map(String::from));
+        for setting in &settings {
+            arguments.extend(["--set".to_owned(), setting.clone()]);
         }
         let mut program = Program::start(data.path(), arguments);
         let (addresses, banner) = read_banner(&mut program).await;
@@ -46,7 +80,8 @@ impl GatewayProcess {
             program,
             target,
             banner,
-            _data: data,
+            settings,
+            data,
         }
     }
 

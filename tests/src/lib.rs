@@ -27,7 +27,7 @@ pub use gateway::{APP_KEY, Gateway, SECRET};
 pub use gateway_process::GatewayProcess;
 pub use metrics::scrape;
 pub use program::{Ended, Program};
-pub use quic::quic_connect;
+pub use quic::{Direction, QuicRelay, begin_at_worker, quic_client_config, quic_connect, quic_connect_to};
 pub use raw_client::RawClient;
 pub use target::Target;
 pub use temporary_folder::TemporaryFolder;
