@@ -104,6 +104,14 @@ fn pair(
         "{place}, {}-byte payload; median, smallest and largest",
         results.payload_bytes
     );
+    let missing = samples.iter().filter(|sample| sample.figures.is_none());
+    let missing: Vec<_> = missing
+        .map(|sample| format!("{} at {}", sample.side, grouped(x(sample))))
+        .collect();
+    let note = match &missing[..] {
+        [] => String::new(),
+        missing => format!("lost messages or too slow: {}", missing.join(", ")),
+    };
     let figures = [
         (
             "deliveries",
@@ -141,6 +149,7 @@ fn pair(
             x_name,
             unit,
             lines: lines.filter(|line| !line.dots.is_empty()).collect(),
+            note: note.clone(),
         };
         Named {
             file: file(short),

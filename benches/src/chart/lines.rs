@@ -7,7 +7,7 @@ use super::svg::{Anchor, SMALL, Svg, TEXT, TITLE};
 use crate::report::Spread;
 
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 430.0;
+const HEIGHT: f64 = 450.0;
 const LEFT: f64 = 76.0;
 /// Where the plot ends and the legend begins.
 const RIGHT: f64 = 590.0;
@@ -40,6 +40,8 @@ pub(super) struct LineChart<'a> {
     pub(super) x_name: &'a str,
     pub(super) unit: Unit,
     pub(super) lines: Vec<Line>,
+    /// Who has no figure where others have one, if anybody.
+    pub(super) note: String,
 }
 
 impl LineChart<'_> {
@@ -75,6 +77,9 @@ impl LineChart<'_> {
             }
         }
         svg.text((LEFT + RIGHT) / 2.0, BOTTOM + 44.0, TEXT, Anchor::Middle, self.x_name);
+        if !self.note.is_empty() {
+            svg.text(LEFT, BOTTOM + 66.0, SMALL, Anchor::Start, &self.note);
+        }
 
         for (number, line) in self.lines.iter().enumerate() {
             let mut points: Vec<_> = line.dots.iter().collect();

@@ -104,7 +104,15 @@ pub(crate) fn version(binary: &PeerBinary) -> Result<String, BenchError> {
         .output()
         .doing(format!("running {}", binary.path.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    let version = text.lines().next().unwrap_or_default().trim();
+    if version.is_empty() {
+        return Err(BenchError::Unsuitable(format!(
+            "{} does not say its version: is it {}?",
+            binary.path.display(),
+            binary.kind.name()
+        )));
+    }
+    Ok(version.to_owned())
 }
 
 fn configuration(kind: PeerKind, address: SocketAddr, connections: usize, talk: &Talk) -> String {

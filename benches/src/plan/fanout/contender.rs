@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::report::{Idle, Incomplete, Part, SideName};
+use super::report::{End, Idle, Incomplete, Part, SideName};
 use super::side::{Ground, Rounds, Side, WarmUp};
 use super::{PART, WARM_UP, WARM_UP_MAX, WARM_UP_ROUNDS_MIN};
 use crate::bench_error::BenchError;
@@ -91,11 +91,11 @@ impl<'a> Contender<'a> {
                 Ok(Some(part))
             }
             Ok(Rounds::Lost { rounds_complete, lost }) => {
-                self.note(repeat, rounds_complete, Some(lost), None)?;
+                self.note_lost(repeat, rounds_complete, lost);
                 Ok(None)
             }
             Err(error) => {
-                self.note(repeat, 0, None, Some(error))?;
+                self.note_failed(repeat, error)?;
                 Ok(None)
             }
         }
@@ -119,33 +119,35 @@ impl<'a> Contender<'a> {
                 let rounds = fill.min(self.rounds_max.unwrap_or(u32::MAX));
                 self.running = Some(Running { side, rounds });
             }
-            Ok((_, WarmUp::Lost(lost))) => self.note(repeat, 0, Some(lost), None)?,
-            Err(error) => self.note(repeat, 0, None, Some(error))?,
+            Ok((_, WarmUp::Lost(lost))) => self.note_lost(repeat, 0, lost),
+            Err(error) => self.note_failed(repeat, error)?,
         }
         Ok(())
     }
 
-    fn note(
-        &mut self,
-        repeat: u32,
-        rounds_complete: u32,
-        lost: Option<u64>,
-        error: Option<BenchError>,
-    ) -> Result<(), BenchError> {
-        if let Some(BenchError::Interrupted) = error {
-            return Err(BenchError::Interrupted);
-        }
+    fn note_lost(&mut self, repeat: u32, rounds_complete: u32, lost: u64) {
         let load = self.ground.load;
+        let of = load.members as u64 * u64::from(load.window);
+        self.note(repeat, rounds_complete, End::Lost { lost, of });
+    }
+
+    fn note_failed(&mut self, repeat: u32, error: BenchError) -> Result<(), BenchError> {
+        if let BenchError::Interrupted = error {
+            return Err(error);
+        }
+        let reason = error.to_string();
+        self.note(repeat, 0, End::Failed { reason });
+        Ok(())
+    }
+
+    fn note(&mut self, repeat: u32, rounds_complete: u32, end: End) {
         let incomplete = Incomplete {
             side: self.name(),
             repeat,
             rounds_complete,
-            lost,
-            of: load.members as u64 * u64::from(load.window),
-            reason: error.map(|error| error.to_string()),
+            end,
         };
         eprintln!("{incomplete}");
         self.incomplete.push(incomplete);
-        Ok(())
     }
 }

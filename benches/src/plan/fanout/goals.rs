@@ -33,6 +33,12 @@ const SINGLE: u32 = 1;
 /// The window that shows how it gathers messages into writes.
 const GATHERED: u32 = 128;
 
+/// Those of TCP are set for so many members; others near it are judged too, and told.
+const TCP_MEMBERS: usize = 9_000;
+
+/// With fewer members goals say nothing: what a server needs anyhow is too much of the whole.
+const MEMBERS_MIN: usize = 1_500;
+
 /// The goals that this point answers. Those of speed are set for a single worker and the windows 1 and 128.
 pub(super) fn of(settings: &Settings, point: &Point, sides: &[SideSummary]) -> Vec<Goal> {
     let mut goals = Vec::new();
@@ -59,23 +65,29 @@ pub(super) fn of(settings: &Settings, point: &Point, sides: &[SideSummary]) -> V
         Transport::Tls => (1.2, 10.0),
         Transport::Quic => (1.5, 32.0),
     };
-    let single_only = settings.transport == Transport::Tcp;
-    if point.window == SINGLE || point.window == GATHERED && !single_only {
+    let over_tcp = settings.transport == Transport::Tcp;
+    let condition = if over_tcp && point.members != TCP_MEMBERS {
+        " (set for 9,000 members)"
+    } else {
+        ""
+    };
+    let enough = point.members >= MEMBERS_MIN;
+    if enough && (point.window == SINGLE || point.window == GATHERED && !over_tcp) {
         add(
-            "CPU per delivery, sluice / bare".into(),
+            format!("CPU per delivery, sluice / bare{condition}"),
             Bound::AtMost,
             cpu_goal,
             cpu(ONE_WORKER, SideName::Bare),
         );
     }
-    if point.window == GATHERED && settings.transport == Transport::Tcp {
+    if enough && point.window == GATHERED && over_tcp {
         for (other, goal) in [
             (SideName::Bare, 0.7),
             (SideName::Peer(PeerKind::Rumqttd), 4.0),
             (SideName::Peer(PeerKind::Nats), 20.0),
         ] {
             add(
-                format!("deliveries/s, sluice / {other}"),
+                format!("deliveries/s, sluice / {other}{condition}"),
                 Bound::AtLeast,
                 goal,
                 speed(ONE_WORKER, other),
@@ -91,9 +103,9 @@ pub(super) fn of(settings: &Settings, point: &Point, sides: &[SideSummary]) -> V
             speed(more, ONE_WORKER),
         );
     }
-    let sluice = sides.iter().find(|summary| summary.side == ONE_WORKER);
+    let sluice = sides.iter().find(|summary| enough && summary.side == ONE_WORKER);
     add(
-        "KiB resident per connection".into(),
+        "KiB resident per connection of sluice".into(),
         Bound::AtMost,
         memory_goal_kib,
         sluice.map(|summary| summary.resident_bytes_per_connection / 1024.0),

@@ -3,20 +3,19 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::report::{Idle, Part, SideName};
 use super::settings::Load;
 use crate::bare::ORDER;
 use crate::bench_error::{BenchError, Doing};
-use crate::child::{Child, Inbox};
+use crate::child::{Child, Inbox, this_program};
 use crate::cores::Cores;
 use crate::credentials::Credentials;
 use crate::gateway_process::GatewayProcess;
 use crate::messages::{BareTask, Entry, ReceiveTask, Report, Transport};
 use crate::peer::{PeerBinary, PeerPublisher, PeerReceiveTask, PeerServer};
-use crate::process_figures::{CpuTimes, resident_bytes};
+use crate::process_figures::{CpuTimes, resident_bytes, wait_until_idle};
 use crate::publisher::Publisher;
 
 /// How long one step of a run may take: all members coming in, or one round.
@@ -24,12 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long a round of a peer may take. Some do tens of thousands of deliveries a second where a round has millions.
 const PEER_PATIENCE: Duration = Duration::from_secs(60);
-
-/// A server is idle that works less than 1 % of this time.
-const IDLE_WINDOW: Duration = Duration::from_millis(300);
-
-/// How long a server may take to become idle after its members came in.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a plan holds ready for all its sides.
 pub(super) struct Ground<'a> {
@@ -363,30 +356,4 @@ impl MemberShare {
             entry: entry.clone(),
         }
     }
-}
-
-/// After members came in there are member events to send and memory to give back.
-fn wait_until_idle(server: u32, inbox: &Inbox) -> Result<(), BenchError> {
-    let deadline = Instant::now() + IDLE_TIMEOUT;
-    let mut before = CpuTimes::of(server)?;
-    loop {
-        inbox.pause(IDLE_WINDOW)?;
-        let now = CpuTimes::of(server)?;
-        if u128::from(now.since(&before)) * 100 < IDLE_WINDOW.as_nanos() {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(BenchError::peer(
-                "the server",
-                "does not become idle though nothing is asked of it",
-            ));
-        }
-        before = now;
-    }
-}
-
-fn this_program(subcommand: &str) -> Result<Command, BenchError> {
-    let mut command = Command::new(std::env::current_exe().doing("finding this program")?);
-    command.arg(subcommand);
-    Ok(command)
 }

@@ -127,7 +127,9 @@ fn write_point(f: &mut fmt::Formatter<'_>, point: &Point, settings: &Settings) -
         writeln!(f, "{incomplete}")?;
     }
     for side in &summary.sides {
+        // Where they share cores none of them fills one by itself.
         if let Some(figures) = &side.figures
+            && !settings.receivers_share_cores
             && figures
                 .server_busy_percent
                 .median
