@@ -39,6 +39,8 @@ impl Wire for Sink {
     fn has_unsent(&self) -> bool {
         false
     }
+
+    fn wake(&self) {}
 }
 
 struct Person {

@@ -11,7 +11,6 @@ mod private_queue;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::task::Waker;
 
 use crate::class::Class;
 use crate::identity::ConnectionKey;
@@ -130,7 +129,6 @@ pub(crate) struct Outbox {
     wire: Rc<dyn Wire>,
     private: PrivateQueue,
     memberships: Vec<Membership>,
-    waker: Option<Waker>,
     sent_bytes: u64,
     /// The membership whose frame is half written. Nothing else may be written before it is whole.
     unfinished: Option<u32>,
@@ -150,7 +148,6 @@ impl Outbox {
             wire,
             private: PrivateQueue::new(private_bytes_max),
             memberships: Vec::new(),
-            waker: None,
             sent_bytes: 0,
             unfinished: None,
             blocked: false,
@@ -245,19 +242,9 @@ impl Outbox {
         self.broken
     }
 
-    /// Who is woken when a flush by another task finds the transport full.
-    pub(crate) fn set_waker(&mut self, waker: &Waker) {
-        match &mut self.waker {
-            Some(known) => known.clone_from(waker),
-            None => self.waker = Some(waker.clone()),
-        }
-    }
-
-    /// Wakes the connection's task.
+    /// Has the connection looked after.
     pub(crate) fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
+        self.wire.wake();
     }
 
     /// Whether everything is with the transport.

@@ -4,6 +4,7 @@
 //! decided elsewhere.
 
 mod quic;
+mod ready;
 mod tcp;
 mod tls;
 
@@ -13,9 +14,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::refusal::Refusal;
+use crate::turn;
 use crate::writer::Wire;
 
 pub(crate) use quic::Quic;
+pub(crate) use ready::{ReadySockets, Socket};
 pub(crate) use tcp::Tcp;
 pub(crate) use tls::Tls;
 
@@ -48,8 +51,8 @@ impl Transport {
     /// The client's address.
     pub(crate) fn peer(&self) -> SocketAddr {
         match self {
-            Self::Tcp(tcp) => tcp.peer(),
-            Self::Tls(tls) => tls.peer(),
+            Self::Tcp(tcp) => tcp.socket().peer(),
+            Self::Tls(tls) => tls.socket().peer(),
             Self::Quic(quic) => quic.peer(),
         }
     }
@@ -65,8 +68,8 @@ impl Transport {
     /// Reads into `scratch`. 0 is the end of the stream.
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(tcp) => tcp.poll_read(cx, scratch),
-            Self::Tls(tls) => tls.poll_read(cx, scratch),
+            Self::Tcp(tcp) => tcp.read(scratch),
+            Self::Tls(tls) => tls.read(scratch),
             Self::Quic(quic) => quic.poll_read(cx, scratch),
         }
     }
@@ -74,8 +77,8 @@ impl Transport {
     /// Ready when a write may get somewhere, and everything taken before is on its way.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(tcp) => tcp.poll_writable(cx),
-            Self::Tls(tls) => tls.poll_writable(cx),
+            Self::Tcp(tcp) => tcp.writable(),
+            Self::Tls(tls) => tls.writable(),
             Self::Quic(quic) => quic.poll_writable(cx),
         }
     }
@@ -105,10 +108,28 @@ impl Transport {
         }
     }
 
-    /// Who is woken when a write that found the transport full may go on. QUIC needs it before the write.
+    /// The socket, unless it is one that all connections share.
+    pub(crate) fn socket(&self) -> Option<&Socket> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp.socket()),
+            Self::Tls(tls) => Some(tls.socket()),
+            Self::Quic(_) => None,
+        }
+    }
+
+    /// Who is woken, on QUIC: when something can be read, when a write that found the transport full may go on, and by
+    /// [`Wire::wake`]. The others are in the queue of [`ReadySockets`] instead.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         if let Self::Quic(quic) = self {
             quic.set_waker(waker);
+        }
+    }
+
+    /// Comes back to this connection after the others had their turn.
+    pub(crate) fn give_turn(&self, cx: &mut Context<'_>) {
+        match self.socket() {
+            Some(socket) => socket.wake(),
+            None => turn::give(cx),
         }
     }
 }
@@ -126,6 +147,14 @@ impl Wire for Transport {
         match self {
             Self::Tls(tls) => tls.has_unsent(),
             Self::Tcp(_) | Self::Quic(_) => false,
+        }
+    }
+
+    fn wake(&self) {
+        match self {
+            Self::Tcp(tcp) => tcp.socket().wake(),
+            Self::Tls(tls) => tls.socket().wake(),
+            Self::Quic(quic) => quic.wake(),
         }
     }
 

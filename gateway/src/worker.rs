@@ -3,7 +3,8 @@
 //! This is the shell that joins the stages: it carries out what the rules decide. Nothing on a worker takes a lock;
 //! workers talk by mailboxes of values. The tasks of a worker are
 //!
-//! - one for each connection ([`connection`]): reads frames, handles commands, goes on writing when the transport can,
+//! - one for all connections over sockets ([`sockets`]) and one for each over QUIC: read frames, handle commands, go on writing
+//!   when the transport can ([`connection`]),
 //! - the pump ([`pump`]): carries out the values that come to this worker's mailbox, from itself or others,
 //! - the sweep ([`sweep`]): delivers what rooms published,
 //! - the tick: deadlines, member digests, counters.
@@ -14,6 +15,7 @@ mod connection;
 mod input;
 mod mailbox;
 mod pump;
+mod sockets;
 mod start;
 mod sweep;
 
@@ -35,6 +37,7 @@ use crate::room::{Rooms, Rules};
 use crate::session::apps::Apps;
 use crate::session::users::Users;
 use crate::timer_wheel::{TICK, TimerWheel};
+use crate::transport::ReadySockets;
 
 use connection::Connection;
 use mailbox::Mailboxes;
@@ -83,6 +86,7 @@ struct Worker {
     private_bytes: Cell<usize>,
     /// Connections with something new in their outbox, to be flushed at the end of the pump's turn.
     unflushed: RefCell<Vec<ConnectionKey>>,
+    sockets: Rc<ReadySockets>,
     pump_wanted: Notify,
     sweep_wanted: Notify,
     /// Tasks of this worker that the runtime does not count.
@@ -93,7 +97,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes) -> Rc<Self> {
+    fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes, sockets: Rc<ReadySockets>) -> Rc<Self> {
         let now = Instant::now();
         let rules = Rules::new(shared.config.rooms.clone(), &shared.config.apps);
         let log_bytes_max = rules.rooms.log_bytes;
@@ -110,6 +114,7 @@ impl Worker {
             moved: RefCell::default(),
             private_bytes: Cell::new(0),
             unflushed: RefCell::default(),
+            sockets,
             pump_wanted: Notify::new(),
             sweep_wanted: Notify::new(),
             local_tasks: Cell::new(0),

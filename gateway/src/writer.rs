@@ -15,6 +15,9 @@ pub(crate) trait Wire {
     /// True while bytes that were taken wait inside the transport (a TLS record, say) for the socket to become writable.
     fn has_unsent(&self) -> bool;
 
+    /// Has the connection looked after soon, by whoever reads it and goes on writing when it can.
+    fn wake(&self);
+
     /// Hands one whole frame over to be sent unreliably, apart from the stream and perhaps ahead of it. False when it does not
     /// fit in a datagram, when the transport or the client has none, or when too many wait already: then nothing was taken, and
     /// the frame goes by the stream.

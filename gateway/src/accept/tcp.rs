@@ -1,12 +1,11 @@
 //! TCP listeners, one for each worker on the same port.
 
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr, TcpListener as StdListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use sluice_protocol::limits::CLIENT_FRAME_BYTES_BEFORE_LOGIN;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
 
 /// Connections that wait to be accepted on one listener.
 const BACKLOG: i32 = 4096;
@@ -28,7 +27,7 @@ pub(crate) enum AcceptError {
 ///
 /// # Errors
 /// When the address is in use or not ours.
-pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<StdListener>> {
+pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
     // Sharing a port is meant for our own workers. Without this, a second gateway on the same port would quietly get half the
     // connections.
     let probe = socket(address)?;
@@ -47,18 +46,24 @@ pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<StdLis
 }
 
 /// Accepts for ever. A connection that `admit` does not want is dropped by it.
+///
+/// # Errors
+/// When the listener cannot be waited for.
 pub(crate) async fn accept(
     listener: TcpListener,
     mut admit: impl FnMut(TcpStream, SocketAddr),
     mut failed: impl FnMut(AcceptError, &io::Error),
-) {
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut pause = PAUSE_MIN;
     loop {
-        match listener.accept().await {
+        let accepted = listener.accept().await;
+        // The runtime's registration of a socket is larger than all the rest of it.
+        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
             Ok((stream, peer)) => {
                 pause = PAUSE_MIN;
                 // Frames are written when they are whole; waiting for more would only delay them.
-                if let Err(error) = SockRef::from(&stream).set_tcp_nodelay(true) {
+                if let Err(error) = stream.set_nodelay(true) {
                     tracing::trace!(%error, "TCP_NODELAY");
                 }
                 admit(stream, peer);

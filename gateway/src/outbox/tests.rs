@@ -2,9 +2,6 @@
 //! outboxes meet, in `fan_out`.
 
 use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Wake;
 
 use prost::Message;
 use sluice_protocol::{Frame, RoomGap, RoomId, frame::Body};
@@ -21,6 +18,7 @@ struct FakeWire {
     taken: RefCell<Vec<u8>>,
     space: Cell<usize>,
     unsent: Cell<bool>,
+    wakes: Cell<usize>,
     error: Cell<Option<io::ErrorKind>>,
     datagrams: RefCell<Vec<Vec<u8>>>,
     datagram_bytes_max: Cell<usize>,
@@ -50,21 +48,16 @@ impl Wire for FakeWire {
         self.unsent.get()
     }
 
+    fn wake(&self) {
+        self.wakes.set(self.wakes.get() + 1);
+    }
+
     fn try_send_datagram(&self, frame: &[u8]) -> bool {
         let fits = frame.len() <= self.datagram_bytes_max.get();
         if fits {
             self.datagrams.borrow_mut().push(frame.to_vec());
         }
         fits
-    }
-}
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -175,11 +168,9 @@ fn a_queue_that_is_full_takes_answers_and_nothing_else() {
 #[test]
 fn a_full_transport_blocks_wakes_the_task_and_is_not_asked_again_before_it_is_writable() {
     let (wire, mut outbox) = outbox(2);
-    let wakes = Arc::new(Wakes::default());
-    outbox.set_waker(&wakes.clone().into());
     push(&mut outbox, b"reply").unwrap();
     assert_eq!(outbox.flush(&mut Moved::default()), Flush::Blocked);
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(wire.wakes.get(), 1);
     assert!(outbox.is_blocked() && !outbox.is_drained());
     wire.space.set(100);
     assert_eq!(outbox.flush(&mut Moved::default()), Flush::Blocked);
@@ -211,15 +202,13 @@ fn bytes_that_wait_inside_the_transport_count_as_blocked() {
 fn a_broken_transport_is_written_to_no_more_and_its_task_is_woken() {
     for error in [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset] {
         let (wire, mut outbox) = outbox(100);
-        let wakes = Arc::new(Wakes::default());
-        outbox.set_waker(&wakes.clone().into());
         let lobby = log("lobby");
         outbox.subscribe(&lobby, 3);
         wire.error.set(Some(error));
         append(&lobby, b"one", 1, Class::Low);
         assert_eq!(outbox.flush(&mut Moved::default()), Flush::Broken);
         assert!(outbox.is_broken());
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(wire.wakes.get(), 1);
         wire.error.set(None);
         assert_eq!(outbox.flush(&mut Moved::default()), Flush::Broken);
         assert!(wire.take().is_empty());

@@ -52,6 +52,10 @@ impl Quic {
         self.waker.borrow_mut().clone_from(waker);
     }
 
+    pub(super) fn wake(&self) {
+        self.waker.borrow().wake_by_ref();
+    }
+
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(scratch);
         match Pin::new(&mut *self.receive.borrow_mut()).poll_read(cx, &mut buffer) {

@@ -1,55 +1,48 @@
 //! Plain TCP.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
+use crate::transport::ready::Socket;
 
 /// A TCP connection.
 #[derive(Debug)]
 pub(crate) struct Tcp {
-    stream: TcpStream,
-    /// Kept, because the socket forgets it when the client resets the connection.
-    peer: SocketAddr,
+    socket: Socket,
 }
 
 impl Tcp {
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr) -> Self {
-        Self { stream, peer }
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket }
     }
 
-    pub(super) fn peer(&self) -> SocketAddr {
-        self.peer
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
     }
 
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn read(&self, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(scratch) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            match self.socket.read(scratch) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }
         }
     }
 
-    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_write_ready(cx)
+    pub(super) fn writable(&self) -> Poll<io::Result<()>> {
+        if self.socket.is_writable() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.try_write(bytes)
+        self.socket.write(bytes)
     }
 
     pub(super) fn finish(&self) {
-        shut_down(&self.stream);
-    }
-}
-
-/// Ends the sending side. A client that is gone already is no error.
-pub(super) fn shut_down(stream: &TcpStream) {
-    if let Err(error) = SockRef::from(stream).shutdown(Shutdown::Write) {
-        tracing::trace!(%error, "shutdown");
+        self.socket.shut_down();
     }
 }

@@ -2,15 +2,12 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
-use tokio::net::TcpStream;
 
-use crate::transport::tcp::shut_down;
-use crate::turn;
+use crate::transport::ready::Socket;
 
 /// Plaintext given to TLS at once: four full records. What does not reach the socket waits inside TLS, so this also
 /// bounds what a blocked connection holds.
@@ -23,8 +20,7 @@ const RECEIVES_PER_TURN: usize = 16;
 /// A TLS connection over TCP.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    stream: TcpStream,
-    peer: SocketAddr,
+    socket: Socket,
     tls: RefCell<ServerConnection>,
 }
 
@@ -36,42 +32,39 @@ pub(crate) struct Handshake {
 }
 
 impl Tls {
-    /// The server side of a TLS connection on `stream`; the handshake is still to come.
+    /// The server side of a TLS connection on `socket`; the handshake is still to come.
     ///
     /// # Errors
     /// When `config` cannot be used, which it can once it was validated.
-    pub(crate) fn new(stream: TcpStream, peer: SocketAddr, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let mut tls = ServerConnection::new(config)?;
         // The chunks bound it; a limit inside could split a chunk and leave half a frame without notice.
         tls.set_buffer_limit(None);
         Ok(Self {
-            stream,
-            peer,
+            socket,
             tls: RefCell::new(tls),
         })
     }
 
-    pub(super) fn peer(&self) -> SocketAddr {
-        self.peer
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
     }
 
     /// Drives the handshake.
-    pub(crate) fn poll_handshake(&self, cx: &mut Context<'_>) -> Poll<io::Result<Handshake>> {
+    pub(crate) fn poll_handshake(&self) -> Poll<io::Result<Handshake>> {
         let mut tls = self.tls.borrow_mut();
-        // A flight that did not fit the socket.
-        if !drain(&mut tls, &self.stream)? {
-            let _ = self.stream.poll_write_ready(cx)?;
-        }
+        // A flight that did not fit the socket; what still does not goes on when it is writable.
+        drain(&mut tls, &self.socket)?;
         for _ in 0..RECEIVES_PER_TURN {
             if !tls.is_handshaking() {
                 break;
             }
-            if ready!(self.poll_receive(&mut tls, cx))? == 0 {
+            if ready!(self.receive(&mut tls))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
         if tls.is_handshaking() {
-            turn::give(cx);
+            self.socket.wake();
             return Poll::Pending;
         }
         Poll::Ready(Ok(Handshake {
@@ -81,7 +74,7 @@ impl Tls {
     }
 
     /// Reads plaintext.
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn read(&self, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut tls = self.tls.borrow_mut();
         for _ in 0..RECEIVES_PER_TURN {
             match tls.reader().read(scratch) {
@@ -90,42 +83,36 @@ impl Tls {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(0)),
                 result => return Poll::Ready(result),
             }
-            ready!(self.poll_receive(&mut tls, cx))?;
+            ready!(self.receive(&mut tls))?;
         }
-        turn::give(cx);
+        self.socket.wake();
         Poll::Pending
     }
 
     /// Reads some records and has them processed. 0 is the end of the stream.
-    fn poll_receive(&self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn receive(&self, tls: &mut ServerConnection) -> Poll<io::Result<usize>> {
         let read = loop {
-            match tls.read_tls(&mut Socket(&self.stream)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_read_ready(cx))?;
-                }
+            match tls.read_tls(&mut Records(&self.socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result?,
             }
         };
         let processed = tls.process_new_packets();
-        // Handshake flights, and the alert that says what was wrong.
-        let drained = drain(tls, &self.stream);
+        // Handshake flights, and the alert that says what was wrong. What does not fit goes out when the socket is writable.
+        let drained = drain(tls, &self.socket);
         if let Err(error) = processed {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
-        if !drained? {
-            // What is left goes out when the socket is writable; the waker comes back for it.
-            let _ = self.stream.poll_write_ready(cx)?;
-        }
+        drained?;
         Poll::Ready(Ok(read))
     }
 
-    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut tls = self.tls.borrow_mut();
-        loop {
-            if drain(&mut tls, &self.stream)? {
-                return self.stream.poll_write_ready(cx);
-            }
-            ready!(self.stream.poll_write_ready(cx))?;
+    pub(super) fn writable(&self) -> Poll<io::Result<()>> {
+        if drain(&mut self.tls.borrow_mut(), &self.socket)? && self.socket.is_writable() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
         }
     }
 
@@ -133,13 +120,13 @@ impl Tls {
         let mut tls = self.tls.borrow_mut();
         let mut taken = 0;
         while taken < bytes.len() {
-            if !drain(&mut tls, &self.stream)? {
+            if !drain(&mut tls, &self.socket)? {
                 break;
             }
             let chunk = &bytes[taken..bytes.len().min(taken + CHUNK_BYTES)];
             taken += tls.writer().write(chunk)?;
         }
-        drain(&mut tls, &self.stream)?;
+        drain(&mut tls, &self.socket)?;
         if taken == 0 {
             Err(io::ErrorKind::WouldBlock.into())
         } else {
@@ -154,17 +141,17 @@ impl Tls {
     pub(super) fn finish(&self) {
         let mut tls = self.tls.borrow_mut();
         tls.send_close_notify();
-        if let Err(error) = drain(&mut tls, &self.stream) {
+        if let Err(error) = drain(&mut tls, &self.socket) {
             tracing::trace!(%error, "close notify");
         }
-        shut_down(&self.stream);
+        self.socket.shut_down();
     }
 }
 
 /// Writes the records that wait. Returns whether all are gone.
-fn drain(tls: &mut ServerConnection, stream: &TcpStream) -> io::Result<bool> {
+fn drain(tls: &mut ServerConnection, socket: &Socket) -> io::Result<bool> {
     while tls.wants_write() {
-        match tls.write_tls(&mut Socket(stream)) {
+        match tls.write_tls(&mut Records(socket)) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -174,22 +161,22 @@ fn drain(tls: &mut ServerConnection, stream: &TcpStream) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A socket that never waits, in the traits that rustls reads and writes with.
-struct Socket<'a>(&'a TcpStream);
+/// A socket in the traits that rustls reads and writes records with.
+struct Records<'a>(&'a Socket);
 
-impl Read for Socket<'_> {
+impl Read for Records<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        self.0.read(buffer)
     }
 }
 
-impl Write for Socket<'_> {
+impl Write for Records<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        self.0.write(bytes)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
+        self.0.write_vectored(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -153,11 +153,10 @@ impl Worker {
             });
             connections[key].clone()
         };
-        self.local_tasks.update(|tasks| tasks + 1);
-        tokio::task::spawn_local(Task {
-            worker: self.clone(),
-            connection: connection.clone(),
-        });
+        match connection.transport.socket() {
+            Some(_) => self.watch(&connection),
+            None => self.spawn_task(&connection),
+        }
         if self.stopping.get() {
             // It was on its way in when the others were told.
             self.close(&connection, &shutdown(Duration::ZERO), CloseReason::Shutdown);
@@ -194,14 +193,13 @@ impl Worker {
         connection.outbox.borrow_mut().flush(&mut self.moved.borrow_mut())
     }
 
-    fn poll(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
-        connection.outbox.borrow_mut().set_waker(cx.waker());
+    pub(super) fn poll(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
         connection.transport.set_waker(cx.waker());
         if connection.outbox.borrow().is_broken() {
             return self.broken(connection);
         }
         if connection.state.borrow().session.is_handshaking() {
-            return self.poll_handshake(connection, cx);
+            return self.poll_handshake(connection);
         }
         let progress = match self.poll_write(connection, cx) {
             Progress::Waiting => self.poll_read(connection, cx),
@@ -215,12 +213,12 @@ impl Worker {
         progress
     }
 
-    fn poll_handshake(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
+    fn poll_handshake(self: &Rc<Self>, connection: &Rc<Connection>) -> Progress {
         let Transport::Tls(tls) = &*connection.transport else {
             unreachable!("only TLS is handshaken here")
         };
         let kind = connection.transport.kind() as usize;
-        match tls.poll_handshake(cx) {
+        match tls.poll_handshake() {
             Poll::Pending => Progress::Waiting,
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "handshake");
@@ -243,7 +241,7 @@ impl Worker {
                     self.close(connection, &refusal, CloseReason::HandshakeFailed);
                 }
                 // On with what came behind the handshake.
-                cx.waker().wake_by_ref();
+                connection.outbox.borrow().wake();
                 Progress::Waiting
             }
         }
@@ -334,10 +332,20 @@ const SENT_REPLY: usize = 0;
 pub(super) const SENT_EVENT: usize = 1;
 pub(super) const SENT_ROOM: usize = 2;
 
-/// The task of a connection: small, since there are many.
+/// The task of a connection over QUIC. Those over sockets are looked after by [`Worker::serve_sockets`].
 pub(super) struct Task {
     worker: Rc<Worker>,
     connection: Rc<Connection>,
+}
+
+impl Worker {
+    fn spawn_task(self: &Rc<Self>, connection: &Rc<Connection>) {
+        self.local_tasks.update(|tasks| tasks + 1);
+        tokio::task::spawn_local(Task {
+            worker: self.clone(),
+            connection: connection.clone(),
+        });
+    }
 }
 
 impl Future for Task {

@@ -15,7 +15,6 @@ use crate::refusal::Refusal;
 use crate::room::{self, RETRY_AFTER_MIN};
 use crate::session::dispatch::{self, Action};
 use crate::session::logout;
-use crate::turn;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Progress};
@@ -50,7 +49,7 @@ enum Input {
 impl Worker {
     pub(super) fn poll_read(self: &Rc<Self>, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Progress {
         if self.handle_input(connection, &[]) == Input::FramesLeft {
-            turn::give(cx);
+            connection.transport.give_turn(cx);
             return Progress::Waiting;
         }
         if connection.state.borrow().ended_until.is_some() {
@@ -79,7 +78,7 @@ impl Worker {
                 }
             }
         }
-        turn::give(cx);
+        connection.transport.give_turn(cx);
         Progress::Waiting
     }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use quinn::VarInt;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use sluice_protocol::ErrorCode;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -24,7 +23,7 @@ use crate::admission::{Admission, ConnectionPermit};
 use crate::frames;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
-use crate::transport::{Tcp, Tls, Transport, TransportKind};
+use crate::transport::{ReadySockets, Socket, Tcp, Tls, Transport, TransportKind};
 use crate::worker::close::{CloseReason, shutdown};
 use crate::worker::connection::Label;
 use crate::worker::{Mailbox, Shared, Worker};
@@ -32,8 +31,8 @@ use crate::worker::{Mailbox, Shared, Worker};
 /// The doors of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
-    pub tcp: Option<StdListener>,
-    pub tls: Option<(StdListener, Arc<rustls::ServerConfig>)>,
+    pub tcp: Option<TcpListener>,
+    pub tls: Option<(TcpListener, Arc<rustls::ServerConfig>)>,
     /// On the first worker alone, where packets cannot be led to each.
     pub quic: Option<quic::Door>,
 }
@@ -111,9 +110,11 @@ fn run(
         .expect("a runtime can be made");
     let index = mailbox.index();
     let (incoming, mailboxes) = mailbox.open(shared.config.rooms.mailbox_messages);
-    let worker = Worker::new(index, shared, mailboxes);
     let local = LocalSet::new();
     local.block_on(&runtime, async {
+        let sockets = ReadySockets::new().expect("a descriptor for the epoll of all sockets");
+        let worker = Worker::new(index, shared, mailboxes, sockets);
+        worker.spawn(core("sockets", worker.clone().serve_sockets()));
         worker.spawn(core("pump", worker.clone().pump(incoming)));
         worker.spawn(core("sweep", worker.clone().sweep()));
         worker.spawn(core("tick", worker.clone().tick()));
@@ -166,13 +167,19 @@ impl Drop for Pending {
 }
 
 impl Worker {
-    async fn accept_tcp(self: Rc<Self>, listener: StdListener, admission: Arc<Admission>) {
+    async fn accept_tcp(self: Rc<Self>, listener: TcpListener, admission: Arc<Admission>) {
         let admit = |stream: TcpStream, peer: SocketAddr| {
             let opened = Instant::now();
             match admission.connection() {
                 Some(permit) => {
                     self.count_opened(TransportKind::Tcp);
-                    self.open(Transport::Tcp(Tcp::new(stream, peer)), permit, None, opened, opened);
+                    self.open(
+                        Transport::Tcp(Tcp::new(self.socket(stream, peer))),
+                        permit,
+                        None,
+                        opened,
+                        opened,
+                    );
                 }
                 None => {
                     self.metrics.add_labelled(Metric::ConnectionsRejected, 0, 1);
@@ -188,7 +195,7 @@ impl Worker {
 
     async fn accept_tls(
         self: Rc<Self>,
-        listener: StdListener,
+        listener: TcpListener,
         tls: Arc<rustls::ServerConfig>,
         admission: Arc<Admission>,
     ) {
@@ -202,7 +209,7 @@ impl Worker {
                 self.metrics.add_labelled(Metric::ConnectionsRejected, 1, 1);
                 return;
             };
-            match Tls::new(stream, peer, tls.clone()) {
+            match Tls::new(self.socket(stream, peer), tls.clone()) {
                 Ok(tls) => {
                     self.count_opened(TransportKind::Tls);
                     self.open(Transport::Tls(Box::new(tls)), permit, Some(handshake), opened, opened);
@@ -213,16 +220,18 @@ impl Worker {
         self.accept(listener, admit).await;
     }
 
-    async fn accept(&self, listener: StdListener, admit: impl FnMut(TcpStream, SocketAddr)) {
-        let listener = match TcpListener::from_std(listener) {
-            Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "the listener cannot be used"),
-        };
+    async fn accept(&self, listener: TcpListener, admit: impl FnMut(TcpStream, SocketAddr)) {
         let failed = |kind: tcp::AcceptError, error: &io::Error| {
             self.metrics.add_labelled(Metric::AcceptErrors, kind as usize, 1);
             tracing::debug!(%error, "accept");
         };
-        tcp::accept(listener, admit, failed).await;
+        if let Err(error) = tcp::accept(listener, admit, failed).await {
+            tracing::error!(%error, "the listener cannot be used");
+        }
+    }
+
+    fn socket(&self, stream: TcpStream, peer: SocketAddr) -> Socket {
+        Socket::new(stream, peer, self.sockets.clone())
     }
 
     async fn accept_quic(self: Rc<Self>, door: quic::Door, admission: Arc<Admission>) {

@@ -87,6 +87,8 @@ impl Wire for FakeWire {
     fn has_unsent(&self) -> bool {
         self.unsent.get() > 0
     }
+
+    fn wake(&self) {}
 }
 
 /// What was published to a member, or came through to it.
