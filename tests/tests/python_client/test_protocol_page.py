@@ -25,10 +25,10 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def example() -> list[tuple[bytes, list[str]]]:
-    """The frames of the worked example, each with the remarks beside its bytes. A line is bytes, and then three spaces
+    """The frames of the worked examples, each with the remarks beside its bytes. A line is bytes, and then three spaces
     or more and a remark."""
     bytes_and_remarks = []
-    for block in blocks(section("A worked example"), "text"):
+    for block in blocks(section("A worked example") + section("Missed messages"), "text"):
         for line in block.splitlines():
             digits, _, remark = re.match(r"[→←]? *((?:[0-9a-f]{2} {1,2})*[0-9a-f]{2})?(   +(.*))?$", line).groups()
             bytes_and_remarks.append((bytes.fromhex(digits or ""), (remark or "").strip()))
@@ -95,6 +95,7 @@ class WorkedExample(unittest.TestCase):
                 "0 room_message",
                 "3 ping",
                 "3 reply pong",
+                "0 room_gap",
             ],
         )
         for data in shown:
