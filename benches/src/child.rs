@@ -3,6 +3,8 @@
 //! [`Child`] is the plan's end, [`obey`] and [`report`] are the child's. A child that is dropped is killed and not heard
 //! any more, and a child whose standard input ends goes by itself, so nothing is left behind however a run ends.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{self, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc as orders;
 
 use crate::bench_error::{BenchError, Doing};
 use crate::messages::Report;
@@ -27,7 +30,7 @@ type Dismissed = Arc<AtomicBool>;
 
 /// Something a plan waits for.
 enum Event {
-    Reported(String, Report, Dismissed),
+    Reported(String, Box<Report>, Dismissed),
     Ended(String, Dismissed),
     Interrupted,
 }
@@ -45,6 +48,8 @@ impl Event {
 pub(crate) struct Inbox {
     events: mpsc::Receiver<Event>,
     sender: mpsc::Sender<Event>,
+    /// Reports of children that nobody has asked for yet.
+    set_aside: RefCell<VecDeque<(String, Report)>>,
 }
 
 impl Inbox {
@@ -69,7 +74,11 @@ impl Inbox {
                 }
             });
         });
-        Ok(Self { events, sender })
+        Ok(Self {
+            events,
+            sender,
+            set_aside: RefCell::default(),
+        })
     }
 
     /// The next report of any child.
@@ -82,8 +91,10 @@ impl Inbox {
             event = self.events.recv_timeout(patience);
         }
         match event {
-            Ok(Event::Reported(who, Report::Failed { reason }, _)) => Err(BenchError::peer(&who, reason)),
-            Ok(Event::Reported(who, report, _)) => Ok((who, report)),
+            Ok(Event::Reported(who, report, _)) => match *report {
+                Report::Failed { reason } => Err(BenchError::peer(&who, reason)),
+                report => Ok((who, report)),
+            },
             Ok(Event::Ended(who, _)) => Err(BenchError::peer(&who, format!("ended while {doing}"))),
             Ok(Event::Interrupted) => Err(BenchError::Interrupted),
             Err(_) => Err(BenchError::Timeout {
@@ -91,6 +102,30 @@ impl Inbox {
                 doing,
                 seconds: patience.as_secs(),
             }),
+        }
+    }
+
+    /// The next report of `child`. What others report meanwhile waits until it is asked for.
+    ///
+    /// # Errors
+    /// As [`Self::next`]; any child that fails or ends counts, whoever is waited for.
+    pub(crate) fn next_from(
+        &self,
+        child: &Child,
+        doing: &'static str,
+        patience: Duration,
+    ) -> Result<Report, BenchError> {
+        let mut set_aside = self.set_aside.borrow_mut();
+        if let Some(index) = set_aside.iter().position(|(who, _)| *who == child.name) {
+            let (_, report) = set_aside.remove(index).expect("it was just found there");
+            return Ok(report);
+        }
+        loop {
+            let (who, report) = self.next(doing, patience)?;
+            if who == child.name {
+                return Ok(report);
+            }
+            set_aside.push_back((who, report));
         }
     }
 
@@ -119,7 +154,7 @@ impl Child {
                     reason: format!("printed {line:?}"),
                 });
                 if events
-                    .send(Event::Reported(name.clone(), report, dismissed.clone()))
+                    .send(Event::Reported(name.clone(), Box::new(report), dismissed.clone()))
                     .is_err()
                 {
                     return;
@@ -157,6 +192,10 @@ impl Child {
             .doing(format!("telling {} its task", self.name))
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -178,21 +217,57 @@ impl Drop for Child {
 
 /// The child's whole life: read the task, do it, report why it failed.
 pub(crate) fn obey<T: DeserializeOwned>(work: fn(T) -> Result<(), BenchError>) -> ExitCode {
-    let mut line = String::new();
     let mut input = BufReader::new(io::stdin());
-    let task = match input.read_line(&mut line).map(|_| serde_json::from_str(&line)) {
-        Ok(Ok(task)) => task,
-        Ok(Err(_)) | Err(_) => {
-            eprintln!("sluice-bench: only a plan starts this command, with a task on standard input");
-            return ExitCode::FAILURE;
-        }
+    let Some(task) = read_task(&mut input) else {
+        return ExitCode::FAILURE;
     };
     std::thread::spawn(move || {
         // The plan never says more; the end of the input, or an error, says that the plan is gone.
         let _ = input.read_to_end(&mut Vec::new());
         process::exit(0);
     });
-    match work(task) {
+    finish(work(task))
+}
+
+/// The whole life of a child that gets orders after its task, one a line.
+pub(crate) fn obey_orders<T, O>(work: fn(T, orders::UnboundedReceiver<O>) -> Result<(), BenchError>) -> ExitCode
+where
+    T: DeserializeOwned,
+    O: DeserializeOwned + Send + 'static,
+{
+    let mut input = BufReader::new(io::stdin());
+    let Some(task) = read_task(&mut input) else {
+        return ExitCode::FAILURE;
+    };
+    let (sender, receiver) = orders::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in input.lines() {
+            let Some(order) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else {
+                break;
+            };
+            if sender.send(order).is_err() {
+                break;
+            }
+        }
+        process::exit(0);
+    });
+    finish(work(task, receiver))
+}
+
+/// The first line of the input. `None`: there is no plan, and whoever started this has been told so.
+fn read_task<T: DeserializeOwned>(input: &mut impl BufRead) -> Option<T> {
+    let mut line = String::new();
+    if input.read_line(&mut line).is_ok()
+        && let Ok(task) = serde_json::from_str(&line)
+    {
+        return Some(task);
+    }
+    eprintln!("sluice-bench: only a plan starts this command, with a task on standard input");
+    None
+}
+
+fn finish(result: Result<(), BenchError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&Report::Failed {
@@ -201,6 +276,13 @@ pub(crate) fn obey<T: DeserializeOwned>(work: fn(T) -> Result<(), BenchError>) -
             ExitCode::FAILURE
         }
     }
+}
+
+/// A command that runs this same program.
+pub(crate) fn this_program(subcommand: &str) -> Result<Command, BenchError> {
+    let mut command = Command::new(std::env::current_exe().doing("finding this program")?);
+    command.arg(subcommand);
+    Ok(command)
 }
 
 /// Tells the plan something.

@@ -69,6 +69,14 @@ pub(crate) fn client_config(certificate: &Path) -> Result<ClientConfig, BenchErr
     Ok(config)
 }
 
+/// The same for a client that keeps its own session ticket and resumes with it, as an app on a phone does. Clients that
+/// shared a store would take each other's: a ticket is used once.
+pub(crate) fn resuming(config: &ClientConfig) -> ClientConfig {
+    let mut config = config.clone();
+    config.resumption = rustls::client::Resumption::in_memory_sessions(1);
+    config
+}
+
 fn unsuitable(error: impl std::fmt::Display) -> BenchError {
     BenchError::Unsuitable(format!("TLS cannot be set up: {error}"))
 }

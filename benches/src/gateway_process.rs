@@ -34,6 +34,8 @@ const SECRET: &str = "of no worth outside of this benchmark";
 /// A gateway that is ready.
 pub(crate) struct GatewayProcess {
     pub(crate) process: Child,
+    /// Where metrics and health are.
+    pub(crate) http: SocketAddr,
     /// Where the members connect.
     pub(crate) members: SocketAddr,
     /// Where the publisher connects.
@@ -56,17 +58,100 @@ impl GatewayProcess {
         cores: &Cores,
         inbox: &Inbox,
     ) -> Result<Self, BenchError> {
+        let wanted = Wanted {
+            workers,
+            transport,
+            members,
+            rooms: "",
+        };
+        Self::start_as(binary, &wanted, credentials, folder, cores, inbox)
+    }
+
+    /// The same with settings of a plan's own.
+    pub(crate) fn start_as(
+        binary: &Path,
+        wanted: &Wanted<'_>,
+        credentials: &Credentials,
+        folder: &Path,
+        cores: &Cores,
+        inbox: &Inbox,
+    ) -> Result<Self, BenchError> {
+        let workers = wanted.workers;
+        let Configured {
+            file: settings,
+            tcp,
+            http,
+            members,
+        } = wanted.write(credentials, folder)?;
+        let log = folder.join(format!("gateway-{workers}.log"));
+        let mut command = Command::new(binary);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(&settings)
+            .stdout(Stdio::null());
+        command.stderr(File::create(&log).doing("making the gateway's log")?);
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SLUICE_")) {
+            command.env_remove(name);
+        }
+        let mut process = cores.on_servers(workers, || Child::start("the gateway", &mut command))?;
+        wait_until_ready(&mut process, http, &log, inbox)?;
+        Ok(Self {
+            process,
+            http,
+            members,
+            tcp,
+        })
+    }
+
+    /// The sum of all series of a metric.
+    pub(crate) fn metric(&self, name: &str) -> Result<f64, BenchError> {
+        let text = get(self.http, "/metrics").doing("asking for metrics")?;
+        Ok(sum_of_series(&text, name))
+    }
+
+    /// How members of this gateway get in.
+    pub(crate) fn entry() -> Entry {
+        Entry::Sluice {
+            app: APP.into(),
+            secret: SECRET.into(),
+        }
+    }
+}
+
+/// What a gateway is to be like; everything else is at its default.
+pub(crate) struct Wanted<'a> {
+    pub(crate) workers: usize,
+    pub(crate) transport: Transport,
+    /// Connections besides those of the plan itself.
+    pub(crate) members: usize,
+    /// Further lines of the section `[rooms]`, whose rates are unlimited.
+    pub(crate) rooms: &'a str,
+}
+
+/// A configuration that was written, and where a gateway that reads it listens.
+pub(crate) struct Configured {
+    pub(crate) file: PathBuf,
+    pub(crate) tcp: SocketAddr,
+    pub(crate) http: SocketAddr,
+    /// The listener of the transport that was wanted.
+    pub(crate) members: SocketAddr,
+}
+
+impl Wanted<'_> {
+    /// Writes the configuration to `folder`, with ports that were free a moment ago.
+    pub(crate) fn write(&self, credentials: &Credentials, folder: &Path) -> Result<Configured, BenchError> {
         let [tcp, http, tls] = free_tcp_ports()?;
         let quic = free_udp_port()?;
-        let settings = folder.join(format!("gateway-{workers}.toml"));
+        let settings = folder.join(format!("gateway-{}.toml", self.workers));
         let address = |wanted: Transport, address: SocketAddr| {
-            if transport == wanted {
+            if self.transport == wanted {
                 address.to_string()
             } else {
                 "off".to_owned()
             }
         };
-        let data = folder.join(format!("data-{workers}"));
+        let data = folder.join(format!("data-{}", self.workers));
         fs::create_dir_all(&data).doing("making the gateway's data folder")?;
         let text = format!(
             r#"data = {data:?}
@@ -84,12 +169,16 @@ key = {key:?}
 
 [connections]
 max = {connections}
+# A whole crowd connects before the first of it logs in.
+login_timeout = "120s"
 # Members are silent while the other server has its turn.
 heartbeat_interval = "600s"
 
 [rooms]
 live_messages_per_second = "unlimited"
 room_messages_per_second = "unlimited"
+moves_per_second = "unlimited"
+{rooms}
 
 [log]
 level = "warn"
@@ -101,41 +190,25 @@ key = "{APP}"
 algorithm = "HS256"
 secret = "{SECRET}"
 "#,
+            workers = self.workers,
+            rooms = self.rooms,
             tls = address(Transport::Tls, tls),
             quic = address(Transport::Quic, quic),
             certificate = credentials.certificate,
             key = credentials.key,
-            connections = members + OTHER_CONNECTIONS,
+            connections = self.members + OTHER_CONNECTIONS,
         );
         fs::write(&settings, text).doing("writing the gateway's configuration")?;
-
-        let log = folder.join(format!("gateway-{workers}.log"));
-        let mut command = Command::new(binary);
-        command
-            .arg("serve")
-            .arg("--config")
-            .arg(&settings)
-            .stdout(Stdio::null());
-        command.stderr(File::create(&log).doing("making the gateway's log")?);
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SLUICE_")) {
-            command.env_remove(name);
-        }
-        let mut process = cores.on_servers(workers, || Child::start("the gateway", &mut command))?;
-        wait_until_ready(&mut process, http, &log, inbox)?;
-        let members = match transport {
-            Transport::Tcp => tcp,
-            Transport::Tls => tls,
-            Transport::Quic => quic,
-        };
-        Ok(Self { process, members, tcp })
-    }
-
-    /// How members of this gateway get in.
-    pub(crate) fn entry() -> Entry {
-        Entry::Sluice {
-            app: APP.into(),
-            secret: SECRET.into(),
-        }
+        Ok(Configured {
+            file: settings,
+            tcp,
+            http,
+            members: match self.transport {
+                Transport::Tcp => tcp,
+                Transport::Tls => tls,
+                Transport::Quic => quic,
+            },
+        })
     }
 }
 
@@ -182,19 +255,30 @@ fn wait_until_ready(process: &mut Child, http: SocketAddr, log: &Path, inbox: &I
 }
 
 fn is_ready(http: SocketAddr) -> bool {
-    let ask = || -> io::Result<bool> {
-        let mut socket = TcpStream::connect_timeout(&http, START_TIMEOUT)?;
-        socket.set_read_timeout(Some(START_TIMEOUT))?;
-        write!(
-            socket,
-            "GET /readyz HTTP/1.1\r\nhost: {http}\r\nconnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer.starts_with("HTTP/1.1 200 "))
-    };
     // While it starts, the port refuses.
-    ask().unwrap_or(false)
+    get(http, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
+
+/// The whole answer to a request for `path`.
+fn get(http: SocketAddr, path: &str) -> io::Result<String> {
+    let mut socket = TcpStream::connect_timeout(&http, START_TIMEOUT)?;
+    socket.set_read_timeout(Some(START_TIMEOUT))?;
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nhost: {http}\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn sum_of_series(text: &str, name: &str) -> f64 {
+    let series = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        rest.starts_with(['{', ' '])
+            .then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+    });
+    series.sum()
 }
 
 pub(crate) fn last_lines(log: &Path) -> String {
@@ -220,4 +304,17 @@ fn free_udp_port() -> Result<SocketAddr, BenchError> {
     UdpSocket::bind(any)
         .and_then(|socket| socket.local_addr())
         .doing("looking for a free port")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_the_sum_of_its_series() {
+        let text = "# TYPE a counter\na{x=\"1\"} 3\na{x=\"2 3\"} 4.5\nab 100\nb 7\n";
+        assert_eq!(sum_of_series(text, "a"), 7.5);
+        assert_eq!(sum_of_series(text, "b"), 7.0);
+        assert_eq!(sum_of_series(text, "c"), 0.0);
+    }
 }

@@ -7,6 +7,7 @@
 //! What is not here: correctness (the integration tests have that; only what is needed to trust a figure is checked)
 //! and networks (all of it is loopback).
 
+mod allocator;
 mod bare;
 mod batch;
 mod bench_error;
@@ -14,9 +15,12 @@ mod chart;
 mod child;
 mod cores;
 mod credentials;
+mod crowd;
 mod gateway_process;
 mod hardware;
+mod latencies;
 mod messages;
+mod monotonic;
 mod peer;
 mod plan;
 mod process_figures;
@@ -24,7 +28,10 @@ mod publisher;
 mod quic_transport;
 mod receiver;
 mod report;
+mod schedule;
 mod scratch_folder;
+mod soloist;
+mod stamp;
 
 use std::process::ExitCode;
 
@@ -33,7 +40,7 @@ use clap::{Parser, Subcommand};
 
 /// The gateway's allocator: bare loops with another one would compare allocators.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 /// Benchmark plans for Sluice.
 ///
@@ -60,6 +67,28 @@ enum Plan {
     /// per delivery (what the gateway adds to each write), with --window 128 compare deliveries per second (how well it
     /// gathers messages into writes).
     Fanout(plan::fanout::Arguments),
+    /// How long does a message take to the first, the median and the last member, and what delays it?
+    ///
+    /// An open loop: a publisher sends at a set rate whatever becomes of it, and every delay counts from when the message
+    /// was to be sent. Phases take turns in each repeat: a bare loop with the same members and rate, the gateway
+    /// undisturbed (quiet), and one phase for each disturbance asked for: --flood, --joins-per-second, --slow. Look at
+    /// the ratios: quiet to bare says what the gateway adds, the others what the disturbance adds.
+    ///
+    /// Everything is accounted for: a message that is neither delivered nor told as missed, once, ends the run with an
+    /// error.
+    Latency(plan::latency::Arguments),
+    /// What does a population of clients cost: coming in, being there, one message to all, and all coming back at once?
+    ///
+    /// P processes with N connections each against one gateway process on one core. They log in, enter one room, stay and
+    /// ping, get messages one by one, lose all their connections at once and come back, with full jitter over a window
+    /// or (--no-jitter) all together. Clients that fail try again after a back-off, and failures are counted by cause.
+    Swarm(plan::swarm::Arguments),
+    /// Where does the memory of a connection go?
+    ///
+    /// The gateway runs inside a process whose allocator counts. Its clients connect, log in, enter a room and get messages,
+    /// all together one step after the other; what each step adds is printed for each connection, and beside it what the
+    /// process has resident.
+    Memory(plan::memory::Arguments),
     /// What do frames cost to encode and decode beyond bare prost?
     ///
     /// The codec and prost alone take turns on the same messages, on one core. The figure to look at is our speed divided by
@@ -74,6 +103,15 @@ enum Plan {
     /// The same for another server. Started by a plan, told what to do on standard input.
     #[command(hide = true)]
     ReceivePeer,
+    /// Opens connections and does with them what it is told. Started by a plan, told on standard input.
+    #[command(hide = true)]
+    Crowd,
+    /// Sends on one connection at intended times. Started by a plan, told what to do on standard input.
+    #[command(hide = true)]
+    Soloist,
+    /// The gateway, counting what it allocates. Started by a plan, told on standard input.
+    #[command(hide = true)]
+    MemoryServer,
     /// Bare loop over TCP. Started by a plan, told what to do on standard input.
     #[command(hide = true)]
     BareTcp,
@@ -88,10 +126,16 @@ enum Plan {
 fn main() -> ExitCode {
     match Arguments::parse().plan {
         Plan::Fanout(arguments) => finish(plan::fanout::run(&arguments)),
+        Plan::Latency(arguments) => finish(plan::latency::run(&arguments)),
+        Plan::Swarm(arguments) => finish(plan::swarm::run(&arguments)),
+        Plan::Memory(arguments) => finish(plan::memory::run(&arguments)),
         Plan::Codec(arguments) => finish(plan::codec::run(&arguments)),
         Plan::Chart(arguments) => finish(chart::run(&arguments)),
         Plan::Receive => child::obey(receiver::run),
         Plan::ReceivePeer => child::obey(peer::receive),
+        Plan::Crowd => child::obey_orders(crowd::run),
+        Plan::Soloist => child::obey_orders(soloist::run),
+        Plan::MemoryServer => child::obey_orders(plan::memory::server::run),
         Plan::BareTcp => child::obey(bare::tcp::run),
         Plan::BareTls => child::obey(bare::tls::run),
         Plan::BareQuic => child::obey(bare::quic::run),

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::memory::server;
+use crate::{crowd, soloist};
+
 /// How frames travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -80,6 +83,12 @@ pub(crate) enum Report {
     Round { round: u64, frame_bytes: u64 },
     /// This round ended without that many of its messages: some were left out, or nothing came for too long.
     Lost { round: u64, lost: u64, frame_bytes: u64 },
+    /// What a crowd answers to an order.
+    Crowd(crowd::Said),
+    /// What a soloist answers to an order.
+    Soloist(soloist::Said),
+    /// What the gateway of the plan `memory` answers to an order.
+    Memory(server::Said),
     /// It cannot go on.
     Failed { reason: String },
 }

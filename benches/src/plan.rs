@@ -2,3 +2,6 @@
 
 pub(crate) mod codec;
 pub(crate) mod fanout;
+pub(crate) mod latency;
+pub(crate) mod memory;
+pub(crate) mod swarm;

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::bench_error::{BenchError, Doing};
+use crate::child::Inbox;
 
 /// CPU time of each thread of a process, nanoseconds.
 pub(crate) struct CpuTimes(HashMap<String, u64>);
@@ -34,6 +36,32 @@ impl CpuTimes {
             .iter()
             .map(|(thread, now)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)))
             .sum()
+    }
+}
+
+/// A server is idle that works less than 1 % of this time.
+const IDLE_WINDOW: Duration = Duration::from_millis(300);
+
+/// How long a server may take to become idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After members came in there are member events to send and memory to give back.
+pub(crate) fn wait_until_idle(server: u32, inbox: &Inbox) -> Result<(), BenchError> {
+    let deadline = Instant::now() + IDLE_TIMEOUT;
+    let mut before = CpuTimes::of(server)?;
+    loop {
+        inbox.pause(IDLE_WINDOW)?;
+        let now = CpuTimes::of(server)?;
+        if u128::from(now.since(&before)) * 100 < IDLE_WINDOW.as_nanos() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(BenchError::peer(
+                "the server",
+                "does not become idle though nothing is asked of it",
+            ));
+        }
+        before = now;
     }
 }
 

@@ -12,13 +12,14 @@ mod share;
 mod sockets;
 
 pub(crate) use hello::{Hello, user_id};
+pub(crate) use room_message::sequence as sequence_of;
 pub(crate) use share::{Arrival, read_frame};
 
 use crate::bench_error::BenchError;
 use crate::messages::{ReceiveTask, Transport};
 
 /// Connections that are under way at a time: enough to keep the server busy, few enough for its backlog.
-const CONNECTING_MAX: usize = 200;
+pub(crate) const CONNECTING_MAX: usize = 200;
 
 /// Receives until the plan is gone.
 pub(crate) fn run(task: ReceiveTask) -> Result<(), BenchError> {

@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::{ORDERS_BYTES, Orders};
 use crate::batch::{self, Batches};
 use crate::bench_error::{BenchError, Doing};
 use crate::child::report;
@@ -57,13 +58,20 @@ async fn serve(task: BareTask) -> Result<(), BenchError> {
     }
 
     let mut batches = Batches::new(task.talk);
-    while control.read_u8().await.is_ok() {
-        let batch = batches.next_round();
-        for (_, stream) in &mut members {
-            stream.write_chunk(batch.clone()).await.map_err(lost)?;
+    let mut orders = Orders::default();
+    let mut input = [0; ORDERS_BYTES];
+    loop {
+        let bytes = control.read(&mut input).await.doing("waiting for an order")?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        orders.take_in(&input[..bytes]);
+        while let Some(batch) = orders.next_batch(&mut batches) {
+            for (_, stream) in &mut members {
+                stream.write_chunk(batch.clone()).await.map_err(lost)?;
+            }
         }
     }
-    Ok(())
 }
 
 async fn take(incoming: Incoming) -> Result<Member, BenchError> {

@@ -40,38 +40,44 @@ impl Hello {
 
     /// All that a member sends, in one piece. A `RoomEntered` says that it is inside.
     pub(crate) fn of(&self, user: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        if let Entry::Sluice { app, secret } = &self.entry {
-            let login = Login {
-                protocol_version: PROTOCOL_VERSION,
-                app_key: app.clone(),
-                user_id: user.to_owned(),
-                token: token(app, secret, user),
-                platform: Platform::Linux.into(),
-                sdk: concat!("sluice-bench/", env!("CARGO_PKG_VERSION")).into(),
-                ..Login::default()
-            };
-            sluice_codec::encode_into(
-                &Frame {
-                    request_id: 1,
-                    body: Some(Body::Login(login)),
-                },
-                &mut bytes,
-            );
-        }
+        let mut bytes = self.login(user);
+        bytes.extend_from_slice(&self.enter(2));
+        bytes
+    }
+
+    /// The login alone; empty where the server wants none.
+    pub(crate) fn login(&self, user: &str) -> Vec<u8> {
+        let Entry::Sluice { app, secret } = &self.entry else {
+            return Vec::new();
+        };
+        let login = Login {
+            protocol_version: PROTOCOL_VERSION,
+            app_key: app.clone(),
+            user_id: user.to_owned(),
+            token: token(app, secret, user),
+            platform: Platform::Linux.into(),
+            sdk: concat!("sluice-bench/", env!("CARGO_PKG_VERSION")).into(),
+            ..Login::default()
+        };
+        encode(1, Body::Login(login))
+    }
+
+    /// The way into the room alone.
+    pub(crate) fn enter(&self, request_id: u32) -> Vec<u8> {
         let enter = EnterRoom {
             room_id: self.room.clone(),
             room_name: String::new(),
         };
-        sluice_codec::encode_into(
-            &Frame {
-                request_id: 2,
-                body: Some(Body::EnterRoom(enter)),
-            },
-            &mut bytes,
-        );
-        bytes
+        encode(request_id, Body::EnterRoom(enter))
     }
+}
+
+fn encode(request_id: u32, body: Body) -> Vec<u8> {
+    let frame = Frame {
+        request_id,
+        body: Some(body),
+    };
+    sluice_codec::encode(&frame).to_vec()
 }
 
 fn token(app: &str, secret: &str, user: &str) -> String {

@@ -13,7 +13,7 @@ const SEQUENCE: u8 = 0x10;
 
 /// The sequence number in a frame's body, if it is a room message encoded the canonical way, fields in order. `None`
 /// for any other: it is to be decoded in full.
-pub(super) fn sequence(body: &[u8]) -> Option<u64> {
+pub(crate) fn sequence(body: &[u8]) -> Option<u64> {
     let rest = body.strip_prefix(&ROOM_MESSAGE)?;
     let (_, rest) = varint(rest)?;
     let (room_bytes, rest) = varint(rest.strip_prefix(&[ROOM_ID])?)?;

@@ -1,0 +1,234 @@
+//! A member's connection: an [`Outlet`] that others in the process may write to, and an [`Inlet`] for the one task that
+//! reads. Writing never waits: what members say is short, and a server that does not take it is at fault.
+
+mod quic;
+mod tls;
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use super::Task;
+use super::lost::Lost;
+use crate::bench_error::BenchError;
+use crate::credentials;
+use crate::messages::Transport;
+use quic::{QuicConnector, QuicInlet, QuicOutlet};
+use tls::Tls;
+
+/// What is read at once. Buffers are shared by all members.
+const READ_BYTES: usize = 256 * 1024;
+
+/// How long a connection, with its handshake, may take before a client gives up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the kernel may hold for a member that stops reading: a phone on a bad line, not a server that is paused. With
+/// more, a slow member costs the gateway nothing for as long as a phase lasts.
+const SLOW_RECEIVE_BYTES: u32 = 16 * 1024;
+
+/// Makes connections.
+pub(super) struct Connector {
+    server: SocketAddr,
+    process: u8,
+    kind: Kind,
+}
+
+enum Kind {
+    Tcp,
+    Tls(Configs),
+    Quic(QuicConnector),
+}
+
+/// TLS settings: one for all, or one for each member, which then keeps its own session tickets.
+enum Configs {
+    Shared(Arc<ClientConfig>),
+    Each(Vec<Arc<ClientConfig>>),
+}
+
+/// The writing end.
+pub(super) enum Outlet {
+    Tcp(Rc<TcpStream>),
+    Tls(Rc<Tls>),
+    Quic(QuicOutlet),
+}
+
+/// The reading end.
+pub(super) enum Inlet {
+    Tcp(Rc<TcpStream>),
+    Tls(Rc<Tls>),
+    Quic(QuicInlet),
+}
+
+/// The buffers that all members share.
+pub(super) struct Buffers {
+    read: Vec<u8>,
+    decrypted: Vec<u8>,
+}
+
+impl Buffers {
+    pub(super) fn new() -> Self {
+        Self {
+            read: vec![0; READ_BYTES],
+            decrypted: vec![0; READ_BYTES],
+        }
+    }
+}
+
+impl Connector {
+    /// Must be called within a runtime.
+    pub(super) fn new(task: &Task) -> Result<Self, BenchError> {
+        let kind = match task.transport {
+            Transport::Tcp => Kind::Tcp,
+            Transport::Tls => Kind::Tls(Configs::new(task)?),
+            Transport::Quic => Kind::Quic(QuicConnector::new(task)?),
+        };
+        Ok(Self {
+            server: task.server,
+            process: task.process,
+            kind,
+        })
+    }
+
+    /// Connects the member with this number, for the `generation`th time. Its buffer in the kernel is short if it is `slow`.
+    pub(super) async fn open(&self, number: usize, generation: u8, slow: bool) -> Result<(Outlet, Inlet), Lost> {
+        timeout(CONNECT_TIMEOUT, self.connect(number, generation, slow))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Lost::Transport {
+                    doing: "connecting",
+                    what: "timed out".into(),
+                })
+            })
+    }
+
+    async fn connect(&self, number: usize, generation: u8, slow: bool) -> Result<(Outlet, Inlet), Lost> {
+        match &self.kind {
+            Kind::Tcp => {
+                let socket = Rc::new(self.connect_tcp(generation, slow).await?);
+                Ok((Outlet::Tcp(socket.clone()), Inlet::Tcp(socket)))
+            }
+            Kind::Tls(configs) => {
+                let socket = self.connect_tcp(generation, slow).await?;
+                let session = Rc::new(Tls::handshake(socket, configs.of(number)).await?);
+                Ok((Outlet::Tls(session.clone()), Inlet::Tls(session)))
+            }
+            Kind::Quic(connector) => {
+                let (outlet, inlet) = connector.connect(self.server, number).await?;
+                Ok((Outlet::Quic(outlet), Inlet::Quic(inlet)))
+            }
+        }
+    }
+
+    async fn connect_tcp(&self, generation: u8, slow: bool) -> Result<TcpStream, Lost> {
+        let socket = TcpSocket::new_v4().map_err(Lost::transport("making a socket"))?;
+        if slow {
+            socket
+                .set_recv_buffer_size(SLOW_RECEIVE_BYTES)
+                .map_err(Lost::transport("sizing a buffer"))?;
+        }
+        // From one address to one port there are only as many connections as ports for clients, and those that ended lately
+        // count. Loopback has more addresses than anybody needs.
+        let source = IpAddr::V4(Ipv4Addr::new(127, 0, generation, 1 + self.process));
+        socket
+            .bind(SocketAddr::new(source, 0))
+            .map_err(Lost::transport("finding a port"))?;
+        let stream = socket
+            .connect(self.server)
+            .await
+            .map_err(Lost::transport("connecting"))?;
+        stream.set_nodelay(true).map_err(Lost::transport("connecting"))?;
+        Ok(stream)
+    }
+}
+
+impl Configs {
+    fn new(task: &Task) -> Result<Self, BenchError> {
+        let config = credentials::client_config(&task.certificate)?;
+        Ok(if task.resumes {
+            Self::Each(
+                (0..task.members)
+                    .map(|_| Arc::new(credentials::resuming(&config)))
+                    .collect(),
+            )
+        } else {
+            Self::Shared(Arc::new(config))
+        })
+    }
+
+    fn of(&self, number: usize) -> Arc<ClientConfig> {
+        match self {
+            Self::Shared(config) => Arc::clone(config),
+            Self::Each(configs) => Arc::clone(&configs[number]),
+        }
+    }
+}
+
+impl Outlet {
+    /// Sends all of it, or fails.
+    pub(super) fn send(&self, bytes: &[u8]) -> Result<(), Lost> {
+        match self {
+            Self::Tcp(socket) => write_all(socket, bytes),
+            Self::Tls(session) => session.send(bytes),
+            Self::Quic(stream) => stream.send(bytes),
+        }
+    }
+}
+
+impl Inlet {
+    /// Waits until there is something to read.
+    pub(super) async fn readable(&mut self) -> Result<(), Lost> {
+        match self {
+            Self::Tcp(socket) => socket.readable().await.map_err(Lost::transport("reading")),
+            Self::Tls(session) => session.readable().await,
+            Self::Quic(stream) => stream.readable().await,
+        }
+    }
+
+    /// Reads once, without waiting, and passes on what there is.
+    pub(super) fn read(
+        &mut self,
+        buffers: &RefCell<Buffers>,
+        take: impl FnMut(&[u8]) -> Result<(), Lost>,
+    ) -> Result<(), Lost> {
+        let mut take = take;
+        match self {
+            Self::Tcp(socket) => {
+                let buffers = &mut *buffers.borrow_mut();
+                match try_read(socket, &mut buffers.read)? {
+                    Some(bytes) => take(&buffers.read[..bytes]),
+                    None => Ok(()),
+                }
+            }
+            Self::Tls(session) => session.read(&mut buffers.borrow_mut(), take),
+            Self::Quic(stream) => stream.read(take),
+        }
+    }
+}
+
+/// `None`: nothing is there.
+fn try_read(socket: &TcpStream, buffer: &mut [u8]) -> Result<Option<usize>, Lost> {
+    match socket.try_read(buffer) {
+        Ok(0) => Err(Lost::Transport {
+            doing: "reading",
+            what: "the server ended the connection".into(),
+        }),
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(Lost::transport("reading")(error)),
+    }
+}
+
+fn write_all(socket: &TcpStream, bytes: &[u8]) -> Result<(), Lost> {
+    match socket.try_write(bytes) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        Ok(_) => Err(Lost::transport("writing")(io::ErrorKind::WouldBlock.into())),
+        Err(error) => Err(Lost::transport("writing")(error)),
+    }
+}
