@@ -34,7 +34,7 @@ pub(crate) struct User {
     pub name: Box<str>,
 }
 
-/// The key of a user across apps.
+/// The key of a user across apps. Hashed as the pair of its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct UserKey {
     pub app: AppIndex,

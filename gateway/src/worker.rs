@@ -239,13 +239,15 @@ mod tests {
     use super::connection::{Connection, Task};
     use crate::outbox::Outbox;
     use crate::session::Online;
+    use crate::transport::Socket;
 
     /// There are a hundred thousand of each. What grows here is paid for by every idle client.
     #[test]
     fn what_a_connection_keeps_is_small() {
         assert!(size_of::<Task>() <= 16);
-        assert!(size_of::<Connection>() <= 240);
-        assert!(size_of::<Outbox>() <= 176);
-        assert!(size_of::<Online>() <= 96);
+        assert!(size_of::<Connection>() <= 216);
+        assert!(size_of::<Outbox>() <= 112);
+        assert!(size_of::<Online>() <= 64);
+        assert!(size_of::<Socket>() <= 56);
     }
 }

@@ -1,23 +1,75 @@
 //! The users whose home is one worker: which sessions each has, and which of them must go when another logs in.
 
-use hashbrown::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use hashbrown::{Equivalent, HashMap};
 use sluice_protocol::{ErrorCode, Platform};
 
 use crate::config::SingleLogin;
-use crate::identity::{ConnectionRef, UserKey};
+use crate::identity::{ConnectionRef, User, UserKey};
 use crate::refusal::Refusal;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    sessions: HashMap<UserKey, Vec<Known>>,
+    sessions: HashMap<ByKey, Sessions>,
 }
 
+/// A session's record of its user, hashed and compared by app and id: a pointer instead of a copy for each user.
 #[derive(Debug)]
+struct ByKey(Arc<User>);
+
+/// In the order they began. Nearly every user has one, which needs no allocation.
+#[derive(Debug)]
+enum Sessions {
+    One(Known),
+    Many(Box<Vec<Known>>),
+}
+
+#[derive(Debug, Clone, Copy)]
 struct Known {
     connection: ConnectionRef,
     platform: Platform,
     started_at_ms: i64,
+}
+
+impl Sessions {
+    fn as_slice(&self) -> &[Known] {
+        match self {
+            Self::One(known) => std::slice::from_ref(known),
+            Self::Many(known) => known,
+        }
+    }
+
+    /// `None` for no session.
+    fn of(known: Vec<Known>) -> Option<Self> {
+        match known[..] {
+            [] => None,
+            [one] => Some(Self::One(one)),
+            _ => Some(Self::Many(Box::new(known))),
+        }
+    }
+}
+
+impl PartialEq for ByKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0.app, &self.0.id) == (other.0.app, &other.0.id)
+    }
+}
+
+impl Eq for ByKey {}
+
+impl Hash for ByKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0.app, &self.0.id).hash(state);
+    }
+}
+
+impl Equivalent<ByKey> for UserKey {
+    fn equivalent(&self, known: &ByKey) -> bool {
+        (self.app, &self.id) == (known.0.app, &known.0.id)
+    }
 }
 
 /// A session that asks to begin.
@@ -42,12 +94,16 @@ impl Users {
     /// When a library that reconnects would displace a session that is newer than the one it lost.
     pub(crate) fn register(
         &mut self,
-        user: UserKey,
+        user: &Arc<User>,
         newcomer: &Newcomer,
         policy: SingleLogin,
     ) -> Result<Vec<ConnectionRef>, Refusal> {
-        let sessions = self.sessions.entry(user.clone()).or_default();
-        // Sessions are in the order they began, so the oldest go first.
+        let key = ByKey(user.clone());
+        let mut sessions = self
+            .sessions
+            .get(&key)
+            .map_or_else(Vec::new, |known| known.as_slice().to_vec());
+        // The oldest go first.
         let displaced: Vec<usize> = match policy {
             SingleLogin::Single => (0..sessions.len()).collect(),
             SingleLogin::PerPlatform => (0..sessions.len())
@@ -72,6 +128,10 @@ impl Users {
             platform: newcomer.platform,
             started_at_ms: newcomer.started_at_ms,
         });
+        // The record of the newest login, so that those of sessions that are gone can go.
+        self.sessions.remove(&key);
+        self.sessions
+            .extend(Sessions::of(sessions).map(|sessions| (key, sessions)));
         Ok(displaced)
     }
 
@@ -80,9 +140,15 @@ impl Users {
         let Some(sessions) = self.sessions.get_mut(user) else {
             return;
         };
-        sessions.retain(|known| known.connection != connection);
-        if sessions.is_empty() {
-            self.sessions.remove(user);
+        let left = sessions
+            .as_slice()
+            .iter()
+            .filter(|known| known.connection != connection);
+        match Sessions::of(left.copied().collect()) {
+            Some(left) => *sessions = left,
+            None => {
+                self.sessions.remove(user);
+            }
         }
     }
 }
@@ -121,16 +187,17 @@ mod tests {
                 started_at_ms: at_ms,
                 resumes_session_of_ms: lost,
             };
-            let displaced = self.users.register(alice(), &newcomer, self.policy).expect("accepted");
+            let displaced = self.users.register(&alice(), &newcomer, self.policy).expect("accepted");
             (connection, displaced)
         }
     }
 
-    fn alice() -> UserKey {
-        UserKey {
+    fn alice() -> Arc<User> {
+        Arc::new(User {
             app: AppIndex(0),
             id: UserId::parse("alice", IdProfile::Zim).unwrap(),
-        }
+            name: "".into(),
+        })
     }
 
     #[test]
@@ -181,7 +248,7 @@ mod tests {
         };
         let refusal = desk
             .users
-            .register(alice(), &returning, SingleLogin::Single)
+            .register(&alice(), &returning, SingleLogin::Single)
             .unwrap_err();
         assert_eq!(
             (refusal.code, &*refusal.detail),
@@ -196,7 +263,7 @@ mod tests {
     fn a_user_without_sessions_is_forgotten() {
         let mut desk = Desk::new(SingleLogin::Single);
         let (connection, _) = desk.log_in(Platform::Ios, 1, None);
-        desk.users.unregister(&alice(), connection);
+        desk.users.unregister(&alice().key(), connection);
         assert_eq!(desk.users.len(), 0);
     }
 }

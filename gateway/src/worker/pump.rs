@@ -293,7 +293,7 @@ impl Worker {
             started_at_ms: login.started_at_ms,
             resumes_session_of_ms: login.resumes_session_of_ms,
         };
-        let displaced = self.users.borrow_mut().register(login.user.key(), &newcomer, policy);
+        let displaced = self.users.borrow_mut().register(&login.user, &newcomer, policy);
         let result = displaced.map(|displaced| {
             for older in displaced {
                 self.metrics.add(Metric::Kicks, 1);
