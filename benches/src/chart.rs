@@ -102,7 +102,7 @@ fn pair(
     }
     let subtitle = format!(
         "{place}, {}-byte payload; median, smallest and largest",
-        results.payload_bytes
+        results.payload_bytes()
     );
     let missing = samples.iter().filter(|sample| sample.figures.is_none());
     let missing: Vec<_> = missing
@@ -168,7 +168,11 @@ fn memory(results: &Results) -> Option<Named> {
             continue;
         };
         let chosen: Vec<_> = samples.into_iter().filter(|sample| sample.members == members).collect();
-        let bars = results::sides(&chosen).into_iter().map(|side| {
+        // Of gateways only the one with a single worker, which has the plain name.
+        let sides = results::sides(&chosen)
+            .into_iter()
+            .filter(|side| !side.starts_with("sluice "));
+        let bars = sides.map(|side| {
             let values = chosen.iter().filter(|sample| sample.side == side);
             Bar {
                 style: style::of(&side),

@@ -11,14 +11,31 @@ use crate::report::Spread;
 
 #[derive(Deserialize)]
 struct Document {
+    hardware: Hardware,
     settings: Settings,
     points: Vec<Point>,
+}
+
+#[derive(Deserialize)]
+struct Hardware {
+    cpu_model: String,
+    cores: usize,
 }
 
 #[derive(Deserialize)]
 struct Settings {
     transport: Transport,
     payload_bytes: usize,
+    receivers_share_cores: bool,
+}
+
+/// What must be the same for all figures of a chart: others would compare nothing.
+#[derive(Debug, PartialEq)]
+struct Conditions {
+    payload_bytes: usize,
+    receivers_share_cores: bool,
+    cpu_model: String,
+    cores: usize,
 }
 
 #[derive(Deserialize)]
@@ -61,8 +78,8 @@ pub(super) struct Sample {
 /// Several files together.
 #[derive(Default)]
 pub(super) struct Results {
-    /// Of all of them: charts of different payloads would compare nothing.
-    pub(super) payload_bytes: usize,
+    /// `None` as long as there is no file.
+    conditions: Option<Conditions>,
     samples: Vec<Sample>,
 }
 
@@ -80,17 +97,25 @@ impl Results {
 
     /// Adds a file's figures to those of earlier ones, which stay where both have the same.
     pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
-        let Document { settings, points } =
+        let document: Document =
             serde_json::from_str(text).map_err(|error| format!("not a result of the plan fanout: {error}"))?;
-        if self.samples.is_empty() {
-            self.payload_bytes = settings.payload_bytes;
-        } else if self.payload_bytes != settings.payload_bytes {
-            return Err(format!(
-                "its payload is {} bytes, that of the files before it {}",
-                settings.payload_bytes, self.payload_bytes
-            ));
+        let (hardware, settings) = (document.hardware, document.settings);
+        let conditions = Conditions {
+            payload_bytes: settings.payload_bytes,
+            receivers_share_cores: settings.receivers_share_cores,
+            cpu_model: hardware.cpu_model,
+            cores: hardware.cores,
+        };
+        match &self.conditions {
+            None => self.conditions = Some(conditions),
+            Some(before) if *before == conditions => {}
+            Some(before) => {
+                return Err(format!(
+                    "cannot be drawn together with the files before it: {conditions:?} here, {before:?} there"
+                ));
+            }
         }
-        for point in points {
+        for point in document.points {
             for side in point.summary.sides {
                 let known = self.samples.iter().any(|sample| {
                     (sample.transport, sample.members, sample.window)
@@ -112,6 +137,13 @@ impl Results {
         Ok(())
     }
 
+    /// Bytes of content of each message.
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.conditions
+            .as_ref()
+            .map_or(0, |conditions| conditions.payload_bytes)
+    }
+
     pub(super) fn of(&self, transport: Transport) -> impl Iterator<Item = &Sample> {
         self.samples.iter().filter(move |sample| sample.transport == transport)
     }
@@ -126,4 +158,37 @@ pub(super) fn sides(samples: &[&Sample]) -> Vec<String> {
         }
     }
     sides
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESULT: &str = include_str!("golden/result.json");
+
+    #[test]
+    fn of_figures_that_two_files_have_the_first_file_s_are_taken() {
+        let mut results = Results::default();
+        results.add(RESULT).unwrap();
+        let before = results.samples.len();
+        results
+            .add(&RESULT.replace("\"window\": 128", "\"window\": 512"))
+            .unwrap();
+        assert_eq!(results.samples.len(), before + before / 3);
+    }
+
+    #[test]
+    fn results_of_other_conditions_are_not_drawn_together() {
+        for (from, to) in [
+            ("\"payload_bytes\": 128", "\"payload_bytes\": 64"),
+            ("\"cores\": 2", "\"cores\": 4"),
+            ("\"receivers_share_cores\": false", "\"receivers_share_cores\": true"),
+        ] {
+            let mut results = Results::default();
+            results.add(RESULT).unwrap();
+            let other = RESULT.replace(from, to);
+            assert_ne!(other, RESULT);
+            assert!(results.add(&other).unwrap_err().contains("together"));
+        }
+    }
 }

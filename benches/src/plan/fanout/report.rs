@@ -313,9 +313,9 @@ mod tests {
             parts: vec![
                 part(SideName::Bare, 1, 1.0),
                 part(SLUICE, 1, 1.25),
-                part(SideName::Bare, 2, 1.0),
-                part(SLUICE, 2, 1.25),
-                part(NATS, 2, 50.0),
+                part(SideName::Bare, 2, 2.0),
+                part(SLUICE, 2, 2.5),
+                part(NATS, 2, 100.0),
             ],
             incomplete: vec![Incomplete {
                 side: NATS,
