@@ -21,7 +21,7 @@ use lane::Lane;
 ///
 /// Packed because every member of every room has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(packed(4))]
+#[repr(C, packed(4))]
 pub(crate) struct Cursor {
     /// Counted from the first frame ever appended.
     frame: u64,

@@ -47,7 +47,10 @@ struct ByUserId(Arc<User>);
 #[derive(Debug)]
 enum Connections {
     One(ConnectionRef),
-    /// Boxed, or everybody would take as much room as those few.
+    #[expect(
+        clippy::box_collection,
+        reason = "with a vector, everybody would take as much room as those few"
+    )]
     Many(Box<Vec<ConnectionRef>>),
 }
 

@@ -24,6 +24,10 @@ struct ByKey(Arc<User>);
 #[derive(Debug)]
 enum Sessions {
     One(Known),
+    #[expect(
+        clippy::box_collection,
+        reason = "with a vector, everybody would take as much room as those few"
+    )]
     Many(Box<Vec<Known>>),
 }
 

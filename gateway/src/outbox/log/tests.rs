@@ -240,9 +240,9 @@ proptest! {
             through[appended[usize::from(number)] as usize] += 1;
             at += 1 + 2 * bytes;
         }
-        for class in 0..Class::COUNT {
+        for (class, (through, missed)) in through.into_iter().zip(missed.by_class).enumerate() {
             let all = appended.iter().filter(|appended| **appended as usize == class).count() as u64;
-            prop_assert_eq!(through[class] + missed.by_class[class], all);
+            prop_assert_eq!(through + missed, all);
         }
         prop_assert_eq!((missed.by_class[0], missed.by_class[1]), (0, 0));
     }
