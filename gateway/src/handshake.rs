@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{IdleTimeout, TransportConfig, ValidationTokenConfig, VarInt};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::SingleCertAndKey;
@@ -31,6 +31,8 @@ const QUIC_INCOMING_MAX: usize = 1024;
 const QUIC_INCOMING_OF_ENDPOINT_MIN: usize = 64;
 /// What each of those may have sent.
 const QUIC_INCOMING_BYTES_MAX: u64 = 16 * 1024;
+/// Tokens that spare a client the proof of its address, for each address it was seen at: for the next connection.
+const QUIC_ADDRESS_TOKENS: u32 = 1;
 
 /// The certificate or its key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,11 +62,7 @@ pub(crate) fn tls_config(config: &Config) -> Result<Arc<rustls::ServerConfig>, T
         TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::V1_3 => &[&rustls::version::TLS13],
     };
-    let mut tls = server_config(config, versions)?;
-    // Reconnecting clients resume; the default would remember 256 of them.
-    tls.ticketer = aws_lc_rs::Ticketer::new()?;
-    tls.send_tls13_tickets = 1;
-    Ok(Arc::new(tls))
+    Ok(Arc::new(server_config(config, versions)?))
 }
 
 /// TLS and transport limits for QUIC, for each of so many endpoints. They must all have clones of it: the key of the tokens by
@@ -84,9 +82,15 @@ pub(crate) fn quic_config(config: &Config, endpoints: usize) -> Result<quinn::Se
         .send_window(QUIC_SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(Some(QUIC_DATAGRAM_RECEIVE_BYTES))
         .datagram_send_buffer_size(QUIC_DATAGRAM_SEND_BYTES)
+        // Every path takes 1200 bytes, which is more than most frames. Looking for more costs each new connection half a dozen full
+        // packets, and each idle one the buffer for them.
+        .mtu_discovery_config(None)
         .max_idle_timeout(Some(idle_timeout(config)));
     let incoming_max = (QUIC_INCOMING_MAX / endpoints.max(1)).max(QUIC_INCOMING_OF_ENDPOINT_MIN);
+    let mut address_tokens = ValidationTokenConfig::default();
+    address_tokens.sent(QUIC_ADDRESS_TOKENS);
     quic.transport_config(Arc::new(transport))
+        .validation_token_config(address_tokens)
         .max_incoming(incoming_max)
         .incoming_buffer_size(QUIC_INCOMING_BYTES_MAX)
         .incoming_buffer_size_total(QUIC_INCOMING_BYTES_MAX * incoming_max as u64);
@@ -121,6 +125,9 @@ fn server_config(
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
     tls.alpn_protocols = vec![ALPN.to_vec()];
+    // Reconnecting clients resume; the default would remember 256 of them.
+    tls.ticketer = aws_lc_rs::Ticketer::new()?;
+    tls.send_tls13_tickets = 1;
     // Replayed early data could log in or send twice.
     tls.max_early_data_size = 0;
     Ok(tls)

@@ -65,6 +65,8 @@ pub(super) enum Kind<S: 'static> {
     },
     /// A list of texts, each with a form of its own.
     Texts {
+        /// How many there may be.
+        max: usize,
         expected: &'static str,
         fits: fn(&str) -> bool,
         field: fn(&mut S) -> &mut Vec<String>,
@@ -149,8 +151,10 @@ impl<S> Kind<S> {
                 }
             }
             Self::Text { read, .. } | Self::Secret { read, .. } => return read(target, written.text()?),
-            Self::Texts { fits, field, .. } => match written {
-                Written::Texts(texts) if texts.iter().all(|text| fits(text)) => *field(target) = texts.clone(),
+            Self::Texts { max, fits, field, .. } => match written {
+                Written::Texts(texts) if texts.len() <= *max && texts.iter().all(|text| fits(text)) => {
+                    *field(target) = texts.clone()
+                }
                 _ => return None,
             },
         }

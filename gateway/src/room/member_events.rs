@@ -14,6 +14,7 @@ use sluice_protocol::{
 
 use crate::config;
 use crate::identity::{RoomKey, User};
+use crate::timer_wheel::TICK;
 
 /// Names in each list of a digest, at most.
 const DIGEST_NAMES_MAX: usize = 50;
@@ -150,7 +151,9 @@ impl MemberEvents {
             self.told(now, members);
             return Some(Body::RoomMemberDigest(digest));
         }
-        if step(members, rules) == Step::Count && members != self.told_count && elapsed >= rules.count_interval {
+        // At the next tick it would be older than it may be.
+        let count_is_due = elapsed + TICK > rules.count_interval;
+        if step(members, rules) == Step::Count && members != self.told_count && count_is_due {
             self.told(now, members);
             return Some(Body::RoomMemberCount(RoomMemberCount {
                 room_id: room_id(),

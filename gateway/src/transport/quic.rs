@@ -13,9 +13,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::refusal::Refusal;
 
-/// No frame longer than this is worth copying for a datagram: it is what a packet holds on Ethernet, and the most that quinn
-/// looks for.
-const UDP_PAYLOAD_BYTES_MAX: usize = 1452;
+/// No frame longer than this is worth copying for a datagram: packets have no more bytes, see `handshake::quic_config`.
+const PACKET_BYTES: usize = 1200;
 
 /// A QUIC connection with its control stream.
 #[derive(Debug)]
@@ -90,7 +89,7 @@ impl Quic {
 
     pub(super) fn try_send_datagram(&self, frame: &[u8]) -> bool {
         // Without room, quinn would make some by throwing older ones away.
-        frame.len() <= UDP_PAYLOAD_BYTES_MAX
+        frame.len() <= PACKET_BYTES
             && frame.len() <= self.connection.datagram_send_buffer_space()
             && self.connection.send_datagram(Bytes::copy_from_slice(frame)).is_ok()
     }

@@ -20,6 +20,15 @@ const KEY_ID_BYTES_MAX: usize = 128;
 /// Most connections of one user: every message to the user is a write to each.
 const LOGINS_MAX: u32 = 64;
 
+/// An app has a program for each system it runs on, and perhaps some for tests.
+const PACKAGES_MAX: usize = 1000;
+
+/// As many as the vendor whose apps set them allows.
+const LOW_TYPES_MAX: usize = 20;
+
+/// What they say takes memory wherever somebody is slow.
+const PROTECTED_SENDERS_MAX: usize = 1000;
+
 /// The keys of a table `[[apps]]`.
 pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
     Setting {
@@ -92,7 +101,8 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
     Setting {
         path: "apps.packages",
         kind: Kind::Texts {
-            expected: "a list of package names, each 1 to 128 bytes, such as [\"com.example.chat\"]",
+            max: PACKAGES_MAX,
+            expected: "a list of at most 1000 package names, each 1 to 128 bytes, such as [\"com.example.chat\"]",
             fits: |text| (1..=limits::PACKAGE_NAME_BYTES).contains(&text.len()),
             field: |app| &mut app.packages,
         },
@@ -103,6 +113,7 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
     Setting {
         path: "apps.low_types",
         kind: Kind::Texts {
+            max: LOW_TYPES_MAX,
             expected: "a list of at most 20 object names, each 1 to 64 bytes, such as [\"app:like\"]",
             fits: |text| (1..=limits::OBJECT_NAME_BYTES).contains(&text.len()),
             field: |app| &mut app.low_types,
@@ -114,7 +125,8 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
     Setting {
         path: "apps.protected_senders",
         kind: Kind::Texts {
-            expected: "a list of user ids, each 1 to 256 bytes, such as [\"host\"]",
+            max: PROTECTED_SENDERS_MAX,
+            expected: "a list of at most 1000 user ids, each 1 to 256 bytes, such as [\"host\"]",
             fits: |text| (1..=limits::USER_ID_BYTES).contains(&text.len()),
             field: |app| &mut app.protected_senders,
         },
