@@ -35,8 +35,6 @@ pub(crate) use processes::{CrowdProcesses, CrowdSettings};
 pub(crate) struct Task {
     pub(crate) transport: Transport,
     pub(crate) server: SocketAddr,
-    /// Tells this process from others of the same plan, from 0.
-    pub(crate) process: u8,
     pub(crate) members: usize,
     /// The number of the first of them, which their user ids carry.
     pub(crate) first_member: usize,

@@ -7,8 +7,16 @@ use std::time::{Duration, Instant};
 use crate::bench_error::{BenchError, Doing};
 use crate::child::Inbox;
 
-/// CPU time of each thread of a process, nanoseconds.
-pub(crate) struct CpuTimes(HashMap<String, u64>);
+/// CPU time of each thread of a process.
+pub(crate) struct CpuTimes(HashMap<String, Spent>);
+
+/// What a thread spent, nanoseconds.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    running: u64,
+    /// Ready to run while something else had the core.
+    waiting: u64,
+}
 
 impl CpuTimes {
     /// Reads `schedstat` of every thread: unlike `stat` it counts nanoseconds and not ticks of 10 ms.
@@ -21,20 +29,31 @@ impl CpuTimes {
             let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else {
                 continue;
             };
-            let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
-            times.insert(
-                task.file_name().to_string_lossy().into_owned(),
-                nanoseconds.unwrap_or(0),
-            );
+            let mut numbers = text.split(' ').map(|number| number.parse().unwrap_or(0));
+            let spent = Spent {
+                running: numbers.next().unwrap_or(0),
+                waiting: numbers.next().unwrap_or(0),
+            };
+            times.insert(task.file_name().to_string_lossy().into_owned(), spent);
         }
         Ok(Self(times))
     }
 
     /// Nanoseconds spent since `earlier`, by all threads there are now.
     pub(crate) fn since(&self, earlier: &Self) -> u64 {
+        self.sum_since(earlier, |spent| spent.running)
+    }
+
+    /// Nanoseconds that threads were kept waiting for a core since `earlier`: on a quiet machine next to none.
+    pub(crate) fn kept_waiting_since(&self, earlier: &Self) -> u64 {
+        self.sum_since(earlier, |spent| spent.waiting)
+    }
+
+    fn sum_since(&self, earlier: &Self, which: fn(Spent) -> u64) -> u64 {
+        let before = |thread| earlier.0.get(thread).copied().unwrap_or_default();
         self.0
             .iter()
-            .map(|(thread, now)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)))
+            .map(|(thread, now)| which(*now).saturating_sub(which(before(thread))))
             .sum()
     }
 }
@@ -67,11 +86,20 @@ pub(crate) fn wait_until_idle(server: u32, inbox: &Inbox) -> Result<(), BenchErr
 
 /// Resident memory of a process, bytes.
 pub(crate) fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
+    bytes_of_status(pid, "VmRSS:")
+}
+
+/// The same without what is a file's, which is mostly the program itself: it grows as parts of it run for the first time.
+pub(crate) fn resident_anonymous_bytes(pid: u32) -> Result<u64, BenchError> {
+    bytes_of_status(pid, "RssAnon:")
+}
+
+fn bytes_of_status(pid: u32, key: &str) -> Result<u64, BenchError> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).doing(format!("reading {path}"))?;
-    kibibytes_after(&status, "VmRSS:")
+    kibibytes_after(&status, key)
         .map(|kibibytes| kibibytes * 1024)
-        .ok_or_else(|| BenchError::Unsuitable(format!("{path} has no VmRSS")))
+        .ok_or_else(|| BenchError::Unsuitable(format!("{path} has no {key}")))
 }
 
 /// The number after `key` in the text of a `/proc` file that counts in kB.

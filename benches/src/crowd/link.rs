@@ -6,12 +6,13 @@ mod tls;
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -36,7 +37,6 @@ const SLOW_RECEIVE_BYTES: u32 = 16 * 1024;
 /// Makes connections.
 pub(super) struct Connector {
     server: SocketAddr,
-    process: u8,
     kind: Kind,
 }
 
@@ -91,14 +91,13 @@ impl Connector {
         };
         Ok(Self {
             server: task.server,
-            process: task.process,
             kind,
         })
     }
 
-    /// Connects the member with this number, for the `generation`th time. Its buffer in the kernel is short if it is `slow`.
-    pub(super) async fn open(&self, number: usize, generation: u8, slow: bool) -> Result<(Outlet, Inlet), Lost> {
-        timeout(CONNECT_TIMEOUT, self.connect(number, generation, slow))
+    /// Connects the member with this number. Its buffer in the kernel is short if it is `slow`.
+    pub(super) async fn open(&self, number: usize, slow: bool) -> Result<(Outlet, Inlet), Lost> {
+        timeout(CONNECT_TIMEOUT, self.connect(number, slow))
             .await
             .unwrap_or_else(|_| {
                 Err(Lost::Transport {
@@ -108,14 +107,14 @@ impl Connector {
             })
     }
 
-    async fn connect(&self, number: usize, generation: u8, slow: bool) -> Result<(Outlet, Inlet), Lost> {
+    async fn connect(&self, number: usize, slow: bool) -> Result<(Outlet, Inlet), Lost> {
         match &self.kind {
             Kind::Tcp => {
-                let socket = Rc::new(self.connect_tcp(generation, slow).await?);
+                let socket = Rc::new(self.connect_tcp(slow).await?);
                 Ok((Outlet::Tcp(socket.clone()), Inlet::Tcp(socket)))
             }
             Kind::Tls(configs) => {
-                let socket = self.connect_tcp(generation, slow).await?;
+                let socket = self.connect_tcp(slow).await?;
                 let session = Rc::new(Tls::handshake(socket, configs.of(number)).await?);
                 Ok((Outlet::Tls(session.clone()), Inlet::Tls(session)))
             }
@@ -126,24 +125,23 @@ impl Connector {
         }
     }
 
-    async fn connect_tcp(&self, generation: u8, slow: bool) -> Result<TcpStream, Lost> {
+    async fn connect_tcp(&self, slow: bool) -> Result<TcpStream, Lost> {
         let socket = TcpSocket::new_v4().map_err(Lost::transport("making a socket"))?;
         if slow {
             socket
                 .set_recv_buffer_size(SLOW_RECEIVE_BYTES)
                 .map_err(Lost::transport("sizing a buffer"))?;
         }
-        // From one address to one port there are only as many connections as ports for clients, and those that ended lately
-        // count. Loopback has more addresses than anybody needs.
-        let source = IpAddr::V4(Ipv4Addr::new(127, 0, generation, 1 + self.process));
-        socket
-            .bind(SocketAddr::new(source, 0))
-            .map_err(Lost::transport("finding a port"))?;
         let stream = socket
             .connect(self.server)
             .await
             .map_err(Lost::transport("connecting"))?;
         stream.set_nodelay(true).map_err(Lost::transport("connecting"))?;
+        // Whatever closes it, a reset does, as when a network is gone. An orderly end would keep its port for a minute, and all come
+        // back at once.
+        SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .map_err(Lost::transport("connecting"))?;
         Ok(stream)
     }
 }

@@ -53,7 +53,6 @@ impl CrowdProcesses {
             child.tell(&Task {
                 transport: settings.transport,
                 server: settings.server,
-                process: u8::try_from(process).expect("settings allow few processes"),
                 members,
                 first_member: settings.first_member + first,
                 slow,

@@ -2,8 +2,8 @@
 //!
 //! The gateway runs as a library in a child process whose allocator counts ([`server`]), and its clients in another. All
 //! clients take one step together, the gateway comes to rest, and what is allocated then is compared with before: what a
-//! step adds is what that part of a connection holds. The resident size of the process is read beside it, so that the sum
-//! can be checked: what is resident and not allocated is the allocator's own.
+//! step adds is what that part of a connection holds. The resident size of the process (without pages of its program) is read
+//! beside it, so that the sum can be checked: what is resident and not allocated is the allocator's own.
 //!
 //! Not answered here: memory of the kernel, such as socket buffers.
 

@@ -20,6 +20,8 @@ pub(super) struct Part {
     pub(super) repeat: u32,
     pub(super) wall_seconds: f64,
     pub(super) server_cpu_seconds: f64,
+    /// While something else had the server's core.
+    pub(super) server_kept_waiting_seconds: f64,
     pub(super) crowd_cpu_seconds: f64,
     /// What members who always read got.
     pub(super) figures: Figures,
@@ -39,6 +41,7 @@ struct PartRecord {
     repeat: u32,
     wall_seconds: f64,
     server_cpu_seconds: f64,
+    server_kept_waiting_seconds: f64,
     crowd_cpu_seconds: f64,
     first: Percentiles,
     median: Percentiles,
@@ -84,6 +87,7 @@ impl Part {
             repeat: self.repeat,
             wall_seconds: self.wall_seconds,
             server_cpu_seconds: self.server_cpu_seconds,
+            server_kept_waiting_seconds: self.server_kept_waiting_seconds,
             crowd_cpu_seconds: self.crowd_cpu_seconds,
             first: per_message(|times| times.first_ns),
             median: per_message(|times| times.median_ns),
@@ -140,6 +144,7 @@ struct PhaseSummary {
     lateness: Percentiles,
     ping_lateness: Option<Percentiles>,
     server_busy_percent: Spread,
+    server_kept_waiting_percent: Spread,
     crowd_busy_percent: Spread,
 }
 
@@ -220,6 +225,7 @@ impl PhaseSummary {
                     .map_or_else(Latencies::new, |pinged| pinged.lateness.clone())
             }),
             server_busy_percent: spread(&|part| 100.0 * part.server_cpu_seconds / part.wall_seconds),
+            server_kept_waiting_percent: spread(&|part| 100.0 * part.server_kept_waiting_seconds / part.wall_seconds),
             crowd_busy_percent: spread(&|part| {
                 100.0 * part.crowd_cpu_seconds / part.wall_seconds / crowd_processes as f64
             }),

@@ -228,7 +228,7 @@ impl Side {
         let lossless = phase != Phase::Flooded;
         let figures = self.members.settle(self.sequence, lossless, inbox)?;
         let wall_ns = now_ns() - began_ns;
-        let server_cpu_ns = CpuTimes::of(self.server.pid())?.since(&server_before);
+        let server = CpuTimes::of(self.server.pid())?;
         let load = self.members.cpu_times()?;
         let load_cpu_ns: u64 = load
             .iter()
@@ -247,7 +247,8 @@ impl Side {
             phase,
             repeat,
             wall_seconds: wall_ns as f64 / 1e9,
-            server_cpu_seconds: server_cpu_ns as f64 / 1e9,
+            server_cpu_seconds: server.since(&server_before) as f64 / 1e9,
+            server_kept_waiting_seconds: server.kept_waiting_since(&server_before) as f64 / 1e9,
             crowd_cpu_seconds: load_cpu_ns as f64 / 1e9,
             figures,
             spoken,

@@ -13,7 +13,7 @@ use crate::allocator;
 use crate::bench_error::BenchError;
 use crate::child::report;
 use crate::messages::Report;
-use crate::process_figures::resident_bytes;
+use crate::process_figures::resident_anonymous_bytes;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
@@ -37,6 +37,7 @@ pub(crate) struct Counted {
     /// Allocated and not freed since the process began to count, as asked for, without what the allocator adds; modulo 2^64.
     pub(crate) live_bytes: u64,
     pub(crate) live_allocations: u64,
+    /// Of memory that is no file's.
     pub(crate) resident_bytes: u64,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn run(task: Task, mut orders: UnboundedReceiver<Order>) -> Result<()
         report(&Report::Memory(Said::Counted(Counted {
             live_bytes: allocator::live_bytes(),
             live_allocations: allocator::live_allocations(),
-            resident_bytes: resident_bytes(process::id())?,
+            resident_bytes: resident_anonymous_bytes(process::id())?,
         })));
     }
     server.shutdown();

@@ -12,7 +12,7 @@ use crate::stamp::STAMP_BYTES;
 /// Descriptors a process needs besides its connections.
 const OTHER_DESCRIPTORS: usize = 200;
 
-/// Each process has source addresses of its own, told apart by one number.
+/// More would only take turns on the same cores.
 const PROCESSES_MAX: usize = 200;
 
 #[derive(clap::Args)]

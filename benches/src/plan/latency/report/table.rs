@@ -114,9 +114,10 @@ impl LatencyReport {
         for summary in &self.summary.phases {
             writeln!(
                 f,
-                "{}: server busy {}, members' processes busy {}",
+                "{}: server busy {}, kept waiting by others {}; members' processes busy {}",
                 summary.phase.name(),
                 spread(summary.server_busy_percent, percent),
+                spread(summary.server_kept_waiting_percent, percent),
                 spread(summary.crowd_busy_percent, percent)
             )?;
         }
@@ -126,7 +127,7 @@ impl LatencyReport {
                     f,
                     "flooded, repeat {}: {} other messages/s; {} delivered and {} told as missed, together all",
                     part.repeat,
-                    count(chattered.sent as f64 / part.wall_seconds),
+                    count(chattered.sent as f64 / self.settings.seconds as f64),
                     count(part.figures.delivered as f64),
                     count(part.figures.missed as f64)
                 )?;
