@@ -134,7 +134,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         kind: Kind::Address(|c| &mut c.listen.quic),
         default: Default::Text("127.0.0.1:7401"),
         meaning: "Address for QUIC, a UDP port; it may have the number of a TCP port.",
-        cost: "About 30 KiB per connection.",
+        cost: "30 KiB per connection, and up to 50 once it has carried much.",
     },
     Setting {
         path: "listen.http",

@@ -25,6 +25,15 @@ pub(crate) struct Sockets {
 /// # Errors
 /// When the address is in use or not ours.
 pub(crate) fn bind(address: SocketAddr, wanted: u16) -> io::Result<Sockets> {
+    bind_group(address, wanted, steering::attach)
+}
+
+/// As [`bind`], with this way to have packets led to each of the group's sockets.
+fn bind_group(
+    address: SocketAddr,
+    wanted: u16,
+    steer: impl FnOnce(&UdpSocket, u16) -> io::Result<()>,
+) -> io::Result<Sockets> {
     // Sharing a port is meant for our own workers. Without this, a second gateway on the same port would quietly get half the
     // packets.
     let probe = unbound(address)?;
@@ -44,7 +53,7 @@ pub(crate) fn bind(address: SocketAddr, wanted: u16) -> io::Result<Sockets> {
         .collect::<io::Result<Vec<_>>>()?;
     let mut unsteered = None;
     if let Some(first) = sockets.first().filter(|_| wanted > 1)
-        && let Err(error) = steering::attach(first, wanted)
+        && let Err(error) = steer(first, wanted)
     {
         unsteered = Some(error);
         sockets.truncate(1);

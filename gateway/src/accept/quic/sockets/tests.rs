@@ -105,6 +105,27 @@ fn a_second_gateway_on_the_same_port_notices() {
 }
 
 #[test]
+fn without_the_filter_one_socket_gets_everything_and_the_reason_is_kept() {
+    let refuse = |_: &UdpSocket, _| Err(io::ErrorKind::PermissionDenied.into());
+    let bound = bind_group(LOOPBACK.parse().expect("an address"), 3, refuse).expect("a port is free");
+    assert_eq!(bound.sockets.len(), 1);
+    let reason = bound.unsteered.expect("it was refused");
+    assert_eq!(reason.kind(), io::ErrorKind::PermissionDenied);
+    let address = bound.sockets[0].local_addr().expect("it is bound");
+    for number in 0..16 {
+        let source = UdpSocket::bind(LOOPBACK).expect("a port is free");
+        source.send_to(&short_header([0, number]), address).expect("loopback");
+    }
+    assert_eq!(arrived(&bound.sockets), HashMap::from([(0, 16)]));
+}
+
+#[test]
+fn a_socket_that_shares_its_port_with_nobody_takes_no_filter() {
+    let socket = UdpSocket::bind(LOOPBACK).expect("a port is free");
+    assert!(steering::attach(&socket, 2).is_err());
+}
+
+#[test]
 fn one_socket_needs_no_filter_and_shares_its_port_with_nobody() {
     let (sockets, address) = group(1);
     assert_eq!(sockets.len(), 1);
