@@ -151,6 +151,8 @@ impl Room {
 
     fn enter(&mut self, caller: &Caller, enter: &Enter, created: bool, rules: &Rules) -> Vec<Effect> {
         let arrival = self.members.enter(&caller.user, caller.connection);
+        #[cfg(test)]
+        self.fail_on_purpose(caller.user.id.as_str().as_bytes());
         let history = match arrival {
             Arrival::AlreadyInside => Vec::new(),
             Arrival::NewUser | Arrival::NewConnection => self.history.newest(enter.history),
@@ -244,6 +246,8 @@ impl Room {
         }
 
         self.sequence += 1;
+        #[cfg(test)]
+        self.fail_on_purpose(&message.content);
         let class = rules.class(&caller.user, &message, self.preset);
         let verdict = match self.preset {
             RoomPreset::Live => {
@@ -290,6 +294,13 @@ impl Room {
         });
         effects.push(Effect::taken(caller, result));
         effects
+    }
+
+    /// A defect half way through a change, for tests of what it does to others: in a room called "faulty", when somebody called
+    /// "fault" enters, or says that word.
+    #[cfg(test)]
+    fn fail_on_purpose(&self, word: &[u8]) {
+        assert!(self.key.id.as_str() != "faulty" || word != b"fault", "on purpose");
     }
 
     fn take_rate(

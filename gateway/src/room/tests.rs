@@ -2,6 +2,7 @@
 
 mod against_a_model;
 mod entering;
+mod faults;
 mod ingress;
 mod ladder;
 mod sending;

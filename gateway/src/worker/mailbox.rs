@@ -4,9 +4,10 @@
 //! when any is, since it may go to all. What follows from a command that was taken (answers, deliveries) always gets through,
 //! so nothing accepted is lost here.
 
+mod depth;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use sluice_protocol::ErrorCode;
@@ -17,6 +18,13 @@ use crate::identity::{Caller, ConnectionKey, ConnectionRef, RoomKey, User, UserK
 use crate::refusal::Refusal;
 use crate::room;
 use crate::session::login::Accepted;
+
+use depth::Depth;
+
+/// Whose atomics [`depth`] counts with; its model has others.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
+}
 
 /// A value for one worker.
 #[derive(Debug)]
@@ -105,7 +113,7 @@ impl Message {
 #[derive(Debug, Clone)]
 struct Address {
     batches: mpsc::UnboundedSender<Vec<Message>>,
-    depth: Arc<AtomicUsize>,
+    depth: Arc<Depth>,
 }
 
 /// A worker's mailbox and the addresses of all, before the worker runs.
@@ -178,7 +186,7 @@ impl Mailboxes {
 
     /// Whether `worker` has as much before it as is allowed.
     pub(super) fn is_full(&self, worker: WorkerIndex) -> bool {
-        self.addresses[worker.get()].depth.load(Ordering::Relaxed) >= self.weight_max
+        self.addresses[worker.get()].depth.get() >= self.weight_max
     }
 
     /// Whether any worker has as much before it as is allowed.
@@ -191,9 +199,7 @@ impl Mailboxes {
     /// Queues a value. It leaves with the next [`Self::send_batches`].
     pub(super) fn post(&mut self, worker: WorkerIndex, message: Message) {
         // Counted from here until it is taken out, so that every worker sees how much is before each.
-        self.addresses[worker.get()]
-            .depth
-            .fetch_add(message.weight(), Ordering::Relaxed);
+        self.addresses[worker.get()].depth.add(message.weight());
         if worker == self.index {
             self.own.push_back(message);
         } else {
@@ -204,9 +210,7 @@ impl Mailboxes {
     /// The next value this worker sent to itself.
     pub(super) fn next_own(&mut self) -> Option<Message> {
         let message = self.own.pop_front()?;
-        self.addresses[self.index.get()]
-            .depth
-            .fetch_sub(message.weight(), Ordering::Relaxed);
+        self.addresses[self.index.get()].depth.subtract(message.weight());
         Some(message)
     }
 
@@ -214,12 +218,7 @@ impl Mailboxes {
     /// everybody sees how much is before it.
     pub(super) fn hold(&mut self, bytes: usize) {
         let held = bytes.div_ceil(WEIGHT_BYTES);
-        let depth = &self.addresses[self.index.get()].depth;
-        if held > self.held {
-            depth.fetch_add(held - self.held, Ordering::Relaxed);
-        } else if held < self.held {
-            depth.fetch_sub(self.held - held, Ordering::Relaxed);
-        }
+        self.addresses[self.index.get()].depth.replace(self.held, held);
         self.held = held;
     }
 
@@ -241,7 +240,7 @@ impl Mailboxes {
 
     /// The weight of what waits for this worker.
     pub(super) fn depth(&self) -> usize {
-        self.addresses[self.index.get()].depth.load(Ordering::Relaxed)
+        self.addresses[self.index.get()].depth.get()
     }
 }
 

@@ -41,6 +41,10 @@ struct FakeWire {
     buffers: bool,
     unsent: Cell<usize>,
     broken: Cell<bool>,
+    /// Panics at the next write, as code with a defect does.
+    faulty: Cell<bool>,
+    /// How often its connection's task was woken.
+    woken: Cell<u32>,
 }
 
 impl FakeWire {
@@ -62,6 +66,7 @@ impl FakeWire {
 
 impl Wire for FakeWire {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!self.faulty.get(), "on purpose");
         if self.broken.get() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -88,7 +93,9 @@ impl Wire for FakeWire {
         self.unsent.get() > 0
     }
 
-    fn wake(&self) {}
+    fn wake(&self) {
+        self.woken.update(|times| times + 1);
+    }
 }
 
 /// What was published to a member, or came through to it.
@@ -139,6 +146,8 @@ impl Client {
             buffers,
             unsent: Cell::new(0),
             broken: Cell::new(false),
+            faulty: Cell::new(false),
+            woken: Cell::new(0),
         });
         Self {
             outbox: Rc::new(RefCell::new(Outbox::new(key, wire.clone(), PRIVATE_BYTES_MAX, 0))),
@@ -671,6 +680,56 @@ fn clients(moved: &Rc<RefCell<Moved>>) -> Vec<Client> {
         Client::new(moved, key(4), false, 300),
         Client::new(moved, key(5), true, 300),
     ]
+}
+
+#[test]
+fn a_panic_on_behalf_of_a_member_breaks_that_one_and_the_others_get_theirs() {
+    let mut world = World::new();
+    for client in 0..5 {
+        for room in 0..ROOMS {
+            world.join(client, room);
+        }
+        world.clients[client].wire.grant(usize::MAX);
+        world.clients[client].go_on();
+    }
+    // The first of all, one in between, the last of all; one of them in the middle of a frame.
+    let faulty = [0, 2, 4];
+    world.publish(0, Class::High, 100);
+    world.clients[2].wire.space.set(30);
+    assert!(!world.sweep(0, 5));
+    assert!(world.clients[2].outbox.borrow().is_blocked());
+    world.clients[2].wire.grant(usize::MAX);
+    for client in faulty {
+        let wire = &world.clients[client].wire;
+        wire.faulty.set(true);
+        wire.woken.set(0);
+        let mut outbox = world.clients[client].outbox.borrow_mut();
+        outbox.unblock(LOG_BYTES_MAX, &mut world.moved.borrow_mut());
+    }
+    world.publish(0, Class::Low, 100);
+    world.publish(1, Class::Low, 100);
+    let step = world.slices[0].sweep(5, &mut world.moved.borrow_mut());
+    assert_eq!((step.panics, step.more), (3, false));
+    for (number, client) in world.clients.iter().enumerate() {
+        let is_faulty = faulty.contains(&number);
+        assert!(!is_faulty || client.wire.woken.get() == 1, "its task sees to the rest");
+        assert_eq!(client.outbox.borrow().is_broken(), is_faulty);
+    }
+    assert_eq!(world.slices[0].log_bytes(), 0, "what nobody will get is not kept");
+    // Until their tasks have taken them out nobody touches them again: in no room, and whatever is published.
+    world.publish(0, Class::High, 100);
+    for room in 0..ROOMS {
+        world.sweep(room, 5);
+    }
+    for client in faulty {
+        // As to the model: their connections broke.
+        world.clients[client].wire.faulty.set(false);
+        world.break_off(client);
+    }
+    world.publish(0, Class::High, 100);
+    world.drain();
+    world.check();
+    assert!(!world.missed_anything(1) && !world.missed_anything(3));
 }
 
 proptest! {
