@@ -89,6 +89,12 @@ enum Plan {
     /// all together one step after the other; what each step adds is printed for each connection, and beside it what the
     /// process has resident.
     Memory(plan::memory::Arguments),
+    /// What does a room cost beyond its connections, up to a million members?
+    ///
+    /// The gateway's own home, slice and sweep with connections in memory that take everything: bytes for each member, and
+    /// nanoseconds for each member to join, to get a broadcast and to leave, beside a bare loop over as many sinks. Every size
+    /// is measured in a process of its own.
+    Million(plan::million::Arguments),
     /// What do frames cost to encode and decode beyond bare prost?
     ///
     /// The codec and prost alone take turns on the same messages, on one core. The figure to look at is our speed divided by
@@ -109,6 +115,9 @@ enum Plan {
     /// Sends on one connection at intended times. Started by a plan, told what to do on standard input.
     #[command(hide = true)]
     Soloist,
+    /// One room of the plan `million`.
+    #[command(hide = true)]
+    MillionRoom(plan::million::RoomArguments),
     /// The gateway, counting what it allocates. Started by a plan, told on standard input.
     #[command(hide = true)]
     MemoryServer,
@@ -129,6 +138,8 @@ fn main() -> ExitCode {
         Plan::Latency(arguments) => finish(plan::latency::run(&arguments)),
         Plan::Swarm(arguments) => finish(plan::swarm::run(&arguments)),
         Plan::Memory(arguments) => finish(plan::memory::run(&arguments)),
+        Plan::Million(arguments) => finish(plan::million::run(&arguments)),
+        Plan::MillionRoom(arguments) => finish(plan::million::run_room(&arguments)),
         Plan::Codec(arguments) => finish(plan::codec::run(&arguments)),
         Plan::Chart(arguments) => finish(chart::run(&arguments)),
         Plan::Receive => child::obey(receiver::run),

@@ -4,4 +4,5 @@ pub(crate) mod codec;
 pub(crate) mod fanout;
 pub(crate) mod latency;
 pub(crate) mod memory;
+pub(crate) mod million;
 pub(crate) mod swarm;
