@@ -132,10 +132,15 @@ impl<'a> Contender<'a> {
     }
 
     fn note_failed(&mut self, repeat: u32, error: BenchError) -> Result<(), BenchError> {
-        if let BenchError::Interrupted = error {
-            return Err(error);
-        }
-        let reason = error.to_string();
+        let reason = match error {
+            BenchError::Interrupted => return Err(error),
+            BenchError::Timeout { doing, seconds, .. } => {
+                // Another try would take as long and come to nothing again.
+                self.spent = TIME_MAX;
+                format!("{doing} took more than {seconds} s")
+            }
+            other => other.to_string(),
+        };
         self.note(repeat, 0, End::Failed { reason });
         Ok(())
     }
