@@ -1,8 +1,8 @@
 //! Other servers on the same work, so that nobody has to believe figures from another machine and another day.
 //!
-//! A peer is somebody else's server: the plan starts the binary it is given ([`server`]), lets as many members subscribe
-//! to one subject as would sit in the room ([`receiver`]), and publishes the same rounds ([`publisher`]), all in the
-//! peer's own protocol. Of [`nats`] and [`mqtt`] there is no more here than that needs.
+//! A peer is somebody else's server: the plan starts the binary it is given ([`server`]), lets as many members
+//! subscribe to one subject as would sit in the room ([`receiver`]), and publishes the same rounds ([`publisher`]), all
+//! in the peer's own protocol. Of [`nats`] and [`mqtt`] there is no more here than that needs.
 //!
 //! Peers may lose what is published: [`audience`] counts it. For the gateway and the bare loops a lost message ends the
 //! run; for a peer it is a result.
@@ -26,7 +26,8 @@ pub(crate) use server::{PeerServer, version};
 /// The subject or topic that stands for the room.
 const SUBJECT: &str = "bench";
 
-/// Of a message's content the first bytes are its number, from 1, big-endian: these protocols number nothing themselves.
+/// Of a message's content the first bytes are its number, from 1, big-endian: these protocols number nothing
+/// themselves.
 pub(crate) const SEQUENCE_BYTES: usize = 8;
 
 /// The servers this program can start and speak to.

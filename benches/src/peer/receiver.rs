@@ -14,8 +14,8 @@ use crate::bench_error::{BenchError, Doing};
 use crate::child::report;
 use crate::messages::Talk;
 
-/// Connections that are under way at a time. Some servers have a backlog of 128, and a connection that finds it full waits
-/// for a second; with a few processes these stay below.
+/// Connections that are under way at a time. Some servers have a backlog of 128, and a connection that finds it full
+/// waits for a second; with a few processes these stay below.
 const CONNECTING_MAX: usize = 32;
 
 /// As with the gateway: more than a round at window 128.

@@ -1,11 +1,11 @@
 //! What does one delivery of a room message cost beyond the bare write that carries it, and what one idle member?
 //!
-//! Servers take turns on the same work: a bare loop, the gateway, and peers if any are named, each a process on a core of
-//! its own. All keep their members while one number of members and one window is measured, so a repeat measures rounds
-//! and nothing else, and turns are short enough that whatever else the machine does hits all. A round begins when the
-//! coordinator asks for W messages (the gateway: W commands of a publisher in one write; the bare loop: one byte on its
-//! control connection; a peer: W publications in one write) and ends when the last receiver process reports that all its
-//! members have all of them.
+//! Servers take turns on the same work: a bare loop, the gateway, and peers if any are named, each a process on a core
+//! of its own. All keep their members while one number of members and one window is measured, so a repeat measures
+//! rounds and nothing else, and turns are short enough that whatever else the machine does hits all. A round begins
+//! when the coordinator asks for W messages (the gateway: W commands of a publisher in one write; the bare loop: one
+//! byte on its control connection; a peer: W publications in one write) and ends when the last receiver process reports
+//! that all its members have all of them.
 //!
 //! Not answered here: latency of single messages, several rooms, members that come and go or are slow.
 

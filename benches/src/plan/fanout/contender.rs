@@ -1,7 +1,7 @@
 //! A peer in a run: it may be slow and it may lose messages, and neither ends the run.
 //!
-//! A peer is measured for as long as its time lasts, with rounds of its own number. One that lost something or failed is
-//! started anew for the next repeat, since nobody knows what it still has in its queues. All of it is in the result.
+//! A peer is measured for as long as its time lasts, with rounds of its own number. One that lost something or failed
+//! is started anew for the next repeat, since nobody knows what it still has in its queues. All of it is in the result.
 
 use std::time::{Duration, Instant};
 
