@@ -1,11 +1,12 @@
 //! Endpoints and clients over real sockets.
 
 mod datagrams;
+mod resumption;
 mod steering;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, ConnectionId, TransportConfig};
@@ -14,9 +15,6 @@ use sluice_protocol::ALPN;
 use super::*;
 use crate::config::Config;
 use crate::handshake;
-
-/// Bytes of the id a client chooses for its first packets.
-const CLIENT_ID_BYTES: usize = 8;
 
 /// The name in the certificate.
 const SERVER_NAME: &str = "localhost";
@@ -86,10 +84,11 @@ impl Endpoints {
         let crypto = QuicClientConfig::try_from(self.client_tls.clone()).expect("TLS 1.3 suits QUIC");
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport));
+        // A second connection that begins with the same id is taken for the first.
+        static MADE: AtomicU32 = AtomicU32::new(0);
         config.initial_dst_cid_provider(Arc::new(move || {
-            let mut id = [7; CLIENT_ID_BYTES];
-            id[..2].copy_from_slice(&first);
-            ConnectionId::new(&id)
+            let number = MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+            ConnectionId::new(&[&first[..], &number, &[0; 2]].concat())
         }));
         let connecting = client.connect_with(config, self.address, SERVER_NAME).expect("valid");
         within(connecting).await.expect("a handshake")
