@@ -9,14 +9,14 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use quinn::ConnectionError;
+use quinn::{ClientConfig, ConnectionError};
 use sluice_codec::{FrameBuffer, encode, open_server_frame};
 use sluice_protocol::frame::Body;
-use sluice_protocol::{Close, Frame, Login, LoginResult, Reply, limits, reply};
+use sluice_protocol::{ALPN, Close, Frame, Login, LoginResult, Reply, limits, reply};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
-use crate::{DEADLINE, Target, Transport, within};
+use crate::{DEADLINE, Target, Transport, begin_at_worker, quic_client_config, within};
 
 use link::Link;
 
@@ -55,6 +55,27 @@ impl RawClient {
     /// When the server does not take the connection.
     pub async fn connect(target: &Target, transport: Transport) -> Self {
         Self::of_link(target, transport, Link::connect(target, transport).await)
+    }
+
+    /// Connects over QUIC with a configuration of one's own, and logs in.
+    ///
+    /// # Panics
+    /// When the server does not take the connection or the login.
+    pub async fn online_over_quic(target: &Target, config: ClientConfig, user: &str) -> Self {
+        let link = Link::connect_quic(target, config).await;
+        let mut client = Self::of_link(target, Transport::Quic, link);
+        client.login(user).await;
+        client
+    }
+
+    /// Connects over QUIC to this worker, of those that have an endpoint, and logs in.
+    ///
+    /// # Panics
+    /// When the server does not take the connection or the login.
+    pub async fn online_at_worker(target: &Target, worker: u16, user: &str) -> Self {
+        let mut config = quic_client_config(target, &[ALPN]);
+        begin_at_worker(&mut config, worker);
+        Self::online_over_quic(target, config, user).await
     }
 
     /// Speaks over a connection that was made elsewhere.
@@ -143,6 +164,19 @@ impl RawClient {
             request_id,
             body: Some(body),
         });
+        self.send_bytes(&bytes).await;
+    }
+
+    /// Sends commands in one piece, numbered from `first_request_id` on.
+    ///
+    /// # Panics
+    /// When the server does not take them.
+    pub async fn send_together(&mut self, first_request_id: u32, commands: impl IntoIterator<Item = Body>) {
+        let frames = (first_request_id..).zip(commands).map(|(request_id, command)| Frame {
+            request_id,
+            body: Some(command),
+        });
+        let bytes: Vec<u8> = frames.flat_map(|frame| encode(&frame)).collect();
         self.send_bytes(&bytes).await;
     }
 

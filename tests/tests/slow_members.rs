@@ -3,7 +3,7 @@
 use sluice_codec::encode;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    ErrorCode, Frame, LeaveReason, Login, MessageType, Ping, Priority, RoomEntered, RoomGap, SendMessage, limits,
+    ErrorCode, Frame, LeaveReason, Login, MessageType, Ping, Priority, RoomEntered, SendMessage, limits,
 };
 use sluice_tests::{DEADLINE, Gateway, RawClient, Transport, on_all_transports, wait_until};
 
@@ -34,6 +34,18 @@ const BATCH: [(MessageType, Priority, usize); 10] = [
     (MessageType::Custom, Priority::Default, 30 * 1024),
     (MessageType::Text, Priority::Default, 30 * 1024),
 ];
+
+/// Memory that their frames take, with what each takes beside its bytes.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// More than what a log keeps: whoever is blocked for as long has been cut off from some of it.
+const BATCHES_OF_A_LOG: usize = 2 * LOG_BYTES / BATCH_BYTES;
+
+/// Of each transport, in a room where one in twenty does not read.
+const READERS: usize = 19;
+
+/// As every gateway here has.
+const WORKERS: usize = 2;
 
 /// Deliveries that were shed.
 const SHED: &str = "sluice_messages_shed_total";
@@ -78,24 +90,25 @@ enum Story {
     Beginning,
 }
 
-/// A room with members that read, one that does not, and visitors.
+/// A room with members that read, some that do not, and visitors.
 struct Scene {
     gateway: Gateway,
     /// The first one sends.
     readers: Vec<RawClient>,
-    slow: RawClient,
+    slow: Vec<RawClient>,
     visitor: RawClient,
-    /// Since the slow member came.
+    /// Since the slow members came.
     happened: Vec<Happening>,
-    /// How often each reader heard that the slow member is gone.
-    slow_left: [usize; 3],
+    /// How often each reader heard that a slow member is gone.
+    slow_left: Vec<usize>,
     /// The classes of the messages, by sequence from 1 on.
     classes: Vec<usize>,
     request_id: u32,
 }
 
 impl Scene {
-    async fn start(transport: Transport) -> Self {
+    /// So many members over each transport that read, and one over each of `slow` that does not.
+    async fn start(readers_each: usize, slow: &[Transport]) -> Self {
         let gateway = Gateway::start(|config| {
             no_rate_limits(config);
             config.rooms.log_bytes = LOG_BYTES;
@@ -103,10 +116,12 @@ impl Scene {
             config.connections.closing_timeout = DEADLINE;
         });
         let mut readers = Vec::new();
-        for transport in Transport::ALL {
-            let mut reader = RawClient::online(&gateway, transport, &format!("reader-{transport}")).await;
-            enter(&mut reader).await;
-            readers.push(reader);
+        for number in 0..readers_each {
+            for transport in Transport::ALL {
+                let mut reader = RawClient::online(&gateway, transport, &format!("reader-{transport}-{number}")).await;
+                enter(&mut reader).await;
+                readers.push(reader);
+            }
         }
         let mut visitor = RawClient::connect(&gateway, Transport::Tcp).await;
         let login = Login {
@@ -114,21 +129,25 @@ impl Scene {
             ..visitor.login_command("visitor")
         };
         assert_eq!(visitor.call(1, Body::Login(login)).await.code, 0);
-        let mut slow = RawClient::online(&gateway, transport, SLOW).await;
-        enter(&mut slow).await;
-        // Whoever came later was an event to the readers; from here on all is the same for all.
-        for (later, reader) in readers.iter_mut().rev().enumerate() {
-            for _ in 0..=later {
-                assert!(matches!(reader.event().await, Body::RoomMemberJoined(_)));
+        let mut members = Vec::new();
+        for transport in slow {
+            let mut slow = RawClient::online(&gateway, *transport, &format!("{SLOW}-{transport}")).await;
+            enter(&mut slow).await;
+            members.push(slow);
+        }
+        // Whoever came later was an event to the others; from here on all is the same for all.
+        for (later, member) in readers.iter_mut().chain(&mut members).rev().enumerate() {
+            for _ in 0..later {
+                assert!(matches!(member.event().await, Body::RoomMemberJoined(_)));
             }
         }
         Self {
             gateway,
+            slow_left: vec![0; readers.len()],
             readers,
-            slow,
+            slow: members,
             visitor,
             happened: Vec::new(),
-            slow_left: [0; 3],
             classes: Vec::new(),
             request_id: 100,
         }
@@ -171,14 +190,14 @@ impl Scene {
         self.read(2).await;
     }
 
-    /// The readers hear of the newest happenings, all of them. When the slow member goes is not for them to know.
+    /// The readers hear of the newest happenings, all of them. When a slow member goes is not for them to know.
     async fn read(&mut self, count: usize) {
         let expected = &self.happened[self.happened.len() - count..];
         for (reader, slow_left) in self.readers.iter_mut().zip(&mut self.slow_left) {
             for expected in expected {
                 let mut event = reader.event().await;
                 if let Body::RoomMemberLeft(left) = &event
-                    && left.members[0].user_id == SLOW
+                    && left.members[0].user_id.starts_with(SLOW)
                 {
                     assert_eq!(left.reason(), LeaveReason::Offline);
                     *slow_left += 1;
@@ -187,6 +206,22 @@ impl Scene {
                 assert_eq!(happening(&event).as_ref(), Some(expected), "{reader:?}");
             }
         }
+    }
+
+    /// Has the slow members read all there is for them. Returns what each of them gets.
+    async fn catch_up(&mut self) -> Vec<Vec<Body>> {
+        // That somebody comes or goes may not be missed, so this one is the last.
+        self.visit().await;
+        let visits = self.happened.iter().filter(|happening| happening.is_left()).count();
+        let mut all = Vec::new();
+        for slow in &mut self.slow {
+            let mut events = Vec::new();
+            while events.iter().filter_map(happening).filter(Happening::is_left).count() < visits {
+                events.push(slow.event().await);
+            }
+            all.push(events);
+        }
+        all
     }
 
     async fn metric(&self, name: &str) -> f64 {
@@ -255,20 +290,15 @@ fn happening(event: &Body) -> Option<Happening> {
 }
 
 async fn a_member_that_does_not_read_misses_what_it_is_told_and_nobody_else_misses_anything(transport: Transport) {
-    let mut scene = Scene::start(transport).await;
+    let mut scene = Scene::start(1, &[transport]).await;
     wait_until("the slow member has fallen behind", async || {
         scene.visit().await;
         scene.publish().await;
         scene.metric(SHED).await >= 20.0
     })
     .await;
-    // Then it reads. That somebody comes or goes may not be missed.
-    scene.visit().await;
-    let mut events = Vec::new();
-    let visits = scene.happened.iter().filter(|happening| happening.is_left()).count();
-    while events.iter().filter_map(happening).filter(Happening::is_left).count() < visits {
-        events.push(scene.slow.event().await);
-    }
+    // Then it reads.
+    let events = scene.catch_up().await.remove(0);
     scene.check_slow(&events, Story::Whole);
     let dropped: u64 = events.iter().map(missed_by).sum();
     wait_until("what was missed is counted", async || {
@@ -278,13 +308,16 @@ async fn a_member_that_does_not_read_misses_what_it_is_told_and_nobody_else_miss
     // From now on it is a member like the others.
     scene.publish().await;
     for sequence in 1 + scene.newest() - BATCH.len() as u64..=scene.newest() {
-        assert_eq!(happening(&scene.slow.event().await), Some(Happening::Message(sequence)));
+        assert_eq!(
+            happening(&scene.slow[0].event().await),
+            Some(Happening::Message(sequence))
+        );
     }
-    assert_eq!(scene.slow.call(7, Body::Ping(Ping {})).await.code, 0);
+    assert_eq!(scene.slow[0].call(7, Body::Ping(Ping {})).await.code, 0);
 }
 
 async fn a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow(transport: Transport) {
-    let mut scene = Scene::start(transport).await;
+    let mut scene = Scene::start(1, &[transport]).await;
     wait_until("the slow member is given up", async || {
         // That somebody comes or goes is told to everybody, here with a long name.
         for _ in 0..VISITS {
@@ -296,7 +329,7 @@ async fn a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow
     .await;
     let mut events = Vec::new();
     let close = loop {
-        match scene.slow.event().await {
+        match scene.slow[0].event().await {
             Body::Close(close) => break close,
             event => events.push(event),
         }
@@ -304,7 +337,7 @@ async fn a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow
     let code = ErrorCode::DISCONNECTED_BY_SERVER.number();
     assert_eq!((close.code, &*close.detail), (code, "slow"));
     let expected = (transport == Transport::Quic).then(|| code.unsigned_abs().into());
-    assert_eq!(scene.slow.expect_end().await, expected);
+    assert_eq!(scene.slow[0].expect_end().await, expected);
     scene.check_slow(&events, Story::Beginning);
     for (reader, slow_left) in scene.readers.iter_mut().zip(&mut scene.slow_left) {
         if *slow_left == 0 {
@@ -313,5 +346,52 @@ async fn a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow
         }
     }
     scene.publish().await;
-    assert_eq!(scene.slow_left, [1; 3], "each reader heard once that it is gone");
+    assert_eq!(
+        scene.slow_left,
+        vec![1; scene.readers.len()],
+        "each reader heard once that it is gone"
+    );
+}
+
+/// Most that rooms' logs take together.
+fn log_bytes_max() -> f64 {
+    u32::try_from(WORKERS * (LOG_BYTES + BATCH_BYTES))
+        .expect("some megabytes")
+        .into()
+}
+
+#[tokio::test]
+async fn one_in_twenty_that_stops_reading_hurts_nobody_and_gets_the_newest_when_it_reads_again() {
+    let mut scene = Scene::start(READERS, &Transport::ALL).await;
+    let mut batches = 0;
+    wait_until(
+        "the slow members are blocked, and for so long that each misses something",
+        async || {
+            // The readers have heard all of it when this returns.
+            scene.publish().await;
+            assert!(scene.metric("sluice_room_log_bytes").await <= log_bytes_max());
+            if scene.metric("sluice_blocked_connections").await >= 3.0 {
+                batches += 1;
+            }
+            batches > BATCHES_OF_A_LOG
+        },
+    )
+    .await;
+    assert!(scene.metric(SHED).await > 0.0);
+    let newest = scene.classes.iter().rposition(|class| *class == HIGH).expect("some");
+    let newest = Happening::Message(newest as u64 + 1);
+    let mut dropped = 0;
+    for events in scene.catch_up().await {
+        scene.check_slow(&events, Story::Whole);
+        assert!(events.iter().filter_map(happening).any(|happening| happening == newest));
+        dropped += events.iter().map(missed_by).sum::<u64>();
+    }
+    wait_until("nothing is kept, and all that was missed is counted", async || {
+        scene.metric("sluice_room_log_bytes").await == 0.0
+            && scene.metric("sluice_blocked_connections").await == 0.0
+            && scene.metric("sluice_private_queue_bytes").await == 0.0
+            && scene.metric(SHED).await.to_string() == dropped.to_string()
+    })
+    .await;
+    assert_eq!(scene.metric("sluice_slow_disconnects_total").await, 0.0);
 }

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use quinn::{ConnectionError, Endpoint};
+use quinn::{ClientConfig, ConnectionError, Endpoint};
 use sluice_protocol::ALPN;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::{Target, Transport, quic_connect, tls_connect};
+use crate::{Target, Transport, quic_client_config, quic_connect_to, tls_connect};
 
 /// A connection, seen as bytes.
 pub(super) struct Link {
@@ -41,18 +41,22 @@ impl Link {
                 Self::of_stream(stream)
             }
             Transport::Tls => Self::of_stream(tls_connect(target, &[ALPN]).await),
-            Transport::Quic => {
-                let (endpoint, connection) = quic_connect(target, &[ALPN]).await.expect("QUIC takes connections");
-                let (writer, reader) = connection.open_bi().await.expect("the server allows a stream");
-                Self {
-                    reader: Box::new(reader),
-                    writer: Box::new(writer),
-                    quic: Some(QuicLink {
-                        connection,
-                        _endpoint: endpoint,
-                    }),
-                }
-            }
+            Transport::Quic => Self::connect_quic(target, quic_client_config(target, &[ALPN])).await,
+        }
+    }
+
+    /// Connects over QUIC with a configuration of one's own.
+    pub(super) async fn connect_quic(target: &Target, config: ClientConfig) -> Self {
+        let connected = quic_connect_to(target.address(Transport::Quic), config).await;
+        let (endpoint, connection) = connected.expect("QUIC takes connections");
+        let (writer, reader) = connection.open_bi().await.expect("the server allows a stream");
+        Self {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+            quic: Some(QuicLink {
+                connection,
+                _endpoint: endpoint,
+            }),
         }
     }
 
