@@ -139,7 +139,7 @@ async fn a_quic_client_for_whom_there_is_no_place_is_refused_and_counted() {
     let _first = RawClient::online(&gateway, Transport::Quic, "alice").await;
     let config = quic_client_config(&gateway, &[ALPN]);
     let refused = quic_connect_to(gateway.address(Transport::Quic), config).await;
-    let error = refused.err().expect("there is no place");
+    let error = refused.expect_err("there is no place");
     assert!(matches!(error, quinn::ConnectionError::ConnectionClosed(_)), "{error}");
     wait_until("it is counted", async || {
         gateway.metric("sluice_quic_refused_total").await == 1.0
