@@ -217,7 +217,7 @@ impl Crowd {
 
     fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
-        for (_, effect) in self.rooms.tick(self.now) {
+        for (_, effect) in self.rooms.tick(self.now).effects {
             self.carry_out(effect);
             self.sweep();
         }

@@ -115,6 +115,17 @@ struct Membership {
     behind: Option<Box<Behind>>,
 }
 
+impl Membership {
+    fn cuts(&self) -> Cuts {
+        self.behind.as_ref().map_or_else(Cuts::default, |behind| behind.cuts)
+    }
+
+    /// What it has still to get.
+    fn lag(&self) -> usize {
+        self.log.borrow().lag(self.cursor, &self.cuts())
+    }
+}
+
 /// What a member that lags does not get.
 #[derive(Default)]
 struct Behind {
@@ -195,11 +206,7 @@ impl Outbox {
 
     /// All that waits for it. What rooms keep for it they may keep for others as well.
     pub(crate) fn backlog_bytes(&self) -> usize {
-        let rooms = self
-            .memberships
-            .iter()
-            .map(|membership| membership.log.borrow().lag(membership.cursor));
-        self.private.len() + rooms.sum::<usize>()
+        self.private.len() + self.memberships.iter().map(Membership::lag).sum::<usize>()
     }
 
     /// Whether the transport was full at the last flush.
@@ -215,8 +222,8 @@ impl Outbox {
             moved.blocked -= 1;
         }
         for membership in &mut self.memberships {
-            let log = membership.log.borrow();
-            if log.lag(membership.cursor) > lag_bytes_max {
+            if membership.lag() > lag_bytes_max {
+                let log = membership.log.borrow();
                 let behind = membership.behind.get_or_insert_default();
                 // Half of it, so that it does not lag again with the next frame.
                 let missed = log.let_go(membership.cursor, &mut behind.cuts, lag_bytes_max / 2);
@@ -436,10 +443,7 @@ impl Outbox {
                     continue;
                 }
             }
-            let cuts = membership
-                .behind
-                .as_ref()
-                .map_or_else(Cuts::default, |behind| behind.cuts);
+            let cuts = membership.cuts();
             let apart = self.barrage == Barrage::InDatagrams;
             let frames = match log.next_run(&mut membership.cursor, &cuts, apart) {
                 Run::End => {

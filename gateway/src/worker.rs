@@ -20,6 +20,7 @@ mod start;
 mod sweep;
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -132,6 +133,16 @@ impl Worker {
         self.connections.borrow().get(key).cloned()
     }
 
+    /// Does something for one connection. If that panics, the connection ends and everything else goes on.
+    fn contain(self: &Rc<Self>, key: ConnectionKey, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.metrics.add(Metric::TaskPanics, 1);
+            if let Some(connection) = self.connection(key) {
+                self.forget(&connection);
+            }
+        }
+    }
+
     /// Runs a task on this worker.
     fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
         struct Alive(Rc<Worker>);
@@ -165,8 +176,13 @@ impl Worker {
             let now = Now::read();
             self.fire_deadlines(now);
             let due = self.rooms.borrow_mut().tick(now);
-            for (room, effect) in due {
+            for (room, effect) in due.effects {
                 self.carry_out(&room, None, effect);
+            }
+            for room in due.failed {
+                if let Some(destroy) = self.destroy_faulty(&room) {
+                    self.carry_out(&room, None, destroy);
+                }
             }
             self.pump_wanted.notify_one();
             self.count_moved();
@@ -185,7 +201,7 @@ impl Worker {
         let due = self.wheel.borrow_mut().advance(now.instant);
         for (key, tick) in due {
             if let Some(connection) = self.connection(key) {
-                self.handle_deadline(&connection, tick, now);
+                self.contain(key, || self.handle_deadline(&connection, tick, now));
             }
         }
     }

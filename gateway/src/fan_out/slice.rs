@@ -37,8 +37,8 @@ pub(crate) struct Slice {
     position: usize,
     /// The end of the log when the round began: every member that was not blocked has got as much when it is over.
     round_end: Cursor,
-    /// Members that were blocked when the round came by.
-    blocked: usize,
+    /// Members that were blocked when the round came by. No others are before its end when it is over.
+    blocked: Vec<SharedOutbox>,
     under_way: bool,
     /// How large the log may grow before it is worth looking where each member is.
     trim_at: usize,
@@ -55,7 +55,7 @@ impl Slice {
             members: Vec::new(),
             position: 0,
             round_end: Cursor::default(),
-            blocked: 0,
+            blocked: Vec::new(),
             under_way: false,
             trim_at: 0,
             compact_at: 0,
@@ -104,12 +104,12 @@ impl Slice {
         };
         self.members.swap_remove(gone as usize);
         if let Some(other) = self.members.get(gone as usize) {
-            let mut other = other.borrow_mut();
-            other.set_seat(&self.log, gone);
+            let mut outbox = other.borrow_mut();
+            outbox.set_seat(&self.log, gone);
             // From a seat that the round has still to visit to one that it has passed.
             let passed_over = (gone as usize) < self.position && self.members.len() >= self.position;
-            if self.under_way && passed_over && other.flush(moved) == Flush::Blocked {
-                self.blocked += 1;
+            if self.under_way && passed_over && outbox.flush(moved) == Flush::Blocked {
+                self.blocked.push(other.clone());
             }
         }
         if self.members.len() * 4 < self.members.capacity() {
@@ -132,17 +132,18 @@ impl Slice {
         if !self.under_way {
             self.under_way = true;
             self.position = 0;
-            self.blocked = 0;
+            self.blocked = Vec::new();
             self.round_end = self.log.borrow().end();
         }
         let mut step = Step::default();
         let until = self.members.len().min(self.position + members_max);
         let before = moved.all_bytes();
         while self.position < until && moved.all_bytes() - before < STEP_BYTES_MAX {
-            let mut outbox = self.members[self.position].borrow_mut();
+            let member = &self.members[self.position];
+            let mut outbox = member.borrow_mut();
             match catch_unwind(AssertUnwindSafe(|| outbox.flush(moved))) {
                 Ok(Flush::Done | Flush::Broken) => {}
-                Ok(Flush::Blocked) => self.blocked += 1,
+                Ok(Flush::Blocked) => self.blocked.push(member.clone()),
                 Err(_) => {
                     // Whatever it is that went wrong with this one, the others get theirs.
                     outbox.break_off(moved);
@@ -159,7 +160,7 @@ impl Slice {
     /// Forgets what all have got. Returns true when nothing is left for the sweep to do.
     fn finish_round(&mut self, step: &mut Step, moved: &mut Moved) -> bool {
         self.under_way = false;
-        if self.blocked == 0 {
+        if self.blocked.is_empty() {
             self.log.borrow_mut().trim(self.round_end);
             self.compact_at = 0;
         } else if self.log_bytes() >= self.trim_at {
@@ -173,16 +174,16 @@ impl Slice {
     fn forget_for_those_who_lag(&mut self, step: &mut Step, moved: &mut Moved) {
         let mut log = self.log.borrow_mut();
         let positions = self
-            .members
+            .blocked
             .iter()
             .filter_map(|outbox| outbox.borrow().position(&self.log));
         log.trim(positions.fold(self.round_end, Cursor::earlier));
         let lag_bytes_max = Self::lag_bytes_max(self.log_bytes_max);
-        // Each walk over the members and over the log is paid for by what was published since the last.
+        // Each walk over those who lag and over the log is paid for by what was published since the last.
         let worth_it = lag_bytes_max / 4;
         if log.memory() > self.compact_at.max(self.log_bytes_max / 2) {
             let cuts = log.overdue(lag_bytes_max, self.round_end);
-            for outbox in &self.members {
+            for outbox in &self.blocked {
                 let mut outbox = outbox.borrow_mut();
                 if outbox.go_without(&self.log, &log, &cuts, lag_bytes_max, moved) == Lag::TooMuch {
                     step.too_slow.push(outbox.connection());

@@ -248,10 +248,16 @@ impl Log {
         &self.unread(cursor)[..in_memory(end - self.offset_of(cursor))]
     }
 
-    /// The memory of the frames that a reader at `cursor` has still to get.
-    pub(crate) fn lag(&self, cursor: Cursor) -> usize {
-        let frames = self.entries.len() - self.index_of(cursor.frame);
-        in_memory(self.end_offset() - self.offset_of(cursor)) + frames * FRAME_OVERHEAD
+    /// The memory of the frames that a reader at `cursor`, for which `cuts` are left out, has still to get.
+    pub(crate) fn lag(&self, cursor: Cursor, cuts: &Cuts) -> usize {
+        let from = |cut: u64| cursor.untouched().max(cut);
+        let lanes = self.lanes.iter().zip(cuts.0);
+        let whole: usize = lanes.map(|(lane, cut)| lane.bytes_from(from(cut))).sum();
+        if cursor.is_mid_frame() {
+            whole + self.rest_of_frame(cursor).len()
+        } else {
+            whole
+        }
     }
 
     /// The memory of those that may not be shed.

@@ -11,7 +11,7 @@ use crate::class::Class;
 use crate::identity::{AppIndex, RoomKey};
 
 /// Room for some short frames with what each takes beside its bytes.
-const LAG_BYTES_MAX: usize = 320;
+const LAG_BYTES_MAX: usize = 312;
 
 #[derive(Default)]
 struct FakeWire {

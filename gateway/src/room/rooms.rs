@@ -1,5 +1,7 @@
 //! All rooms whose home is one worker.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use hashbrown::{HashMap, HashSet};
 use sluice_protocol::{ErrorCode, RoomDestroyedReason};
 
@@ -17,6 +19,14 @@ pub(crate) struct Rooms {
     pending: HashSet<RoomKey>,
     message_ids: MessageIds,
     rules: Rules,
+}
+
+/// What a tick came to.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    pub effects: Vec<(RoomKey, Effect)>,
+    /// To be [destroyed](Rooms::destroy).
+    pub failed: Vec<RoomKey>,
 }
 
 impl Rooms {
@@ -81,16 +91,23 @@ impl Rooms {
         self.rooms.remove(key).map(|room| room.destroy(reason))
     }
 
-    /// Member digests, counts and notices that are due, by room.
-    pub(crate) fn tick(&mut self, now: Now) -> Vec<(RoomKey, Effect)> {
-        let mut due = Vec::new();
+    /// Member digests, counts and notices that are due, by room, and the rooms whose code failed at it.
+    pub(crate) fn tick(&mut self, now: Now) -> Due {
+        let mut due = Due::default();
         let Self {
             rooms, pending, rules, ..
         } = self;
         pending.retain(|key| {
             let Some(room) = rooms.get_mut(key) else { return false };
-            due.extend(room.tick(now, rules).into_iter().map(|effect| (key.clone(), effect)));
-            room.is_pending(rules)
+            let tick = AssertUnwindSafe(|| (room.tick(now, rules), room.is_pending(rules)));
+            if let Ok((effects, is_pending)) = catch_unwind(tick) {
+                due.effects
+                    .extend(effects.into_iter().map(|effect| (key.clone(), effect)));
+                is_pending
+            } else {
+                due.failed.push(key.clone());
+                false
+            }
         });
         due
     }

@@ -172,7 +172,7 @@ impl Hall {
     }
 
     fn tick(&mut self) -> Vec<Body> {
-        let due = self.rooms.tick(self.now);
+        let due = self.rooms.tick(self.now).effects;
         due.into_iter()
             .map(|(key, effect)| {
                 assert_eq!(key, lobby());

@@ -27,13 +27,18 @@ impl Worker {
             .connections
             .borrow()
             .values()
+            .filter(|connection| connection.outbox.borrow().is_blocked())
             .filter(|connection| !connection.state.borrow().session.is_closing())
             .map(|connection| (connection.outbox.borrow().backlog_bytes(), connection.clone()))
-            .filter(|(backlog_bytes, _)| *backlog_bytes > 0)
             .collect();
         slow.sort_by_key(|(backlog_bytes, _)| Reverse(*backlog_bytes));
         let count = (slow.len() / PART).max(AT_LEAST);
-        for (_, connection) in slow.into_iter().take(count) {
+        // A healthy client may be full for a moment; it has next to nothing before it beside those that are the cause.
+        let least = slow.first().map_or(0, |(furthest_bytes, _)| furthest_bytes / 2);
+        let furthest = slow
+            .into_iter()
+            .take_while(|(backlog_bytes, _)| *backlog_bytes >= least);
+        for (_, connection) in furthest.take(count) {
             self.metrics.add(Metric::BudgetDisconnects, 1);
             self.close_slow(&connection);
         }

@@ -95,6 +95,23 @@ pub(super) enum Message {
 const WEIGHT_BYTES: usize = 1024;
 
 impl Message {
+    /// The connection of the receiving worker that it is for, if it is for one alone.
+    pub(super) fn connection(&self) -> Option<ConnectionKey> {
+        match self {
+            Self::Registered { connection, .. }
+            | Self::Reply { connection, .. }
+            | Self::Unchanged { connection, .. }
+            | Self::Admit { connection, .. }
+            | Self::Dismiss { connection, .. }
+            | Self::Close { connection, .. } => Some(*connection),
+            Self::Room { .. }
+            | Self::Register { .. }
+            | Self::Unregister { .. }
+            | Self::Destroy { .. }
+            | Self::Publish { .. } => None,
+        }
+    }
+
     /// What it counts against the bound of a mailbox: one, and one for each KiB it carries.
     fn weight(&self) -> usize {
         let bytes = match self {

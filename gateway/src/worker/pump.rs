@@ -42,7 +42,10 @@ impl Worker {
             let now = Now::read();
             for turn in 1.. {
                 let Some(message) = self.next_own() else { break };
-                self.handle(message, now);
+                match message.connection() {
+                    Some(key) => self.contain(key, || self.handle(message, now)),
+                    None => self.handle(message, now),
+                }
                 if turn == MESSAGES_PER_TURN {
                     // The rest has its turn after everybody else's.
                     self.pump_wanted.notify_one();
@@ -175,10 +178,15 @@ impl Worker {
     }
 
     /// A room whose code failed is in no state to go on: it ends, and everything else goes on.
-    fn end_of_faulty(&self, room: &RoomKey, caller: &Caller, sending: bool) -> Vec<Effect> {
+    pub(super) fn destroy_faulty(&self, room: &RoomKey) -> Option<Effect> {
         self.metrics.add(Metric::RoomPanics, 1);
         tracing::error!(room = room.id.as_str(), "a room failed and is destroyed");
-        let destroyed = self.rooms.borrow_mut().destroy(room, RoomDestroyedReason::Fault);
+        self.rooms.borrow_mut().destroy(room, RoomDestroyedReason::Fault)
+    }
+
+    /// What becomes of a room that failed, and of whoever asked it something.
+    fn end_of_faulty(&self, room: &RoomKey, caller: &Caller, sending: bool) -> Vec<Effect> {
+        let destroyed = self.destroy_faulty(room);
         // Whoever asked must not wait for an answer. A leave that the gateway tells has nobody to answer.
         let refusal = Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room");
         let frame = || frames::refuse(caller.request_id, &refusal).into();
@@ -445,17 +453,20 @@ impl Worker {
     fn flush_connections(self: &Rc<Self>) {
         let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
         for key in keys {
-            let Some(connection) = self.connection(key) else {
-                continue;
-            };
-            self.log_out_if_answered(&connection);
-            self.flush(&connection);
-            self.finish_if_drained(&connection);
-            self.resume_reading(&connection);
-            if connection.state.borrow().ended_until.is_some() {
-                // The answer may have been the last it waited for.
-                connection.outbox.borrow().wake();
+            if let Some(connection) = self.connection(key) {
+                self.contain(key, || self.flush_answers(&connection));
             }
+        }
+    }
+
+    fn flush_answers(self: &Rc<Self>, connection: &Rc<Connection>) {
+        self.log_out_if_answered(connection);
+        self.flush(connection);
+        self.finish_if_drained(connection);
+        self.resume_reading(connection);
+        if connection.state.borrow().ended_until.is_some() {
+            // The answer may have been the last it waited for.
+            connection.outbox.borrow().wake();
         }
     }
 

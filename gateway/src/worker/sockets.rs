@@ -1,10 +1,8 @@
 //! Looking after the connections over sockets: those that changed, and those that somebody woke, one after the other.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-use crate::metrics::Metric;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Progress};
@@ -59,13 +57,10 @@ impl Worker {
         }
         // Sockets are heard of through the queue.
         let mut context = Context::from_waker(Waker::noop());
-        match catch_unwind(AssertUnwindSafe(|| self.poll(connection, &mut context))) {
-            Ok(Progress::Waiting) => {}
-            Ok(Progress::Over) => self.forget(connection),
-            Err(_) => {
-                self.metrics.add(Metric::TaskPanics, 1);
+        self.contain(connection.key, || {
+            if self.poll(connection, &mut context) == Progress::Over {
                 self.forget(connection);
             }
-        }
+        });
     }
 }

@@ -32,7 +32,7 @@ fn a_reader_gets_what_was_appended_after_it_came() {
     log.append(b"two", 2, Class::Low);
     log.append(b"three", 3, Class::Low);
     assert_eq!(log.unread(cursor), b"twothree");
-    assert_eq!(log.lag(cursor), cost(3) + cost(5));
+    assert_eq!(log.lag(cursor, &Cuts::default()), cost(3) + cost(5));
 }
 
 #[test]
@@ -210,6 +210,8 @@ proptest! {
                         left += run.len() + usize::try_from(log.advance(&mut ahead, run.len())).unwrap() * FRAME_OVERHEAD;
                     }
                     prop_assert!(left <= bytes_max.max(kept), "{left} of {bytes_max}, {kept} of them kept");
+                    let rest = if cursor.is_mid_frame() { log.rest_of_frame(cursor).len() } else { 0 };
+                    prop_assert_eq!(log.lag(cursor, &cuts), left + rest);
                 }
                 Step::Compact(bytes_max) => {
                     let overdue = log.overdue(bytes_max, log.end());
