@@ -253,13 +253,14 @@ impl Crowd {
         member.stage.set(Stage::Connected);
         self.advance(member)?;
         loop {
-            inlet.readable().await?;
             while member.asleep.get() {
                 member.woken.notified().await;
             }
-            inlet.read(&self.buffers, |bytes| {
-                member.take(bytes, |arrival| self.handle(member, arrival))
-            })?;
+            inlet
+                .read(&self.buffers, &member.asleep, |bytes| {
+                    member.take(bytes, |arrival| self.handle(member, arrival))
+                })
+                .await?;
         }
     }
 
@@ -366,7 +367,8 @@ impl Crowd {
         };
         if lossless && figures.missed > 0 {
             return Err(format!(
-                "{} messages were missed by members who always read",
+                "members who always read were told of {} messages that they missed: this load is more than they or the server \
+                 can take",
                 figures.missed
             ));
         }

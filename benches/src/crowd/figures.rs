@@ -45,10 +45,9 @@ impl Risen {
     pub(crate) fn peak_logins_per_second(&self) -> f64 {
         let second = (1_000 / TICK_MS) as usize;
         let whole = self.logins.windows(second).map(|second| second.iter().sum::<u32>());
-        whole.max().map_or_else(
-            || f64::from(self.logins.iter().sum::<u32>()) * second as f64 / self.logins.len().max(1) as f64,
-            f64::from,
-        )
+        whole
+            .max()
+            .map_or_else(|| f64::from(self.logins.iter().sum::<u32>()) / self.seconds, f64::from)
     }
 }
 
@@ -217,6 +216,7 @@ mod tests {
         risen.logins[19] = 1;
         assert_eq!(risen.peak_logins_per_second(), 70.0);
         risen.logins.truncate(7);
-        assert_eq!(risen.peak_logins_per_second(), 20.0);
+        risen.seconds = 0.5;
+        assert_eq!(risen.peak_logins_per_second(), 28.0);
     }
 }

@@ -4,15 +4,20 @@
 mod quic;
 mod tls;
 
-use std::cell::RefCell;
-use std::io::{self, ErrorKind};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -54,15 +59,15 @@ enum Configs {
 
 /// The writing end.
 pub(super) enum Outlet {
-    Tcp(Rc<TcpStream>),
+    Tcp(OwnedWriteHalf),
     Tls(Rc<Tls>),
     Quic(QuicOutlet),
 }
 
 /// The reading end.
 pub(super) enum Inlet {
-    Tcp(Rc<TcpStream>),
-    Tls(Rc<Tls>),
+    Tcp(OwnedReadHalf),
+    Tls(OwnedReadHalf, Rc<Tls>),
     Quic(QuicInlet),
 }
 
@@ -110,13 +115,14 @@ impl Connector {
     async fn connect(&self, number: usize, slow: bool) -> Result<(Outlet, Inlet), Lost> {
         match &self.kind {
             Kind::Tcp => {
-                let socket = Rc::new(self.connect_tcp(slow).await?);
-                Ok((Outlet::Tcp(socket.clone()), Inlet::Tcp(socket)))
+                let (read, write) = self.connect_tcp(slow).await?.into_split();
+                Ok((Outlet::Tcp(write), Inlet::Tcp(read)))
             }
             Kind::Tls(configs) => {
                 let socket = self.connect_tcp(slow).await?;
-                let session = Rc::new(Tls::handshake(socket, configs.of(number)).await?);
-                Ok((Outlet::Tls(session.clone()), Inlet::Tls(session)))
+                let (read, session) = Tls::handshake(socket, configs.of(number)).await?;
+                let session = Rc::new(session);
+                Ok((Outlet::Tls(session.clone()), Inlet::Tls(read, session)))
             }
             Kind::Quic(connector) => {
                 let (outlet, inlet) = connector.connect(self.server, number).await?;
@@ -180,50 +186,65 @@ impl Outlet {
 }
 
 impl Inlet {
-    /// Waits until there is something to read.
-    pub(super) async fn readable(&mut self) -> Result<(), Lost> {
-        match self {
-            Self::Tcp(socket) => socket.readable().await.map_err(Lost::transport("reading")),
-            Self::Tls(session) => session.readable().await,
-            Self::Quic(stream) => stream.readable().await,
-        }
-    }
-
-    /// Reads once, without waiting, and passes on what there is.
-    pub(super) fn read(
+    /// Waits until there is something to read and passes on what one read gives, but reads nothing while `asleep`.
+    pub(super) async fn read(
         &mut self,
         buffers: &RefCell<Buffers>,
-        take: impl FnMut(&[u8]) -> Result<(), Lost>,
+        asleep: &Cell<bool>,
+        mut take: impl FnMut(&[u8]) -> Result<(), Lost>,
     ) -> Result<(), Lost> {
-        let mut take = take;
-        match self {
+        let bytes = match self {
             Self::Tcp(socket) => {
-                let buffers = &mut *buffers.borrow_mut();
-                match try_read(socket, &mut buffers.read)? {
-                    Some(bytes) => take(&buffers.read[..bytes]),
-                    None => Ok(()),
-                }
+                poll_fn(|cx| {
+                    let buffers = &mut *buffers.borrow_mut();
+                    let bytes = ready!(poll_read(socket, asleep, &mut buffers.read, cx))?;
+                    take(&buffers.read[..bytes])?;
+                    Poll::Ready(Ok(bytes))
+                })
+                .await?
             }
-            Self::Tls(session) => session.read(&mut buffers.borrow_mut(), take),
-            Self::Quic(stream) => stream.read(take),
+            Self::Tls(socket, session) => {
+                poll_fn(|cx| {
+                    let buffers = &mut *buffers.borrow_mut();
+                    let bytes = ready!(poll_read(socket, asleep, &mut buffers.read, cx))?;
+                    session.take(&buffers.read[..bytes], &mut buffers.decrypted, &mut take)?;
+                    Poll::Ready(Ok(bytes))
+                })
+                .await?
+            }
+            Self::Quic(stream) => stream.read(asleep, take).await?,
+        };
+        if bytes >= READ_BYTES {
+            // There is more, but others have waited as long.
+            tokio::task::yield_now().await;
         }
+        Ok(())
     }
 }
 
-/// `None`: nothing is there.
-fn try_read(socket: &TcpStream, buffer: &mut [u8]) -> Result<Option<usize>, Lost> {
-    match socket.try_read(buffer) {
-        Ok(0) => Err(Lost::Transport {
+/// Reads once, and says how many bytes it got; 0 while `asleep`. A read that does not fill the buffer is known to have emptied the
+/// socket, so that no second one is made to find that out.
+fn poll_read(
+    socket: &mut OwnedReadHalf,
+    asleep: &Cell<bool>,
+    buffer: &mut [u8],
+    cx: &mut Context<'_>,
+) -> Poll<Result<usize, Lost>> {
+    if asleep.get() {
+        return Poll::Ready(Ok(0));
+    }
+    let mut buffer = ReadBuf::new(buffer);
+    ready!(Pin::new(socket).poll_read(cx, &mut buffer)).map_err(Lost::transport("reading"))?;
+    Poll::Ready(match buffer.filled().len() {
+        0 => Err(Lost::Transport {
             doing: "reading",
             what: "the server ended the connection".into(),
         }),
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(Lost::transport("reading")(error)),
-    }
+        bytes => Ok(bytes),
+    })
 }
 
-fn write_all(socket: &TcpStream, bytes: &[u8]) -> Result<(), Lost> {
+fn write_all(socket: &OwnedWriteHalf, bytes: &[u8]) -> Result<(), Lost> {
     match socket.try_write(bytes) {
         Ok(written) if written == bytes.len() => Ok(()),
         Ok(_) => Err(Lost::transport("writing")(io::ErrorKind::WouldBlock.into())),

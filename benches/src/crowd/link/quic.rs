@@ -33,8 +33,8 @@ pub(in crate::crowd) struct QuicOutlet {
 
 pub(in crate::crowd) struct QuicInlet {
     stream: RecvStream,
-    /// What arrived and was not looked at yet.
-    arrived: Cell<Option<Bytes>>,
+    /// What arrived while asleep.
+    arrived: Option<Bytes>,
 }
 
 impl QuicConnector {
@@ -70,7 +70,7 @@ impl QuicConnector {
         };
         let inlet = QuicInlet {
             stream: receive,
-            arrived: Cell::default(),
+            arrived: None,
         };
         Ok((outlet, inlet))
     }
@@ -92,19 +92,24 @@ impl QuicOutlet {
 }
 
 impl QuicInlet {
-    pub(super) async fn readable(&mut self) -> Result<(), Lost> {
-        let chunk = self
-            .stream
-            .read_chunk(usize::MAX, true)
-            .await
-            .map_err(|error| lost("reading", error))?
-            .ok_or_else(|| lost("reading", "the server ended the stream"))?;
-        self.arrived.set(Some(chunk.bytes));
-        Ok(())
-    }
-
-    pub(super) fn read(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), Lost>) -> Result<(), Lost> {
-        self.arrived.take().map_or(Ok(()), |bytes| take(&bytes))
+    /// Passes on the next bytes, and says how many there were; 0 while `asleep`.
+    pub(super) async fn read(
+        &mut self,
+        asleep: &Cell<bool>,
+        mut take: impl FnMut(&[u8]) -> Result<(), Lost>,
+    ) -> Result<usize, Lost> {
+        if self.arrived.is_none() {
+            let chunk = self.stream.read_chunk(usize::MAX, true).await;
+            let chunk = chunk.map_err(|error| lost("reading", error))?;
+            let chunk = chunk.ok_or_else(|| lost("reading", "the server ended the stream"))?;
+            self.arrived = Some(chunk.bytes);
+        }
+        if asleep.get() {
+            return Ok(0);
+        }
+        let bytes = self.arrived.take().unwrap_or_default();
+        take(&bytes)?;
+        Ok(bytes.len())
     }
 }
 
