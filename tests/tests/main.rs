@@ -1,5 +1,6 @@
 //! The whole gateway over real sockets: one file for each subject, one binary for all.
 
+mod backlog_budget;
 mod bad_input;
 mod closing;
 mod command_line;

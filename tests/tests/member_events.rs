@@ -18,6 +18,9 @@ on_all_transports!(
 
 const ROOM: &str = "lobby";
 
+/// The least that can be set.
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Each up to 3 members, digests up to 6, then counts.
 fn gateway(digest_interval: Duration) -> Gateway {
     Gateway::start(|config| {
@@ -25,7 +28,7 @@ fn gateway(digest_interval: Duration) -> Gateway {
         config.rooms.member_events_each = 3;
         config.rooms.member_events_digest = 6;
         config.rooms.digest_interval = digest_interval;
-        config.rooms.count_interval = Duration::from_millis(100);
+        config.rooms.count_interval = COUNT_INTERVAL;
         config.apps[0].single_login = SingleLogin::Multi(2);
     })
 }
@@ -164,6 +167,7 @@ async fn the_largest_rooms_tell_each_new_number_once(transport: Transport) {
             other => panic!("{other:?}; {watcher:?}"),
         }
     }
+    assert!(!watcher.has_frame_within(3 * COUNT_INTERVAL).await, "{watcher:?}");
 }
 
 async fn a_room_that_shrinks_comes_down_the_ladder_again(transport: Transport) {
