@@ -110,6 +110,8 @@ impl Room {
     fn tick(&mut self, now: Now, rules: &Rules) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.tell_what_was_shed(&mut effects);
+        #[cfg(test)]
+        self.fail_on_purpose(self.name.as_bytes());
         let event = self
             .member_events
             .on_tick(now.instant, &self.key, self.members.len(), &rules.rooms);
@@ -296,8 +298,8 @@ impl Room {
         effects
     }
 
-    /// A defect half way through a change, for tests of what it does to others: in a room called "faulty", when somebody called
-    /// "fault" enters, or says that word.
+    /// A defect half way through a change, for tests of what it does to others: in a room with the id "faulty", when somebody called
+    /// "fault" enters or says that word, and at its ticks if it is called so itself.
     #[cfg(test)]
     fn fail_on_purpose(&self, word: &[u8]) {
         assert!(self.key.id.as_str() != "faulty" || word != b"fault", "on purpose");

@@ -105,14 +105,40 @@ fn digests_of_a_room_that_failed_do_not_come_any_more() {
     assert!(hall.tick().is_empty());
 }
 
+#[test]
+fn a_room_that_fails_at_its_tick_is_told_apart_from_the_others() {
+    let mut hall = Hall::with_rules(|rules| rules.member_events_each = 0);
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    for _ in 0..2 {
+        for device in [&alice, &bob] {
+            let request = enter(Create::IfMissing(new_room(FAULT, RoomPreset::Room)), 0);
+            assert!(ask(&mut hall, device, request).is_some());
+            hall.enter(device);
+        }
+        hall.wait(Duration::from_secs(1));
+        let due = hall.rooms.tick(hall.now);
+        assert_eq!(due.failed, [faulty()]);
+        assert!(
+            matches!(&due.effects[..], [(room, Effect::Publish { .. })] if *room == lobby()),
+            "{due:?}"
+        );
+        assert_eq!(destroyed(&mut hall), [0]);
+        assert!(hall.rooms.tick(hall.now).failed.is_empty());
+        for device in [&alice, &bob] {
+            hall.leave(device);
+        }
+    }
+}
+
 /// A gateway with two workers, plain TCP and metrics, and nothing in its folder.
-fn gateway() -> (Server, SocketAddr, SocketAddr) {
+fn gateway(change: impl FnOnce(&mut config::Rooms)) -> (Server, SocketAddr, SocketAddr) {
     let mut config = Config::defaults(Path::new("unused"));
     let any = Some(([127, 0, 0, 1], 0).into());
     (config.listen.tcp, config.listen.http) = (any, any);
     (config.listen.tls, config.listen.quic) = (None, None);
     config.workers = 2;
     config.rooms.moves_per_second = config::Rate::Unlimited;
+    change(&mut config.rooms);
     config.apps = vec![config::App {
         key: "app".into(),
         id_profile: IdProfile::Zim,
@@ -180,8 +206,8 @@ fn code(error: &ClientError) -> (ErrorCode, &str) {
     (error.code, &error.detail)
 }
 
-/// Waits until the metrics have this line.
-async fn expect_line(http: SocketAddr, line: &str) {
+/// Waits until this metric, which has no labels, is as it should be.
+async fn expect_metric(http: SocketAddr, name: &str, is_right: impl Fn(f64) -> bool) {
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let until = Instant::now() + DEADLINE;
     loop {
@@ -189,17 +215,20 @@ async fn expect_line(http: SocketAddr, line: &str) {
         stream.write_all(request.as_bytes()).await.expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("an answer");
-        if answer.lines().any(|found| found == line) {
+        let line = answer
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        if line.is_some_and(|value| is_right(value.parse().expect("a number"))) {
             return;
         }
-        assert!(Instant::now() < until, "waited in vain for {line} in {answer}");
+        assert!(Instant::now() < until, "waited in vain for {name} in {answer}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test]
 async fn the_gateway_outlives_a_room_that_fails_and_its_members_enter_it_anew() {
-    let (server, tcp, http) = gateway();
+    let (server, tcp, http) = gateway(|_| ());
     let mut members = Vec::new();
     for number in 0..MEMBERS {
         let member = online(tcp, &format!("member{number}")).await;
@@ -253,10 +282,37 @@ async fn the_gateway_outlives_a_room_that_fails_and_its_members_enter_it_anew() 
         .await
         .expect("a message");
     expect_message(&mut told, "elsewhere", elsewhere + 1).await;
-    expect_line(http, "sluice_room_panics_total 3").await;
-    expect_line(http, "sluice_task_panics_total 0").await;
-    expect_line(http, "sluice_rooms 1").await;
-    expect_line(http, "sluice_room_log_bytes 0").await;
+    expect_metric(http, "sluice_room_panics_total", |value| value == 3.0).await;
+    expect_metric(http, "sluice_task_panics_total", |value| value == 0.0).await;
+    expect_metric(http, "sluice_rooms", |value| value == 1.0).await;
+    expect_metric(http, "sluice_room_log_bytes", |value| value == 0.0).await;
+    tokio::task::spawn_blocking(|| server.shutdown())
+        .await
+        .expect("it stops");
+}
+
+#[tokio::test]
+async fn the_gateway_outlives_a_room_that_fails_at_its_tick() {
+    let (server, tcp, http) = gateway(|rooms| rooms.member_events_each = 0);
+    let mut members = Vec::new();
+    for number in 0..MEMBERS {
+        members.push(online(tcp, &format!("member{number}")).await);
+    }
+    for _ in 0..2 {
+        // Whoever comes after it has failed makes it anew.
+        for (client, _) in &members {
+            client.enter_room(ROOM, FAULT).await.expect("a room that works so far");
+        }
+        for (_, events) in &mut members {
+            expect_destroyed(events).await;
+        }
+    }
+    // It may have failed more often: before all of them were inside.
+    expect_metric(http, "sluice_room_panics_total", |value| value >= 2.0).await;
+    expect_metric(http, "sluice_rooms", |value| value == 0.0).await;
+    for (client, _) in &members {
+        client.enter_room("elsewhere", "").await.expect("a room that works");
+    }
     tokio::task::spawn_blocking(|| server.shutdown())
         .await
         .expect("it stops");
