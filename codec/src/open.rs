@@ -7,6 +7,7 @@
 use std::ops::RangeInclusive;
 
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType};
 use sluice_protocol::Frame;
 use sluice_protocol::frame::Body;
 
@@ -56,17 +57,18 @@ pub enum ClientFrame {
 ///
 /// [`FrameError::Malformed`]: the bytes are not protobuf, no body field or more than one is set, a field has the wrong
 /// wire type or is a group, or a string is not UTF-8.
+#[inline]
 pub fn open_client_frame(body: &[u8]) -> Result<ClientFrame, FrameError> {
-    let Outline { request_id, number } = outline(body)?;
+    let outline = outline(body)?;
+    let (request_id, number) = (outline.request_id, outline.number);
+    let mut frame = Frame::default();
     if COMMANDS.contains(&number) {
-        // The decoder skips a number it does not know and leaves the body empty, so that the list of known commands
-        // is the schema's alone.
-        let frame = decode(body)?;
-        if let Some(command) = frame.body {
-            return Ok(ClientFrame::Command { request_id, command });
-        }
+        decode_body(&outline, &mut frame)?;
     }
-    Ok(ClientFrame::Unknown { request_id, number })
+    match frame.body {
+        Some(command) => Ok(ClientFrame::Command { request_id, command }),
+        None => Ok(ClientFrame::Unknown { request_id, number }),
+    }
 }
 
 /// Opens a frame that a server sent. `body` is without the length prefix.
@@ -79,39 +81,57 @@ pub fn open_client_frame(body: &[u8]) -> Result<ClientFrame, FrameError> {
 ///
 /// As [`open_client_frame`].
 pub fn open_server_frame(body: &[u8]) -> Result<Frame, FrameError> {
-    outline(body)?;
-    decode(body)
+    let outline = outline(body)?;
+    let mut frame = Frame {
+        request_id: outline.request_id,
+        body: None,
+    };
+    decode_body(&outline, &mut frame)?;
+    Ok(frame)
 }
 
-fn decode(body: &[u8]) -> Result<Frame, FrameError> {
-    Frame::decode(body).map_err(|_| FrameError::Malformed)
+/// Decodes the body alone: the rest of the frame was read by the outline. The decoder skips a number it does not know and leaves the
+/// body empty, so that the list of known ones is the schema's alone.
+#[inline]
+fn decode_body(outline: &Outline<'_>, frame: &mut Frame) -> Result<(), FrameError> {
+    let (wire_type, context) = (WireType::LengthDelimited, DecodeContext::default());
+    frame
+        .merge_field(outline.number, wire_type, &mut &*outline.body, context)
+        .map_err(|_| FrameError::Malformed)
 }
 
 /// What the top-level fields of a frame say.
-struct Outline {
+struct Outline<'a> {
     request_id: u32,
     /// The field number of the one body.
     number: u32,
+    /// Its length and its bytes, and what follows them.
+    body: &'a [u8],
 }
 
-fn outline(body: &[u8]) -> Result<Outline, FrameError> {
+#[inline]
+fn outline(body: &[u8]) -> Result<Outline<'_>, FrameError> {
     let mut fields = Fields { rest: body };
     let mut request_id = 0;
-    let mut number = None;
+    let mut found = None;
     while let Some(field) = fields.next_field()? {
         match (field.number, field.value) {
             // Protobuf keeps the low 32 bits of a longer number, and the last of several.
             (REQUEST_ID, Value::Varint(value)) => request_id = value as u32,
             (REQUEST_ID, _) => return Err(FrameError::Malformed),
-            (body, value) if is_body(body) => match (value, number) {
-                (Value::Bytes, None) => number = Some(body),
+            (number, value) if is_body(number) => match (value, found) {
+                (Value::Bytes(bytes), None) => found = Some((number, bytes)),
                 _ => return Err(FrameError::Malformed),
             },
             _ => {}
         }
     }
-    let number = number.ok_or(FrameError::Malformed)?;
-    Ok(Outline { request_id, number })
+    let (number, body) = found.ok_or(FrameError::Malformed)?;
+    Ok(Outline {
+        request_id,
+        number,
+        body,
+    })
 }
 
 fn is_body(number: u32) -> bool {
@@ -123,19 +143,21 @@ struct Fields<'a> {
     rest: &'a [u8],
 }
 
-struct Field {
+struct Field<'a> {
     number: u32,
-    value: Value,
+    value: Value<'a>,
 }
 
-enum Value {
+enum Value<'a> {
     Varint(u64),
-    Bytes,
+    /// From the length on.
+    Bytes(&'a [u8]),
     Fixed,
 }
 
-impl Fields<'_> {
-    fn next_field(&mut self) -> Result<Option<Field>, FrameError> {
+impl<'a> Fields<'a> {
+    #[inline]
+    fn next_field(&mut self) -> Result<Option<Field<'a>>, FrameError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -148,8 +170,9 @@ impl Fields<'_> {
             0 => Value::Varint(self.varint()?),
             1 => self.skip(8, Value::Fixed)?,
             2 => {
+                let from = self.rest;
                 let bytes = usize::try_from(self.varint()?).map_err(|_| FrameError::Malformed)?;
-                self.skip(bytes, Value::Bytes)?
+                self.skip(bytes, Value::Bytes(from))?
             }
             5 => self.skip(4, Value::Fixed)?,
             // 3 and 4 are groups, which proto3 does not have and which nest without a length; 6 and 7 are nothing.
@@ -158,7 +181,17 @@ impl Fields<'_> {
         Ok(Some(Field { number, value }))
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, FrameError> {
+        // Nearly all of them.
+        if let [byte @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, FrameError> {
         let mut value = 0_u64;
         for (position, byte) in self.rest.iter().enumerate().take(VARINT_BYTES_MAX) {
             value |= u64::from(byte & 0x7f) << (7 * position);
@@ -173,7 +206,7 @@ impl Fields<'_> {
         Err(FrameError::Malformed)
     }
 
-    fn skip(&mut self, bytes: usize, value: Value) -> Result<Value, FrameError> {
+    fn skip(&mut self, bytes: usize, value: Value<'a>) -> Result<Value<'a>, FrameError> {
         self.rest = self.rest.get(bytes..).ok_or(FrameError::Malformed)?;
         Ok(value)
     }

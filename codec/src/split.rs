@@ -27,6 +27,7 @@ pub struct SplitFrame<'a> {
 ///
 /// [`FrameError::TooLong`], [`FrameError::Empty`] and [`FrameError::OverlongLength`], each with the first byte that
 /// proves it: the answer depends on the bytes of the stream and never on how they were cut into reads.
+#[inline]
 pub fn split_frame(input: &[u8], bytes_max: usize) -> Result<Option<SplitFrame<'_>>, FrameError> {
     let Some(prefix) = read_prefix(input, bytes_max)? else {
         return Ok(None);
@@ -59,6 +60,7 @@ struct Prefix {
 }
 
 /// Reads byte by byte even where more are there, so that the verdict is the same however the stream is cut.
+#[inline]
 fn read_prefix(input: &[u8], bytes_max: usize) -> Result<Option<Prefix>, FrameError> {
     let mut announced = 0_u64;
     for (position, byte) in input.iter().enumerate().take(PREFIX_BYTES_MAX) {
