@@ -2,8 +2,8 @@
 //! log of each room it is in.
 //!
 //! [`Outbox::flush`] is the only place that decides what goes out next: first the rest of a frame that is half
-//! written, then the private queue, then the rooms. It never waits; a connection that is full is *blocked* until its
-//! task sees the transport writable again. The outbox knows nothing of commands, sessions or rooms' rules.
+//! written, then the private queue, then the rooms. It never waits; a connection that is full is *blocked* until whoever
+//! looks after it sees the transport writable again. The outbox knows nothing of commands, sessions or rooms' rules.
 
 pub(crate) mod log;
 mod private_queue;
@@ -17,7 +17,7 @@ use crate::identity::ConnectionKey;
 use crate::missed::Missed;
 use crate::outbox::log::{Cursor, Cuts, Log, Run};
 use crate::outbox::private_queue::PrivateQueue;
-use crate::writer::{self, Wire};
+use crate::writer::{self, Wire, Written};
 
 /// A log that a room's slice and its members share on one worker.
 pub(crate) type SharedLog = Rc<RefCell<Log>>;
@@ -123,6 +123,46 @@ impl Membership {
     /// What it has still to get.
     fn lag(&self) -> usize {
         self.log.borrow().lag(self.cursor, &self.cuts())
+    }
+}
+
+/// What lies in pieces in a log, between frames that are left out, is gathered up to so many bytes: four full records of TLS. A write
+/// for each piece would be thousands of system calls.
+const GATHERED_BYTES: usize = 64 * 1024;
+
+/// Pieces of a log for one write.
+#[derive(Default)]
+struct Pieces {
+    bytes: Vec<u8>,
+    /// Where each begins, and how long it is.
+    runs: Vec<(Cursor, usize)>,
+}
+
+impl Pieces {
+    fn gather(&mut self, log: &Log, mut cursor: Cursor, cuts: &Cuts, barrage_apart: bool) -> &[u8] {
+        while self.bytes.len() < GATHERED_BYTES
+            && let Run::Frames(frames) = log.next_run(&mut cursor, cuts, barrage_apart)
+        {
+            self.runs.push((cursor, frames.len()));
+            self.bytes.extend_from_slice(frames);
+            log.advance(&mut cursor, frames.len());
+        }
+        &self.bytes
+    }
+
+    /// Moves `cursor` on by `bytes` of the pieces and says how many frames that completed.
+    fn advance(&self, log: &Log, cursor: &mut Cursor, bytes: usize) -> u64 {
+        let (mut left, mut frames) = (bytes, 0);
+        for (from, len) in &self.runs {
+            if left == 0 {
+                break;
+            }
+            let taken = left.min(*len);
+            *cursor = *from;
+            frames += log.advance(cursor, taken);
+            left -= taken;
+        }
+        frames
     }
 }
 
@@ -360,7 +400,7 @@ impl Outbox {
             Ok(false) => {
                 self.blocked = true;
                 moved.blocked += 1;
-                self.wake();
+                self.wire.expect_writable();
                 Flush::Blocked
             }
             Err(_) => {
@@ -373,20 +413,38 @@ impl Outbox {
 
     /// Returns false when the transport is full.
     fn write_all(&mut self, moved: &mut Moved) -> io::Result<bool> {
-        if let Some(index) = self.unfinished
-            && !self.write_membership(index as usize, moved)?
-        {
+        let rooms = self.memberships.len();
+        let mut first = 0;
+        if let Some(index) = self.unfinished {
+            let index = index as usize;
+            // With nobody else waiting, the rest of the frame goes in one write with what follows it.
+            if (rooms > 1 || !self.private.is_empty()) && !self.write_rest(index, moved)? {
+                return Ok(false);
+            }
+            // A room that fills the transport each time must not always be the first.
+            first = (index + usize::from(rooms > 1)) % rooms;
+        }
+        if self.unfinished.is_none() && !self.write_private(moved)? {
             return Ok(false);
         }
-        if !self.write_private(moved)? {
-            return Ok(false);
-        }
-        for index in 0..self.memberships.len() {
-            if !self.write_membership(index, moved)? {
+        for step in 0..rooms {
+            if !self.write_membership((first + step) % rooms, moved)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Writes the rest of the frame that is half written, and nothing else.
+    fn write_rest(&mut self, index: usize, moved: &mut Moved) -> io::Result<bool> {
+        let membership = &mut self.memberships[index];
+        let log = membership.log.borrow();
+        let written = writer::write(&*self.wire, log.rest_of_frame(membership.cursor))?;
+        let frames = log.advance(&mut membership.cursor, written.bytes);
+        self.unfinished = membership.cursor.is_mid_frame().then_some(place(index));
+        drop(log);
+        self.count_written(frames, &written, moved);
+        Ok(!written.blocked)
     }
 
     fn write_private(&mut self, moved: &mut Moved) -> io::Result<bool> {
@@ -413,10 +471,10 @@ impl Outbox {
             return Ok(true);
         }
         let written = writer::write(&*self.wire, unread)?;
-        moved.count_batch(log.advance(&mut membership.cursor, written.bytes));
-        self.unfinished = (written.blocked && membership.cursor.is_mid_frame()).then_some(place(index));
+        let frames = log.advance(&mut membership.cursor, written.bytes);
+        self.unfinished = membership.cursor.is_mid_frame().then_some(place(index));
         drop(log);
-        self.count_bytes(written.bytes, moved);
+        self.count_written(frames, &written, moved);
         Ok(!written.blocked)
     }
 
@@ -445,6 +503,7 @@ impl Outbox {
             }
             let cuts = membership.cuts();
             let apart = self.barrage == Barrage::InDatagrams;
+            let mut piece = Pieces::default();
             let frames = match log.next_run(&mut membership.cursor, &cuts, apart) {
                 Run::End => {
                     membership.behind = None;
@@ -464,16 +523,28 @@ impl Outbox {
                     moved.datagrams_on_stream += 1;
                     frame
                 }
-                Run::Frames(frames) => frames,
+                Run::Frames(frames) if frames.len() >= GATHERED_BYTES || membership.cursor.is_mid_frame() => frames,
+                Run::Frames(_) => piece.gather(&log, membership.cursor, &cuts, apart),
             };
             let written = writer::write(&*self.wire, frames)?;
-            moved.count_batch(log.advance(&mut membership.cursor, written.bytes));
-            self.unfinished = (written.blocked && membership.cursor.is_mid_frame()).then_some(place(index));
+            let frames = if piece.runs.is_empty() {
+                log.advance(&mut membership.cursor, written.bytes)
+            } else {
+                piece.advance(&log, &mut membership.cursor, written.bytes)
+            };
+            self.unfinished = membership.cursor.is_mid_frame().then_some(place(index));
             drop(log);
-            self.count_bytes(written.bytes, moved);
+            self.count_written(frames, &written, moved);
             if written.blocked {
                 return Ok(false);
             }
+        }
+    }
+
+    fn count_written(&mut self, frames: u64, written: &Written, moved: &mut Moved) {
+        if written.bytes > 0 {
+            moved.count_batch(frames);
+            self.count_bytes(written.bytes, moved);
         }
     }
 

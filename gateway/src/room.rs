@@ -26,7 +26,7 @@ use crate::class::Class;
 use crate::clock::Now;
 use crate::config;
 use crate::frames;
-use crate::identity::{Caller, ConnectionRef, RoomKey};
+use crate::identity::{Caller, ConnectionRef, RoomKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::rate_limit::SlidingWindow;
 use crate::refusal::Refusal;
@@ -96,6 +96,10 @@ impl Room {
 
     fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    fn workers(&self) -> Vec<WorkerIndex> {
+        self.members.workers()
     }
 
     fn member_count(&self) -> usize {

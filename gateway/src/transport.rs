@@ -158,6 +158,13 @@ impl Wire for Transport {
         }
     }
 
+    fn expect_writable(&self) {
+        if let Self::Quic(quic) = self {
+            // Its task asks quinn, which does not remember a write that was taken in part.
+            quic.wake();
+        }
+    }
+
     fn try_send_datagram(&self, frame: &[u8]) -> bool {
         match self {
             Self::Tcp(_) | Self::Tls(_) => false,

@@ -264,6 +264,6 @@ mod tests {
         assert!(size_of::<Connection>() <= 216);
         assert!(size_of::<Outbox>() <= 112);
         assert!(size_of::<Online>() <= 64);
-        assert!(size_of::<Socket>() <= 56);
+        assert!(size_of::<Socket>() <= 64);
     }
 }

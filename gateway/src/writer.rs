@@ -18,6 +18,10 @@ pub(crate) trait Wire {
     /// Has the connection looked after soon, by whoever reads it and goes on writing when it can.
     fn wake(&self);
 
+    /// A write found the transport full: whoever looks after the connection is to hear when it can take more. For sockets the
+    /// kernel sees to that.
+    fn expect_writable(&self) {}
+
     /// Hands one whole frame over to be sent unreliably, apart from the stream and perhaps ahead of it. False when it does not
     /// fit in a datagram, when the transport or the client has none, or when too many wait already: then nothing was taken, and
     /// the frame goes by the stream.

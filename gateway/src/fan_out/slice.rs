@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::class::Class;
 use crate::identity::{ConnectionKey, RoomKey};
-use crate::outbox::log::{Cursor, Log};
+use crate::outbox::log::{Cursor, Cuts, Log};
 use crate::outbox::{Flush, Lag, Moved, SharedLog, SharedOutbox};
 
 /// What one step of a sweep came to.
@@ -90,8 +90,8 @@ impl Slice {
     pub(crate) fn add(&mut self, outbox: &SharedOutbox) {
         let mut member = outbox.borrow_mut();
         if !member.is_subscribed(&self.log) {
-            member.subscribe(&self.log, seat(self.members.len()));
             self.members.push(outbox.clone());
+            member.subscribe(&self.log, seat(self.members.len() - 1));
         }
     }
 
@@ -99,17 +99,18 @@ impl Slice {
     /// that is half written in any case.
     pub(crate) fn remove(&mut self, outbox: &SharedOutbox, moved: &mut Moved) {
         outbox.borrow_mut().flush(moved);
+        // Who is gone is not kept alive by its lag.
+        self.blocked.retain(|lags| !Rc::ptr_eq(lags, outbox));
         let Some(gone) = outbox.borrow_mut().unsubscribe(&self.log, moved) else {
             return;
         };
         self.members.swap_remove(gone as usize);
-        if let Some(other) = self.members.get(gone as usize) {
-            let mut outbox = other.borrow_mut();
-            outbox.set_seat(&self.log, gone);
+        if let Some(stays) = self.members.get(gone as usize).cloned() {
+            stays.borrow_mut().set_seat(&self.log, gone);
             // From a seat that the round has still to visit to one that it has passed.
             let passed_over = (gone as usize) < self.position && self.members.len() >= self.position;
-            if self.under_way && passed_over && outbox.flush(moved) == Flush::Blocked {
-                self.blocked.push(other.clone());
+            if self.under_way && passed_over {
+                self.visit(&stays, moved);
             }
         }
         if self.members.len() * 4 < self.members.capacity() {
@@ -122,39 +123,56 @@ impl Slice {
         self.log.borrow_mut().append(frame, sequence, class);
     }
 
-    /// A member that was blocked went on: the log may perhaps be trimmed.
-    pub(crate) fn on_progress(&mut self) {
+    /// A member that was blocked went on, or is gone: the log may perhaps be trimmed. Returns whether a sweep is needed for that.
+    pub(crate) fn on_progress(&mut self) -> bool {
         self.trim_at = 0;
+        self.log_bytes() > 0
     }
 
     /// Visits up to `members_max` members and writes what they have to get. Call again while there is [`Step::more`].
     pub(crate) fn sweep(&mut self, members_max: usize, moved: &mut Moved) -> Step {
+        let mut step = Step::default();
         if !self.under_way {
+            let end = self.log.borrow().end();
+            if end == self.round_end {
+                // Nothing was published since the last round, so only those who lagged then have anything to get, and they
+                // see to that themselves.
+                self.blocked.retain(|member| member.borrow().is_blocked());
+                self.finish_round(&mut step, moved);
+                return step;
+            }
             self.under_way = true;
             self.position = 0;
             self.blocked = Vec::new();
-            self.round_end = self.log.borrow().end();
+            self.round_end = end;
         }
-        let mut step = Step::default();
         let until = self.members.len().min(self.position + members_max);
         let before = moved.all_bytes();
         while self.position < until && moved.all_bytes() - before < STEP_BYTES_MAX {
-            let member = &self.members[self.position];
-            let mut outbox = member.borrow_mut();
-            match catch_unwind(AssertUnwindSafe(|| outbox.flush(moved))) {
-                Ok(Flush::Done | Flush::Broken) => {}
-                Ok(Flush::Blocked) => self.blocked.push(member.clone()),
-                Err(_) => {
-                    // Whatever it is that went wrong with this one, the others get theirs.
-                    outbox.break_off(moved);
-                    outbox.wake();
-                    step.panics += 1;
-                }
-            }
+            let member = self.members[self.position].clone();
+            step.panics += self.visit(&member, moved);
             self.position += 1;
         }
         step.more = self.position < self.members.len() || !self.finish_round(&mut step, moved);
         step
+    }
+
+    /// Writes what one member has to get. Returns 1 if that panicked.
+    fn visit(&mut self, member: &SharedOutbox, moved: &mut Moved) -> u64 {
+        let mut outbox = member.borrow_mut();
+        match catch_unwind(AssertUnwindSafe(|| outbox.flush(moved))) {
+            Ok(Flush::Done | Flush::Broken) => 0,
+            Ok(Flush::Blocked) => {
+                self.blocked.push(member.clone());
+                0
+            }
+            Err(_) => {
+                // Whatever it is that went wrong with this one, the others get theirs.
+                outbox.break_off(moved);
+                outbox.wake();
+                1
+            }
+        }
     }
 
     /// Forgets what all have got. Returns true when nothing is left for the sweep to do.
@@ -162,6 +180,7 @@ impl Slice {
         self.under_way = false;
         if self.blocked.is_empty() {
             self.log.borrow_mut().trim(self.round_end);
+            self.trim_at = 0;
             self.compact_at = 0;
         } else if self.log_bytes() >= self.trim_at {
             self.forget_for_those_who_lag(step, moved);
@@ -190,9 +209,10 @@ impl Slice {
                 }
             }
             log.compact(&cuts);
-            self.compact_at = log.memory() + worth_it;
+            self.compact_at = log.memory() - log.lag(self.round_end, &Cuts::default()) + worth_it;
         }
-        self.trim_at = log.memory() + worth_it;
+        // Without what was published since the round began, which the next one delivers and may forget.
+        self.trim_at = log.memory() - log.lag(self.round_end, &Cuts::default()) + worth_it;
     }
 }
 

@@ -333,8 +333,9 @@ impl Log {
 
     /// Takes out what `cuts` leave out. Every reader that has still to get some of it must [have gone without](Self::leave_out).
     pub(crate) fn compact(&mut self, cuts: &Cuts) {
-        let mut kept_bytes = Vec::with_capacity(self.len());
-        let mut kept = VecDeque::with_capacity(self.entries.len());
+        let (frames, bytes) = self.left_by(cuts);
+        let mut kept_bytes = Vec::with_capacity(bytes);
+        let mut kept = VecDeque::with_capacity(frames);
         let mut from = 0;
         let mut dropped = 0;
         for entry in std::mem::take(&mut self.entries) {
@@ -364,6 +365,20 @@ impl Log {
         }
     }
 
+    /// How many frames and bytes `cuts` leave.
+    fn left_by(&self, cuts: &Cuts) -> (usize, usize) {
+        let mut from = self.start;
+        let (mut frames, mut bytes) = (0, 0);
+        for entry in &self.entries {
+            if !cuts.leave_out(entry) {
+                frames += 1;
+                bytes += in_memory(entry.end - from);
+            }
+            from = entry.end;
+        }
+        (frames, bytes)
+    }
+
     /// Forgets everything before the frame in which `first` stands.
     pub(crate) fn trim(&mut self, first: Cursor) {
         let index = self.index_of(first.frame);
@@ -387,6 +402,12 @@ impl Log {
             // Moving at most as many bytes as were trimmed keeps the cost of a frame constant.
             self.bytes.drain(..self.head);
             self.head = 0;
+            // After a flood the buffers are much larger than what is left.
+            if self.bytes.capacity() > EMPTY_CAPACITY_BYTES_MAX.max(4 * self.bytes.len()) {
+                self.bytes.shrink_to(2 * self.bytes.len());
+                self.entries.shrink_to(2 * self.entries.len());
+                self.lanes.iter_mut().for_each(Lane::shrink);
+            }
         }
     }
 

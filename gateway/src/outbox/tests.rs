@@ -52,6 +52,10 @@ impl Wire for FakeWire {
         self.wakes.set(self.wakes.get() + 1);
     }
 
+    fn expect_writable(&self) {
+        self.wake();
+    }
+
     fn try_send_datagram(&self, frame: &[u8]) -> bool {
         let fits = frame.len() <= self.datagram_bytes_max.get();
         if fits {
@@ -366,4 +370,64 @@ fn bytes_frames_and_writes_are_counted() {
     }
     outbox.flush(&mut moved);
     assert_eq!((moved.room_frames, moved.batches[3]), (5, 1), "more than 4, up to 8");
+}
+
+#[test]
+fn a_room_that_fills_the_transport_each_time_holds_up_neither_replies_nor_other_rooms() {
+    let (wire, mut outbox) = outbox(6);
+    let (lobby, hall) = (log("lobby"), log("hall"));
+    outbox.subscribe(&lobby, 0);
+    outbox.subscribe(&hall, 0);
+    for sequence in 1..=5 {
+        append(&lobby, b"flood", sequence, Class::Low);
+    }
+    append(&hall, b"quiet", 1, Class::Low);
+    outbox.flush(&mut Moved::default());
+    assert_eq!(wire.take(), b"floodf");
+    push(&mut outbox, b"reply").unwrap();
+    go_on(&wire, &mut outbox, 14);
+    assert_eq!(wire.take(), b"loodreplyquiet");
+    go_on(&wire, &mut outbox, 5);
+    assert_eq!(wire.take(), b"flood");
+}
+
+#[test]
+fn what_lies_in_pieces_goes_out_in_few_writes_and_whole_frames_wherever_it_is_cut() {
+    let frames: Vec<Vec<u8>> = (0..220_u8).map(|number| vec![number; 5]).collect();
+    for space in [1, 7, 52, 333, 100_000] {
+        let (wire, mut outbox) = outbox(0);
+        let lobby = log("lobby");
+        outbox.subscribe(&lobby, 0);
+        for (frame, sequence) in frames.iter().zip(1..) {
+            let high = sequence % 2 == 0 && sequence <= 200;
+            let class = if high { Class::High } else { Class::Low };
+            append(&lobby, frame, sequence, class);
+        }
+        outbox.flush(&mut Moved::default());
+        // The low ones go.
+        let mut moved = Moved::default();
+        outbox.unblock(10_700, &mut moved);
+        let mut got = Vec::new();
+        let mut writes = 0;
+        while outbox.flush(&mut moved) != Flush::Done {
+            outbox.unblock(usize::MAX, &mut Moved::default());
+            wire.space.set(space);
+            outbox.flush(&mut moved);
+            got.extend(wire.take());
+            writes += 1;
+        }
+        got.extend(wire.take());
+        let notice = notice(1, 220, [0, 0, 120, 0]);
+        let rest = got.strip_prefix(&notice[..]).expect("the notice first");
+        let high: Vec<u8> = frames[..200].iter().skip(1).step_by(2).flatten().copied().collect();
+        assert_eq!(rest, high, "space {space}");
+        assert_eq!(moved.room_frames, 100, "space {space}");
+        if space == 100_000 {
+            assert!(
+                writes <= 2 && moved.batches.iter().sum::<u64>() == 1,
+                "{:?}",
+                moved.batches
+            );
+        }
+    }
 }

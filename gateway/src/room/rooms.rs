@@ -49,6 +49,11 @@ impl Rooms {
         self.rooms.values().map(Room::member_count).sum()
     }
 
+    /// The workers on which a room has members.
+    pub(crate) fn workers(&self, key: &RoomKey) -> Vec<WorkerIndex> {
+        self.rooms.get(key).map_or_else(Vec::new, Room::workers)
+    }
+
     /// Answers one request. A room comes into being with its first member and is gone with its last.
     pub(crate) fn handle(&mut self, now: Now, key: &RoomKey, caller: &Caller, request: Request) -> Vec<Effect> {
         let exists = self.rooms.contains_key(key);

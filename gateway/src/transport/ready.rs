@@ -28,7 +28,11 @@ const EVENTS_MAX: usize = 256;
 /// See the module. Also the queue of those whose turn it is: because their socket changed, or because somebody woke them.
 pub(crate) struct ReadySockets {
     epoll: AsyncFd<OwnedFd>,
-    queue: RefCell<VecDeque<ConnectionKey>>,
+    /// Those with something to read, and those that somebody woke.
+    first: RefCell<VecDeque<ConnectionKey>>,
+    /// Those that can only be written again. When a flood ends there may be thousands, with much to write each, and a ping must not
+    /// wait behind them.
+    second: RefCell<VecDeque<ConnectionKey>>,
     events: RefCell<Vec<epoll::Event>>,
     wanted: Notify,
 }
@@ -51,7 +55,8 @@ impl ReadySockets {
         let epoll = unsafe { AsyncFd::register_with_interest(epoll, Interest::READABLE) }?;
         Ok(Rc::new(Self {
             epoll,
-            queue: RefCell::default(),
+            first: RefCell::default(),
+            second: RefCell::default(),
             events: RefCell::new(Vec::with_capacity(EVENTS_MAX)),
             wanted: Notify::new(),
         }))
@@ -86,21 +91,26 @@ impl ReadySockets {
         self.events.replace(events);
     }
 
-    /// The one whose turn it is.
+    /// The one whose turn it is, of those with something to read or that somebody woke.
     pub(crate) fn next(&self) -> Option<ConnectionKey> {
-        self.queue.borrow_mut().pop_front()
+        self.first.borrow_mut().pop_front()
     }
 
-    fn push(&self, key: ConnectionKey) {
-        self.queue.borrow_mut().push_back(key);
-        self.wanted.notify_one();
+    /// The one whose turn it is, of those that can be written again.
+    pub(crate) fn next_writable(&self) -> Option<ConnectionKey> {
+        self.second.borrow_mut().pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.borrow().is_empty() && self.second.borrow().is_empty()
     }
 }
 
 impl std::fmt::Debug for ReadySockets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ReadySockets")
-            .field("queued", &self.queue.borrow().len())
+            .field("first", &self.first.borrow().len())
+            .field("second", &self.second.borrow().len())
             .finish_non_exhaustive()
     }
 }
@@ -119,8 +129,8 @@ pub(crate) struct Socket {
     writable: Cell<bool>,
     /// No more will come after what is there, so that no change will tell of the end.
     ended: Cell<bool>,
-    /// It waits for its turn.
-    queued: Cell<bool>,
+    /// It waits for its turn in the first queue, or in the second.
+    queued: Cell<[bool; 2]>,
 }
 
 impl Socket {
@@ -134,7 +144,7 @@ impl Socket {
             readable: Cell::new(false),
             writable: Cell::new(true),
             ended: Cell::new(false),
-            queued: Cell::new(false),
+            queued: Cell::default(),
         }
     }
 
@@ -162,22 +172,35 @@ impl Socket {
         if over || flags.contains(EventFlags::IN) {
             self.readable.set(true);
         }
+        let was_full = !self.writable.get();
         if over || flags.contains(EventFlags::OUT) {
             self.writable.set(true);
         }
-        self.wake();
+        if self.readable.get() {
+            self.wake();
+        } else if was_full && self.writable.get() {
+            self.queue(1, &self.ready.second);
+        }
     }
 
     /// Has its turn come, after those who wait already.
     pub(super) fn wake(&self) {
-        if !self.queued.replace(true) {
-            self.ready.push(self.key.get());
-        }
+        self.queue(0, &self.ready.first);
+        self.ready.wanted.notify_one();
     }
 
     /// Its turn has come.
     pub(crate) fn on_turn(&self) {
-        self.queued.set(false);
+        // If it is in the other queue too, that turn finds nothing to do.
+        self.queued.take();
+    }
+
+    fn queue(&self, place: usize, queue: &RefCell<VecDeque<ConnectionKey>>) {
+        let mut queued = self.queued.get();
+        if !std::mem::replace(&mut queued[place], true) {
+            self.queued.set(queued);
+            queue.borrow_mut().push_back(self.key.get());
+        }
     }
 
     pub(super) fn is_writable(&self) -> bool {

@@ -20,7 +20,8 @@ impl Worker {
     /// Closes some of those that are furthest behind, if what waits is too much.
     pub(super) fn keep_the_budget(self: &Rc<Self>) {
         let share = self.config().connections.backlog_bytes / self.shared.workers.len();
-        if self.slices.borrow().log_bytes() + self.private_bytes.get() <= share {
+        let waiting = self.slices.borrow().log_bytes() + self.private_bytes.get();
+        if waiting <= share || waiting - self.private_bytes_of_closing() <= share {
             return;
         }
         let mut slow: Vec<(usize, Rc<Connection>)> = self
@@ -42,5 +43,17 @@ impl Worker {
             self.metrics.add(Metric::BudgetDisconnects, 1);
             self.close_slow(&connection);
         }
+    }
+
+    /// What waits for those that are closed already, and goes with them.
+    fn private_bytes_of_closing(&self) -> usize {
+        let connections = self.connections.borrow();
+        let closing = connections
+            .values()
+            .filter(|connection| connection.state.borrow().session.is_closing());
+        let bytes: usize = closing
+            .map(|connection| connection.outbox.borrow().private_bytes())
+            .sum();
+        bytes.min(self.private_bytes.get())
     }
 }

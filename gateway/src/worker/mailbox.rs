@@ -206,13 +206,6 @@ impl Mailboxes {
         self.addresses[worker.get()].depth.get() >= self.weight_max
     }
 
-    /// Whether any worker has as much before it as is allowed.
-    pub(super) fn is_any_full(&self) -> bool {
-        (0..)
-            .zip(&self.addresses)
-            .any(|(index, _)| self.is_full(WorkerIndex(index)))
-    }
-
     /// Queues a value. It leaves with the next [`Self::send_batches`].
     pub(super) fn post(&mut self, worker: WorkerIndex, message: Message) {
         // Counted from here until it is taken out, so that every worker sees how much is before each.
@@ -309,7 +302,6 @@ mod tests {
         mailboxes.post(HERE, frame_of(32 * 1024));
         assert!(mailboxes.is_full(HERE));
         assert!(!mailboxes.is_full(THERE));
-        assert!(mailboxes.is_any_full());
     }
 
     #[test]
@@ -331,6 +323,6 @@ mod tests {
         }
         assert!(receiver.next_own().is_none());
         assert_eq!(receiver.depth(), 0);
-        assert!(!sender.is_any_full() && !receiver.is_any_full());
+        assert!(!sender.is_full(HERE) && !receiver.is_full(THERE));
     }
 }

@@ -134,7 +134,7 @@ impl Worker {
     }
 
     fn handle_room(self: &Rc<Self>, room: &RoomKey, caller: &Caller, request: room::Request, now: Now) {
-        if matches!(request, room::Request::Send(_)) && self.mailboxes.borrow().is_any_full() {
+        if matches!(request, room::Request::Send(_)) && self.is_behind_with(room) {
             let refusal = self.refuse_overload();
             let frame = (caller.request_id != 0).then(|| request.refuse(caller.request_id, &refusal).into());
             // Counted already.
@@ -175,6 +175,13 @@ impl Worker {
         for effect in effects {
             self.carry_out(room, Some(caller), effect);
         }
+    }
+
+    /// Whether a worker that would have to deliver a room's messages has as much before it as is allowed.
+    fn is_behind_with(&self, room: &RoomKey) -> bool {
+        let mailboxes = self.mailboxes.borrow();
+        let workers = self.rooms.borrow().workers(room);
+        workers.into_iter().any(|worker| mailboxes.is_full(worker))
     }
 
     /// A room whose code failed is in no state to go on: it ends, and everything else goes on.

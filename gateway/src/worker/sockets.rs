@@ -3,12 +3,17 @@
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
+use crate::identity::ConnectionKey;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Progress};
 
-/// Connections in a row before other tasks get their turn: each takes some microseconds, and a millisecond at most.
-const CONNECTIONS_PER_TURN: usize = 16;
+/// Connections with something to read that are served before other tasks get their turn: each takes some microseconds, and a
+/// millisecond at most.
+const READERS_PER_TURN: usize = 16;
+
+/// Connections that go on writing: each may have as much to write as a member may lag.
+const WRITERS_PER_TURN: usize = 4;
 
 impl Worker {
     /// Looks after them, for ever.
@@ -21,16 +26,15 @@ impl Worker {
                     socket.on_change(change);
                 }
             });
-            let mut served = 0;
-            while served < CONNECTIONS_PER_TURN
-                && let Some(key) = self.sockets.next()
-            {
-                if let Some(connection) = self.connection(key) {
-                    self.serve(&connection);
-                    served += 1;
-                }
+            for _ in 0..READERS_PER_TURN {
+                let Some(key) = self.sockets.next() else { break };
+                self.serve(key);
             }
-            if served < CONNECTIONS_PER_TURN {
+            for _ in 0..WRITERS_PER_TURN {
+                let Some(key) = self.sockets.next_writable() else { break };
+                self.serve(key);
+            }
+            if self.sockets.is_empty() {
                 self.sockets.wait().await;
             } else {
                 tokio::task::yield_now().await;
@@ -51,15 +55,16 @@ impl Worker {
         }
     }
 
-    fn serve(self: &Rc<Self>, connection: &Rc<Connection>) {
+    fn serve(self: &Rc<Self>, key: ConnectionKey) {
+        let Some(connection) = self.connection(key) else { return };
         if let Some(socket) = connection.transport.socket() {
             socket.on_turn();
         }
         // Sockets are heard of through the queue.
         let mut context = Context::from_waker(Waker::noop());
-        self.contain(connection.key, || {
-            if self.poll(connection, &mut context) == Progress::Over {
-                self.forget(connection);
+        self.contain(key, || {
+            if self.poll(&connection, &mut context) == Progress::Over {
+                self.forget(&connection);
             }
         });
     }

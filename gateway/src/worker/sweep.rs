@@ -65,7 +65,7 @@ impl Slices {
             scheduled.slice.remove(outbox, moved);
             if scheduled.slice.is_empty() {
                 self.take(room);
-            } else if scheduled.slice.log_bytes() > 0 {
+            } else {
                 // What it held back can be forgotten.
                 self.on_progress(room);
             }
@@ -93,8 +93,9 @@ impl Slices {
     /// A member of `room` that was blocked went on, or is gone.
     pub(super) fn on_progress(&mut self, room: &RoomKey) {
         if let Some(scheduled) = self.by_room.get_mut(room) {
-            scheduled.slice.on_progress();
-            self.schedule(room);
+            if scheduled.slice.on_progress() {
+                self.schedule(room);
+            }
         }
     }
 

@@ -257,7 +257,9 @@ impl World {
             Op::Grant { client, bytes } => {
                 self.clients[client].wire.grant(bytes);
                 self.clients[client].go_on();
-                self.slices.iter_mut().for_each(Slice::on_progress);
+                for slice in &mut self.slices {
+                    slice.on_progress();
+                }
             }
             Op::Sweep { room, members_max } => {
                 self.sweep(room, members_max);
@@ -452,7 +454,9 @@ impl World {
             client.go_on();
             client.outbox.borrow_mut().flush(&mut self.moved.borrow_mut());
         }
-        self.slices.iter_mut().for_each(Slice::on_progress);
+        for slice in &mut self.slices {
+            slice.on_progress();
+        }
         for room in 0..ROOMS {
             let mut rounds = 0;
             while self.sweep(room, 3) {
@@ -730,6 +734,61 @@ fn a_panic_on_behalf_of_a_member_breaks_that_one_and_the_others_get_theirs() {
     world.drain();
     world.check();
     assert!(!world.missed_anything(1) && !world.missed_anything(3));
+}
+
+/// A slice with these members, each with a place in it.
+fn slice_of(clients: &[&Client]) -> Slice {
+    let mut slice = Slice::new(room_key(0), LOG_BYTES_MAX);
+    for client in clients {
+        slice.add(&client.outbox);
+    }
+    slice
+}
+
+fn sweep_all(slice: &mut Slice, moved: &Rc<RefCell<Moved>>) {
+    let mut rounds = 0;
+    while slice.sweep(3, &mut moved.borrow_mut()).more {
+        rounds += 1;
+        assert!(rounds < ROUNDS_MAX, "a sweep comes to an end");
+    }
+}
+
+#[test]
+fn what_a_burst_leaves_over_the_bound_is_gone_when_the_sweep_is_done_though_somebody_is_stuck() {
+    let moved = Rc::default();
+    let (fast, stuck) = (
+        Client::new(&moved, key(1), false, usize::MAX),
+        Client::new(&moved, key(2), false, 0),
+    );
+    let mut slice = slice_of(&[&fast, &stuck]);
+    slice.append(&[0; 100], 1, Class::Low);
+    slice.sweep(1, &mut moved.borrow_mut());
+    for sequence in 2..100 {
+        slice.append(&[0; 100], sequence, Class::Low);
+    }
+    assert!(slice.excess_bytes() > LOG_BYTES_MAX);
+    sweep_all(&mut slice, &moved);
+    assert_eq!(slice.excess_bytes(), 0);
+    assert_eq!(fast.wire.taken.borrow().len(), 99 * 100, "the other got everything");
+    // Nor does what was much once make it much for ever.
+    slice.remove(&stuck.outbox, &mut moved.borrow_mut());
+    slice.on_progress();
+    sweep_all(&mut slice, &moved);
+    assert_eq!(slice.log_bytes(), 0);
+}
+
+#[test]
+fn who_is_gone_is_not_kept_by_the_list_of_those_who_lag() {
+    let moved = Rc::default();
+    let (fast, stuck) = (
+        Client::new(&moved, key(1), false, usize::MAX),
+        Client::new(&moved, key(2), false, 0),
+    );
+    let mut slice = slice_of(&[&stuck, &fast]);
+    slice.append(&[0; 100], 1, Class::Low);
+    slice.sweep(1, &mut moved.borrow_mut());
+    slice.remove(&stuck.outbox, &mut moved.borrow_mut());
+    assert_eq!(Rc::strong_count(&stuck.outbox), 1);
 }
 
 proptest! {

@@ -44,6 +44,11 @@ impl Lane {
         self.marks.drain(..index);
     }
 
+    /// Gives back memory that it has not needed for long.
+    pub(super) fn shrink(&mut self) {
+        self.marks.shrink_to(2 * self.marks.len());
+    }
+
     /// How many bytes there are from frame `number` on.
     pub(super) fn bytes_from(&self, number: u64) -> usize {
         usize::try_from(self.end - self.start_of(self.index_of(number))).expect("in memory")
