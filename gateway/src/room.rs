@@ -204,18 +204,19 @@ impl Room {
     }
 
     fn leave(&mut self, caller: &Caller, reason: LeaveReason, rules: &Rules) -> Vec<Effect> {
-        let departure = self.members.leave(&caller.user, caller.connection);
-        if departure == Departure::NotInside {
+        if !self.members.is_inside(&caller.user, caller.connection) {
             return Request::Leave(reason).refuse_outsider(caller);
         }
+        let mut effects = Vec::new();
+        // While the leaver's worker is still one of the room's: what was shed was its loss, too.
+        self.tell_what_was_shed(&mut effects);
+        let departure = self.members.leave(&caller.user, caller.connection);
         let frame = (reason == LeaveReason::Left).then(|| {
             let result = LeaveRoomResult {
                 room_id: self.key.id.as_str().to_owned(),
             };
             Bytes::from(frames::reply(caller.request_id, reply::Result::LeaveRoom(result)))
         });
-        let mut effects = Vec::new();
-        self.tell_what_was_shed(&mut effects);
         effects.push(Effect::Dismiss {
             connection: caller.connection,
             frame,

@@ -12,6 +12,11 @@ use crate::frames;
 #[derive(Debug, Default)]
 pub(super) struct History {
     messages: VecDeque<RoomMessage>,
+    /// As frames, newest first, as far back as somebody asked since the newest came: `left` counts from the newest, so until the next
+    /// they are the same for all who join.
+    frames: Vec<Bytes>,
+    /// What their messages come to, at most [`limits::ROOM_HISTORY_BYTES`].
+    frames_bytes: usize,
 }
 
 impl History {
@@ -24,30 +29,31 @@ impl History {
             self.messages.pop_front();
         }
         self.messages.push_back(message.clone());
+        self.frames = Vec::new();
+        self.frames_bytes = 0;
     }
 
     /// The newest `count` as frames, oldest first, counting down to 0. Fewer where they would be more than
-    /// [`limits::ROOM_HISTORY_BYTES`].
-    pub(super) fn newest(&self, count: usize) -> Vec<Bytes> {
-        let mut bytes = 0;
-        let newest_first = self.messages.iter().rev().take(count);
-        let fitting = newest_first.take_while(|message| {
-            bytes += message.encoded_len();
-            bytes <= limits::ROOM_HISTORY_BYTES
-        });
-        let mut frames: Vec<Bytes> = (0..)
-            .zip(fitting)
-            .map(|(left, message)| {
-                let message = RoomMessage {
-                    history: true,
-                    left,
-                    ..message.clone()
-                };
-                Bytes::from(frames::event(Body::RoomMessage(message)))
-            })
-            .collect();
-        frames.reverse();
-        frames
+    /// [`limits::ROOM_HISTORY_BYTES`]. Whoever asks between two messages shares the memory of the others.
+    pub(super) fn newest(&mut self, count: usize) -> Vec<Bytes> {
+        let wanted = count.min(self.messages.len());
+        while self.frames.len() < wanted {
+            let left = self.frames.len();
+            let message = &self.messages[self.messages.len() - 1 - left];
+            let bytes = self.frames_bytes + message.encoded_len();
+            if bytes > limits::ROOM_HISTORY_BYTES {
+                break;
+            }
+            let message = RoomMessage {
+                history: true,
+                left: u32::try_from(left).expect("at most fifty"),
+                ..message.clone()
+            };
+            self.frames.push(frames::event(Body::RoomMessage(message)).into());
+            self.frames_bytes = bytes;
+        }
+        let given = wanted.min(self.frames.len());
+        self.frames[..given].iter().rev().cloned().collect()
     }
 }
 

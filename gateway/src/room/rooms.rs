@@ -15,7 +15,7 @@ use crate::room::{Create, Effect, Request, Room, Rules};
 #[derive(Debug)]
 pub(crate) struct Rooms {
     rooms: HashMap<RoomKey, Room>,
-    /// Rooms with a member digest or count to come.
+    /// Rooms with a member digest, a count or a notice of what was shed to come.
     pending: HashSet<RoomKey>,
     message_ids: MessageIds,
     rules: Rules,

@@ -120,6 +120,8 @@ impl Message {
                 ..
             } => message.content.len(),
             Self::Publish { frame, .. } => frame.len(),
+            // Shared while it waits, but each of them is copied for its connection.
+            Self::Admit { frames, .. } => frames.iter().map(Bytes::len).sum(),
             _ => 0,
         };
         1 + bytes / WEIGHT_BYTES
@@ -217,7 +219,7 @@ impl Mailboxes {
         }
     }
 
-    /// The next value this worker sent to itself.
+    /// The next value for this worker: of its own, or [taken in](Self::take_in) from others.
     pub(super) fn next_own(&mut self) -> Option<Message> {
         let message = self.own.pop_front()?;
         self.addresses[self.index.get()].depth.subtract(message.weight());
@@ -256,7 +258,7 @@ impl Mailboxes {
 
 #[cfg(test)]
 mod tests {
-    use sluice_protocol::RoomId;
+    use sluice_protocol::{IdProfile, RoomId, UserId};
 
     use super::*;
     use crate::identity::AppIndex;
@@ -269,12 +271,16 @@ mod tests {
         mailboxes.collect::<Vec<_>>().try_into().expect("two")
     }
 
+    fn room() -> RoomKey {
+        RoomKey {
+            app: AppIndex(0),
+            id: RoomId::parse("lobby").expect("a room id"),
+        }
+    }
+
     fn frame_of(bytes: usize) -> Message {
         Message::Publish {
-            room: RoomKey {
-                app: AppIndex(0),
-                id: RoomId::parse("lobby").expect("a room id"),
-            },
+            room: room(),
             frame: vec![0; bytes].into(),
             sequence: 1,
             class: Class::Low,
@@ -302,6 +308,28 @@ mod tests {
         mailboxes.post(HERE, frame_of(32 * 1024));
         assert!(mailboxes.is_full(HERE));
         assert!(!mailboxes.is_full(THERE));
+    }
+
+    #[test]
+    fn a_history_weighs_for_each_who_joins() {
+        let [(_, mut mailboxes), _] = two_workers(64);
+        let message = Bytes::from(vec![0; 10 * 1024]);
+        for joined in 1..=2 {
+            let admit = Message::Admit {
+                connection: ConnectionKey::default(),
+                user: Arc::new(User {
+                    app: AppIndex(0),
+                    id: UserId::parse("alice", IdProfile::Zim).expect("a user id"),
+                    name: "".into(),
+                }),
+                room: room(),
+                frames: vec![message.clone(); 3],
+            };
+            mailboxes.post(HERE, admit);
+            assert_eq!(mailboxes.depth(), joined * 31);
+        }
+        while mailboxes.next_own().is_some() {}
+        assert_eq!(mailboxes.depth(), 0);
     }
 
     #[test]

@@ -292,4 +292,42 @@ fn a_join_brings_no_more_history_than_a_connection_can_take_at_once() {
     let count = u32::try_from(history.len()).unwrap();
     let expected: Vec<(u64, u32)> = (0..count).rev().map(|left| (50 - u64::from(left), left)).collect();
     assert_eq!(places, expected, "the newest, oldest first, counting down");
+
+    hall.leave(&bob);
+    assert_eq!(hall.enter_live(&bob, 3).history().len(), 3, "who asks for fewer gets fewer");
+    hall.leave(&bob);
+    assert_eq!(hall.enter_live(&bob, 50).history().len(), expected.len(), "and the next as many as fit");
+}
+
+#[test]
+fn who_joins_between_two_messages_shares_the_memory_of_the_history() {
+    let mut hall = Hall::new();
+    let [alice, bob, carol, dave] = hall.devices(["alice", "bob", "carol", "dave"]);
+    hall.enter_live(&alice, 0);
+    for content in ["one", "two", "three"] {
+        hall.send(&alice, text(content));
+    }
+    let frames = |hall: &mut Hall, device: &Device, count: usize| {
+        let admit = hall.request(device, 7, enter(Create::Never, count)).pop();
+        match admit {
+            Some(Effect::Admit { frames, .. }) => frames[1..].to_vec(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let two = frames(&mut hall, &bob, 2);
+    let three = frames(&mut hall, &carol, 3);
+    let places = |frames: &[Bytes]| frames.iter().map(|frame| frame.as_ptr()).collect::<Vec<_>>();
+    assert_eq!(places(&two), places(&three[1..]));
+
+    hall.send(&alice, message(MessageType::Barrage, "not kept"));
+    assert_eq!(frames(&mut hall, &dave, 3), three, "nothing new");
+    hall.leave(&dave);
+    hall.send(&alice, text("four"));
+    let newest = hall.ask(&dave, enter(Create::Never, 2));
+    let history: Vec<_> = newest
+        .history()
+        .iter()
+        .map(|message| (message.content.clone(), message.left))
+        .collect();
+    assert_eq!(history, [("three".into(), 1), ("four".into(), 0)]);
 }

@@ -127,6 +127,41 @@ fn who_leaves_is_told_before() {
 }
 
 #[test]
+fn who_leaves_is_told_even_if_nobody_else_is_inside_from_the_same_worker() {
+    let mut hall = hall();
+    let [alice] = hall.devices(["alice"]);
+    let bob = hall.device("bob", 1);
+    hall.enter_live(&alice, 0);
+    hall.enter_live(&bob, 0);
+    distributed(&mut hall, &alice, Priority::Low, 21);
+    let effects = hall.request(&bob, 7, Request::Leave(LeaveReason::Left));
+    match &effects[..] {
+        [Effect::Gap { to, .. }, Effect::Dismiss { connection, .. }, ..] => {
+            assert_eq!(*to, [alice.connection.worker, bob.connection.worker]);
+            assert_eq!(*connection, bob.connection);
+        }
+        other => panic!("{other:?}"),
+    }
+    // And who leaves last, too.
+    distributed(&mut hall, &alice, Priority::Low, 1);
+    let effects = hall.request(&alice, 7, Request::Leave(LeaveReason::Left));
+    assert!(
+        matches!(&effects[..], [Effect::Gap { to, .. }, Effect::Dismiss { .. }] if *to == [alice.connection.worker]),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn who_is_not_inside_takes_no_notice_from_the_members() {
+    let mut hall = hall();
+    let [alice, stranger] = hall.devices(["alice", "stranger"]);
+    hall.enter_live(&alice, 0);
+    distributed(&mut hall, &alice, Priority::Low, 21);
+    assert_eq!(hall.leave(&stranger).refused().0, 23406);
+    assert_eq!(hall.tick().len(), 1);
+}
+
+#[test]
 fn a_repeat_of_what_was_shed_is_told_so() {
     let mut hall = hall();
     let [alice] = hall.devices(["alice"]);
