@@ -22,7 +22,7 @@ on_all_transports!(
     frames_may_come_byte_by_byte,
 );
 
-/// Long enough that a login on a busy machine is in time.
+/// For clients that do not log in.
 const LOGIN_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A client is silent for 2.5 times this before it is closed.
@@ -34,11 +34,13 @@ const TRICKLE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a server takes nothing before it is taken to be full. Too short would make the test weaker, not wrong.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-fn short_times() -> Gateway {
-    Gateway::start(|config| {
-        config.connections.login_timeout = LOGIN_TIMEOUT;
-        config.connections.heartbeat_interval = HEARTBEAT_INTERVAL;
-    })
+fn short_login_timeout() -> Gateway {
+    Gateway::start(|config| config.connections.login_timeout = LOGIN_TIMEOUT)
+}
+
+/// A busy machine may take its time for logins.
+fn short_heartbeat() -> Gateway {
+    Gateway::start(|config| config.connections.heartbeat_interval = HEARTBEAT_INTERVAL)
 }
 
 async fn expect_close(client: &mut RawClient, code: ErrorCode) {
@@ -67,7 +69,7 @@ async fn trickle(client: &mut RawClient) {
 }
 
 async fn a_client_that_says_nothing_is_closed_at_the_login_timeout(transport: Transport) {
-    let gateway = short_times();
+    let gateway = short_login_timeout();
     let mut client = RawClient::connect(&gateway, transport).await;
     if transport == Transport::Quic {
         // There is no stream yet that a last frame could come on.
@@ -79,7 +81,7 @@ async fn a_client_that_says_nothing_is_closed_at_the_login_timeout(transport: Tr
 }
 
 async fn a_client_that_says_too_little_is_closed_at_the_login_timeout(transport: Transport) {
-    let gateway = short_times();
+    let gateway = short_login_timeout();
     let mut client = RawClient::connect(&gateway, transport).await;
     client.send_bytes(&[100]).await;
     expect_close(&mut client, ErrorCode::LOGIN_TIMEOUT).await;
@@ -87,7 +89,7 @@ async fn a_client_that_says_too_little_is_closed_at_the_login_timeout(transport:
 }
 
 async fn a_client_that_sends_bytes_but_no_login_is_closed_at_the_login_timeout(transport: Transport) {
-    let gateway = short_times();
+    let gateway = short_login_timeout();
     let mut client = RawClient::connect(&gateway, transport).await;
     trickle(&mut client).await;
     expect_close(&mut client, ErrorCode::LOGIN_TIMEOUT).await;
@@ -95,7 +97,7 @@ async fn a_client_that_sends_bytes_but_no_login_is_closed_at_the_login_timeout(t
 }
 
 async fn a_client_that_is_silent_after_login_is_closed_and_one_that_pings_is_not(transport: Transport) {
-    let gateway = short_times();
+    let gateway = short_heartbeat();
     let mut silent = RawClient::online(&gateway, transport, "alice").await;
     let mut lively = RawClient::online(&gateway, transport, "bob").await;
     let mut id = 0;
@@ -111,7 +113,7 @@ async fn a_client_that_is_silent_after_login_is_closed_and_one_that_pings_is_not
 }
 
 async fn bytes_that_make_no_frame_are_no_sign_of_life(transport: Transport) {
-    let gateway = short_times();
+    let gateway = short_heartbeat();
     let mut client = RawClient::online(&gateway, transport, "alice").await;
     trickle(&mut client).await;
     expect_close(&mut client, ErrorCode::PING_TIMEOUT).await;
