@@ -6,4 +6,4 @@
 
 mod slice;
 
-pub(crate) use slice::{Slice, Step};
+pub(crate) use slice::{STEP_BYTES_MAX, Slice, Step};

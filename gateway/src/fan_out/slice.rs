@@ -20,8 +20,9 @@ pub(crate) struct Step {
     pub panics: u64,
 }
 
-/// Bytes written before other tasks get their turn, whatever number of members that is: some milliseconds, with encryption.
-const STEP_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes written before other tasks get their turn, whatever number of members that is: a fraction of a millisecond, with encryption
+/// about one.
+pub(crate) const STEP_BYTES_MAX: u64 = 512 * 1024;
 
 /// A member may lag by this part of what the log may hold. Each of the four classes that may be shed keeps as much of its newest
 /// for members that lag, what may not be shed as much again, and the rest is for those that do not lag.

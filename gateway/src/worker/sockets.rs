@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
+use crate::fan_out::STEP_BYTES_MAX;
 use crate::identity::ConnectionKey;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
@@ -12,8 +13,9 @@ use crate::worker::connection::{Connection, Progress};
 /// millisecond at most.
 const READERS_PER_TURN: usize = 16;
 
-/// Connections that go on writing: each may have as much to write as a member may lag.
-const WRITERS_PER_TURN: usize = 4;
+/// Connections that go on writing, unless the first of them have written [`STEP_BYTES_MAX`]: each may have as much to write as a member
+/// may lag.
+const WRITERS_PER_TURN: usize = 16;
 
 impl Worker {
     /// Looks after them, for ever.
@@ -30,9 +32,13 @@ impl Worker {
                 let Some(key) = self.sockets.next() else { break };
                 self.serve(key);
             }
+            let before = self.moved.borrow().all_bytes();
             for _ in 0..WRITERS_PER_TURN {
                 let Some(key) = self.sockets.next_writable() else { break };
                 self.serve(key);
+                if self.moved.borrow().all_bytes() - before > STEP_BYTES_MAX {
+                    break;
+                }
             }
             if self.sockets.is_empty() {
                 self.sockets.wait().await;

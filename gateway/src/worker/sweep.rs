@@ -92,10 +92,10 @@ impl Slices {
 
     /// A member of `room` that was blocked went on, or is gone.
     pub(super) fn on_progress(&mut self, room: &RoomKey) {
-        if let Some(scheduled) = self.by_room.get_mut(room) {
-            if scheduled.slice.on_progress() {
-                self.schedule(room);
-            }
+        if let Some(scheduled) = self.by_room.get_mut(room)
+            && scheduled.slice.on_progress()
+        {
+            self.schedule(room);
         }
     }
 
