@@ -50,37 +50,6 @@ impl SlidingWindow {
     }
 }
 
-/// Counts in seconds that begin with the first that is taken: up to twice the limit may fall into one second across two of them, but
-/// it is small, and every session has one.
-#[derive(Debug, Default)]
-pub(crate) struct Quota {
-    second: Option<Instant>,
-    taken: u32,
-}
-
-impl Quota {
-    /// Takes a place at `now`.
-    ///
-    /// # Errors
-    /// When the second is full: how long until the next.
-    pub(crate) fn take(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
-        let Rate::PerSecond(limit) = rate else { return Ok(()) };
-        match self.second.map(|second| now.duration_since(second)) {
-            Some(elapsed) if elapsed < WINDOW => {
-                if self.taken == limit {
-                    return Err(WINDOW - elapsed);
-                }
-                self.taken += 1;
-            }
-            _ => {
-                self.second = Some(now);
-                self.taken = 1;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -105,17 +74,6 @@ mod tests {
             window.take(at(1001), Rate::PerSecond(5)),
             Err(Duration::from_millis(99))
         );
-    }
-
-    #[test]
-    fn a_quota_is_for_each_second() {
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        let mut quota = Quota::default();
-        assert_eq!(quota.take(at(0), Rate::PerSecond(2)), Ok(()));
-        assert_eq!(quota.take(at(600), Rate::PerSecond(2)), Ok(()));
-        assert_eq!(quota.take(at(700), Rate::PerSecond(2)), Err(Duration::from_millis(300)));
-        assert_eq!(quota.take(at(1000), Rate::PerSecond(2)), Ok(()));
     }
 
     proptest! {

@@ -13,6 +13,7 @@ pub(crate) mod dispatch;
 pub(crate) mod login;
 pub(crate) mod logout;
 mod ping;
+mod quotas;
 mod renew_token;
 pub(crate) mod token;
 pub(crate) mod users;
@@ -25,9 +26,9 @@ use sluice_protocol::{ErrorCode, limits};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::identity::User;
-use crate::rate_limit::Quota;
 use crate::refusal::Refusal;
 use crate::session::login::Accepted;
+use crate::session::quotas::Quotas;
 
 /// See the module.
 #[derive(Debug)]
@@ -55,8 +56,7 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Online {
     pub user: Arc<User>,
-    /// Its commands to enter or leave rooms.
-    pub moves: Quota,
+    pub quotas: Quotas,
     token_expires: Now,
     warning: Warning,
 }
@@ -149,7 +149,7 @@ impl Session {
         self.heard = now.instant;
         self.phase = Phase::Online(Box::new(Online {
             user: accepted.user.clone(),
-            moves: Quota::default(),
+            quotas: Quotas::default(),
             token_expires: accepted.token_expires,
             warning: Warning::Due,
         }));

@@ -36,14 +36,27 @@ impl<K> TimerWheel<K> {
 
     /// `key` comes up at the first tick that is not before `deadline`, or earlier when that is far ahead. Returns that tick.
     pub(crate) fn arm(&mut self, key: K, deadline: Instant) -> Tick {
+        let tick = self.tick_of(deadline);
+        self.slots[slot(tick)].push(key);
+        tick
+    }
+
+    /// As [`Self::arm`], for a key whose last entry was for `armed`: while that is still to come and is not too late, nothing is added.
+    /// However often a deadline moves ahead, the key so has one entry.
+    pub(crate) fn rearm(&mut self, key: K, armed: Tick, deadline: Instant) -> Tick {
+        if (self.next..=self.tick_of(deadline)).contains(&armed) {
+            armed
+        } else {
+            self.arm(key, deadline)
+        }
+    }
+
+    fn tick_of(&self, deadline: Instant) -> Tick {
         let ticks = deadline
             .saturating_duration_since(self.next_at)
             .as_nanos()
             .div_ceil(TICK.as_nanos());
-        let ahead = u64::try_from(ticks).unwrap_or(u64::MAX).min(SLOTS - 1);
-        let tick = self.next + ahead;
-        self.slots[slot(tick)].push(key);
-        tick
+        self.next + u64::try_from(ticks).unwrap_or(u64::MAX).min(SLOTS - 1)
     }
 
     /// Takes all that has come up by `now`.
@@ -100,6 +113,26 @@ mod tests {
         let second = wheel.arm("a", start + Duration::from_secs(2));
         assert_eq!(wheel.advance(start + Duration::from_secs(3)), [("a", second)]);
         assert_eq!(wheel.advance(start + Duration::from_secs(6)), [("a", first)]);
+    }
+
+    #[test]
+    fn a_deadline_that_moves_ahead_adds_no_entry_and_one_that_moves_back_does() {
+        let start = Instant::now();
+        let mut wheel = TimerWheel::new(start);
+        let mut armed = wheel.arm("a", start + Duration::from_secs(5));
+        let first = armed;
+        for seconds in 5..1000 {
+            armed = wheel.rearm("a", armed, start + Duration::from_secs(seconds));
+        }
+        assert_eq!(armed, first);
+        armed = wheel.rearm("a", armed, start + Duration::from_secs(2));
+        assert_eq!(wheel.advance(start + Duration::from_secs(2)), [("a", armed)]);
+        let later = wheel.rearm("a", armed, start + Duration::from_secs(7));
+        assert_eq!(
+            wheel.advance(start + Duration::from_secs(60)),
+            [("a", first), ("a", later)],
+            "one that has come up is armed anew"
+        );
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub const ROOM_HISTORY_MESSAGES: usize = 50;
 /// The most that a join delivers, whatever it asks for: the newest messages that fit.
 pub const ROOM_HISTORY_BYTES: usize = 256 * 1024;
 
+/// New tokens one session can send each second: whoever retries has enough, and verifying them takes no worker's time away.
+pub const TOKEN_RENEWALS_PER_SECOND: u32 = 5;
+
 /// Rooms one session can be inside at once.
 pub const ROOMS_PER_SESSION: usize = 100;
 

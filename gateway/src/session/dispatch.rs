@@ -48,14 +48,14 @@ pub(crate) struct Context<'a> {
 }
 
 /// Handles one frame of a client.
-pub(crate) fn handle(frame: ClientFrame, session: &Session, context: Context<'_>) -> Action {
+pub(crate) fn handle(frame: ClientFrame, session: &mut Session, context: Context<'_>) -> Action {
     match frame {
         ClientFrame::Unknown { request_id, .. } => refuse(request_id, Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
         ClientFrame::Command { request_id, command } => {
             if request_id == 0 && !command::may_go_unanswered(&command) {
                 return refuse(request_id, Refusal::parameter("request_id"));
             }
-            match (session.online(), command) {
+            match (session.online_mut(), command) {
                 (Some(online), command) => handle_online(request_id, command, online, context),
                 (None, Body::Login(login)) => handle_login(request_id, login, context),
                 (None, _) => refuse(request_id, Refusal::new(ErrorCode::NOT_LOGGED_IN)),
@@ -79,7 +79,7 @@ fn handle_login(request_id: u32, login: Login, context: Context<'_>) -> Action {
     }
 }
 
-fn handle_online(request_id: u32, command: Body, online: &Online, context: Context<'_>) -> Action {
+fn handle_online(request_id: u32, command: Body, online: &mut Online, context: Context<'_>) -> Action {
     match command {
         Body::Logout(_) => match NonZeroU32::new(request_id) {
             Some(request_id) => Action::LogOut { request_id },
@@ -119,6 +119,7 @@ mod tests {
     use bytes::Bytes;
     use sluice_protocol::{
         ConversationType, IdProfile, JoinRoom, Logout, MessageType, Ping, Platform, RenewToken, SendMessage, UserId,
+        limits,
     };
 
     use super::*;
@@ -145,7 +146,7 @@ mod tests {
         session
     }
 
-    fn ask_after(waited: Duration, request_id: u32, command: Body) -> Action {
+    fn config() -> Config {
         let mut config = Config::defaults(Path::new("data"));
         config.apps = vec![crate::config::App {
             key: "shop".into(),
@@ -157,18 +158,31 @@ mod tests {
             state: crate::config::AppState::Enabled,
             keys: Vec::new(),
         }];
+        config
+    }
+
+    /// What these commands come to, each so long after a session began.
+    fn ask_all(commands: impl IntoIterator<Item = (Duration, u32, Body)>) -> Vec<Action> {
+        let config = config();
+        let apps = Apps::new(&config).unwrap();
         let now = Now {
             instant: Instant::now(),
             unix_ms: 1_800_000_000_000,
         };
-        let apps = Apps::new(&config).unwrap();
-        let session = session(now, &config);
-        let context = Context {
-            now: now + waited,
-            config: &config,
-            apps: &apps,
+        let mut session = session(now, &config);
+        let ask = |(waited, request_id, command)| {
+            let context = Context {
+                now: now + waited,
+                config: &config,
+                apps: &apps,
+            };
+            handle(ClientFrame::Command { request_id, command }, &mut session, context)
         };
-        handle(ClientFrame::Command { request_id, command }, &session, context)
+        commands.into_iter().map(ask).collect()
+    }
+
+    fn ask_after(waited: Duration, request_id: u32, command: Body) -> Action {
+        ask_all([(waited, request_id, command)]).remove(0)
     }
 
     fn good() -> SendMessage {
@@ -240,5 +254,35 @@ mod tests {
             renewal,
             Action::Refuse { refusal, .. } if refusal.detail == "malformed"
         ));
+    }
+    #[test]
+    fn tokens_beyond_the_quota_are_not_even_looked_at() {
+        const QUOTA: usize = limits::TOKEN_RENEWALS_PER_SECOND as usize;
+        let renew = |ms, token: &str| {
+            let renewal = RenewToken { token: token.into() };
+            (Duration::from_millis(ms), 7, Body::RenewToken(renewal))
+        };
+        let too_long = "t".repeat(limits::TOKEN_BYTES + 1);
+        let mut commands = vec![renew(0, &too_long)];
+        commands.extend((0..=QUOTA).map(|_| renew(100, "x")));
+        commands.push(renew(1099, "x"));
+        commands.push(renew(1100, "x"));
+        let refusals: Vec<Refusal> = ask_all(commands)
+            .into_iter()
+            .map(|action| match action {
+                Action::Refuse {
+                    refusal,
+                    answer: Some(_),
+                } => refusal,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let looked_at = Refusal::with_detail(ErrorCode::TOKEN_INVALID, "malformed");
+        let too_many =
+            |ms| Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(Duration::from_millis(ms));
+        let mut expected = vec![Refusal::parameter("token")];
+        expected.extend(vec![looked_at.clone(); QUOTA]);
+        expected.extend([too_many(1000), too_many(1), looked_at]);
+        assert_eq!(refusals, expected);
     }
 }

@@ -221,7 +221,8 @@ impl Worker {
     }
 
     /// Whether the client has taken nothing for as long as it may be silent, although there is something for it. It may well send
-    /// pings all the while; what its rooms have for it would be kept for ever.
+    /// pings all the while; what its rooms have for it would be kept for ever. The time counts from when this is first looked at, which
+    /// is at its next deadline.
     fn is_stuck(&self, connection: &Connection, state: &mut State, now: Instant) -> bool {
         let outbox = connection.outbox.borrow();
         if !outbox.is_blocked() || state.session.is_closing() {
@@ -238,12 +239,15 @@ impl Worker {
         }
     }
 
-    /// Has the wheel come back at the session's next deadline.
+    /// Has the wheel come back at the session's next deadline, or earlier.
     pub(super) fn rearm(&self, connection: &Connection, now: Instant) {
         let mut state = connection.state.borrow_mut();
-        let deadline = state.session.next_deadline(self.config());
+        let mut deadline = state.session.next_deadline(self.config());
+        if let Some((since, _)) = state.stalled {
+            deadline = deadline.min(since + silence_max(self.config()));
+        }
         let deadline = state.ended_until.map_or(deadline, |until| until.min(deadline)).max(now);
-        state.armed = self.wheel.borrow_mut().arm(connection.key, deadline);
+        state.armed = self.wheel.borrow_mut().rearm(connection.key, state.armed, deadline);
     }
 
     /// Queues an event for one connection. A client that does not even take those is closed as slow.

@@ -27,7 +27,7 @@ const IN_FLIGHT_MAX: u16 = 256;
 /// Reads in a row before other connections get their turn.
 const READS_PER_TURN: usize = 4;
 
-/// Frames in a row before other connections get their turn: well below a millisecond.
+/// Frames in a row before other connections get their turn: some hundred microseconds. Renewals, which take longer each, have a quota.
 const FRAMES_PER_TURN: usize = 256;
 
 /// How long a client waits that met a full mailbox: many times what a worker needs to empty one.
@@ -193,7 +193,7 @@ impl Worker {
                 config: self.config(),
                 apps: &self.shared.apps,
             };
-            dispatch::handle(frame, &state.session, context)
+            dispatch::handle(frame, &mut state.session, context)
         };
         self.act(connection, action, now);
     }
@@ -299,7 +299,10 @@ impl Worker {
         let refusal = if enters && connection.rooms_max_reached() && !connection.is_inside(room) {
             Refusal::new(ErrorCode::JOINED_ROOM_LIMIT)
         } else {
-            match online.moves.take(Instant::now(), self.config().rooms.moves_per_second) {
+            match online
+                .quotas
+                .take_move(Instant::now(), self.config().rooms.moves_per_second)
+            {
                 Ok(()) => return Ok(()),
                 Err(wait) => {
                     Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(wait.max(RETRY_AFTER_MIN))

@@ -628,8 +628,8 @@ pub struct Pong {
 }
 /// Replaces the token of this session, without losing anything. Allowed until 30 seconds after the old one ended; within that time
 /// every other command but Ping and Logout answers 31004 (detail "expired"), and then the connection ends with it.
-/// Errors: 33003 (detail "token": too long), 31004 (the session goes on with the old token), 31005 (token of another app or user),
-/// 6000121.
+/// Errors: 33003 (detail "token": too long), 20607 (detail "rate": more than 5 in a second; retry_after_ms says when), 31004 (the
+/// session goes on with the old token), 31005 (token of another app or user), 6000121.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewToken {
     /// As Login.token.

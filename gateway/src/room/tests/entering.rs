@@ -294,9 +294,17 @@ fn a_join_brings_no_more_history_than_a_connection_can_take_at_once() {
     assert_eq!(places, expected, "the newest, oldest first, counting down");
 
     hall.leave(&bob);
-    assert_eq!(hall.enter_live(&bob, 3).history().len(), 3, "who asks for fewer gets fewer");
+    assert_eq!(
+        hall.enter_live(&bob, 3).history().len(),
+        3,
+        "who asks for fewer gets fewer"
+    );
     hall.leave(&bob);
-    assert_eq!(hall.enter_live(&bob, 50).history().len(), expected.len(), "and the next as many as fit");
+    assert_eq!(
+        hall.enter_live(&bob, 50).history().len(),
+        expected.len(),
+        "and the next as many as fit"
+    );
 }
 
 #[test]
