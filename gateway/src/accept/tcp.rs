@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use sluice_protocol::limits::CLIENT_FRAME_BYTES_BEFORE_LOGIN;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -91,12 +92,11 @@ pub(crate) fn turn_away(stream: &TcpStream, last_word: &[u8]) {
     let _ = (&*socket).read(&mut unread);
 }
 
+/// By name: what accept(2) passes on of the one connection is a long list, and longer with each system.
 fn classify(error: &io::Error) -> AcceptError {
-    match error.kind() {
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {
-            AcceptError::Connection
-        }
-        _ => AcceptError::Resources,
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => AcceptError::Resources,
+        _ => AcceptError::Connection,
     }
 }
 
@@ -122,5 +122,25 @@ mod tests {
         );
         let error = bind(address, 1).expect_err("a second gateway must notice");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+    #[test]
+    fn only_a_want_of_descriptors_or_memory_pauses_the_listener() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(classify(&errno.into()), AcceptError::Resources, "{errno:?}");
+        }
+        let of_one_connection = [
+            Errno::CONNABORTED,
+            Errno::CONNRESET,
+            Errno::HOSTUNREACH,
+            Errno::INTR,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::PERM,
+            Errno::PROTO,
+            Errno::TIMEDOUT,
+        ];
+        for errno in of_one_connection {
+            assert_eq!(classify(&errno.into()), AcceptError::Connection, "{errno:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! TLS over TCP, driven by hand: records are made when there is something to send, and an idle connection owns no buffer.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -22,6 +22,8 @@ const RECEIVES_PER_TURN: usize = 16;
 pub(crate) struct Tls {
     socket: Socket,
     tls: RefCell<ServerConnection>,
+    /// The sending side is to end once all records have left, the last of which says so.
+    ending: Cell<bool>,
 }
 
 /// What a finished handshake agreed on.
@@ -43,6 +45,7 @@ impl Tls {
         Ok(Self {
             socket,
             tls: RefCell::new(tls),
+            ending: Cell::new(false),
         })
     }
 
@@ -76,6 +79,7 @@ impl Tls {
     /// Reads plaintext.
     pub(super) fn read(&self, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut tls = self.tls.borrow_mut();
+        self.end(&mut tls);
         for _ in 0..RECEIVES_PER_TURN {
             match tls.reader().read(scratch) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -109,7 +113,9 @@ impl Tls {
     }
 
     pub(super) fn writable(&self) -> Poll<io::Result<()>> {
-        if drain(&mut self.tls.borrow_mut(), &self.socket)? && self.socket.is_writable() {
+        let mut tls = self.tls.borrow_mut();
+        self.end(&mut tls);
+        if drain(&mut tls, &self.socket)? && self.socket.is_writable() {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
@@ -141,9 +147,23 @@ impl Tls {
     pub(super) fn finish(&self) {
         let mut tls = self.tls.borrow_mut();
         tls.send_close_notify();
-        if let Err(error) = drain(&mut tls, &self.socket) {
-            tracing::trace!(%error, "close notify");
+        self.ending.set(true);
+        self.end(&mut tls);
+    }
+
+    /// Ends the sending side, if that is wanted and the client will have all of it. Before that, the end would look like a connection
+    /// that somebody cut.
+    fn end(&self, tls: &mut ServerConnection) {
+        if !self.ending.get() {
+            return;
         }
+        match drain(tls, &self.socket) {
+            // Goes on when the socket is writable.
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => tracing::trace!(%error, "close notify"),
+        }
+        self.ending.set(false);
         self.socket.shut_down();
     }
 }
@@ -181,5 +201,87 @@ impl Write for Records<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+    use rustls_pki_types::{PrivatePkcs8KeyDer, ServerName};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::handshake;
+    use crate::identity::ConnectionKey;
+    use crate::transport::ReadySockets;
+
+    fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let server = ServerConfig::builder_with_provider(handshake::provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("the provider has it")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .expect("they belong together");
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).expect("a certificate");
+        let client = ClientConfig::builder_with_provider(handshake::provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("the provider has it")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (Arc::new(server), Arc::new(client))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_late_sees_all_of_it_and_an_orderly_end() {
+        let (server, client) = configs();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let stream = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let (done, mut read) = oneshot::channel();
+        let reader = std::thread::spawn(move || {
+            let name = ServerName::try_from("localhost").expect("a name");
+            let tls = ClientConnection::new(client, name).expect("a good configuration");
+            let mut stream = StreamOwned::new(tls, stream);
+            stream.flush().expect("a handshake");
+            gone.recv().expect("the server writes");
+            let mut all = Vec::new();
+            let end = stream.read_to_end(&mut all).map_err(|error| error.kind());
+            done.send((all.len(), end)).expect("somebody waits");
+        });
+
+        let sockets = ReadySockets::new().expect("a descriptor");
+        let (stream, peer) = listener.accept().expect("a client");
+        stream.set_nonblocking(true).expect("a socket");
+        let tls = Tls::new(Socket::new(stream, peer, sockets.clone()), server).expect("a good configuration");
+        tls.socket().watch(ConnectionKey::default()).expect("memory");
+        let turn = async || {
+            sockets.wait().await;
+            sockets.collect(|_, change| tls.socket().on_change(change));
+        };
+        while tls.poll_handshake().map(|done| done.expect("a handshake")).is_pending() {
+            turn().await;
+        }
+        let mut written = 0;
+        while let Ok(bytes) = tls.try_write(&[0; CHUNK_BYTES]) {
+            written += bytes;
+        }
+        assert!(tls.has_unsent());
+        tls.finish();
+        go.send(()).expect("the client waits");
+        let end = loop {
+            tokio::select! {
+                end = &mut read => break end.expect("the client reads"),
+                () = turn() => {
+                    let _ = tls.read(&mut [0; 16]);
+                }
+            }
+        };
+        assert_eq!(end, (written, Ok(written)));
+        reader.join().expect("it is done");
     }
 }

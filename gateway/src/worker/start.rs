@@ -120,13 +120,16 @@ fn run(
         worker.spawn(core("tick", worker.clone().tick()));
         let mut doors = Vec::new();
         if let Some(listener) = listeners.tcp {
-            doors.push(worker.spawn(worker.clone().accept_tcp(listener, admission.clone())));
+            let accept = worker.clone().accept_tcp(listener, admission.clone());
+            doors.push(worker.spawn(core("accept", accept)));
         }
         if let Some((listener, tls)) = listeners.tls {
-            doors.push(worker.spawn(worker.clone().accept_tls(listener, tls, admission.clone())));
+            let accept = worker.clone().accept_tls(listener, tls, admission.clone());
+            doors.push(worker.spawn(core("accept", accept)));
         }
         if let Some(door) = listeners.quic {
-            doors.push(worker.spawn(worker.clone().accept_quic(door, admission)));
+            let accept = worker.clone().accept_quic(door, admission);
+            doors.push(worker.spawn(core("accept", accept)));
         }
         // An error means that the server is gone, which is as good a reason to stop.
         let _ = shutdown.wait_for(|stop| *stop).await;

@@ -4,9 +4,9 @@
 //! Whoever knows it can end anybody's QUIC connection, and nothing else: it opens no message.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +21,9 @@ const SECRET_BYTES: usize = 32;
 
 /// Read and written by the owner.
 const OWNER_ONLY: u32 = 0o600;
+
+/// What anybody else may do with it.
+const OTHERS: u32 = 0o077;
 
 /// The secret cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +108,7 @@ impl fmt::Debug for ResetSecret {
 }
 
 fn read(path: &Path) -> Result<Option<ResetSecret>, ResetSecretError> {
-    match fs::read(path) {
+    match read_file(path) {
         Ok(bytes) => match <[u8; SECRET_BYTES]>::try_from(bytes.as_slice()) {
             Ok(secret) => Ok(Some(ResetSecret(secret))),
             Err(_) => Err(ResetSecretError::Damaged {
@@ -121,11 +124,32 @@ fn read(path: &Path) -> Result<Option<ResetSecret>, ResetSecretError> {
     }
 }
 
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    // A copy may have lost the permissions. Not starting for it would cost more than it is worth.
+    if is_open_to_others(&file)? {
+        tracing::warn!(
+            path = %path.display(),
+            "others may read the key of QUIC's stateless resets, and end anybody's QUIC connection with it: chmod 600, or remove it \
+             and start again"
+        );
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_open_to_others(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.permissions().mode() & OTHERS != 0)
+}
+
 /// Puts a new secret there, whole or not at all.
 fn make(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
     let mut secret = [0; SECRET_BYTES];
     SystemRandom::new()
         .fill(&mut secret)
@@ -134,7 +158,9 @@ fn make(path: &Path) -> io::Result<()> {
     let made = write_new(&unfinished, &secret).and_then(|()| fs::rename(&unfinished, path));
     made.inspect_err(|_| {
         let _ = fs::remove_file(&unfinished);
-    })
+    })?;
+    // The name is in the folder only once that is written, too. Clients of this run have to be known again after a power failure.
+    File::open(folder)?.sync_all()
 }
 
 fn write_new(path: &Path, secret: &[u8]) -> io::Result<()> {

@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::*;
 
 /// A folder of its own for a test, removed afterwards.
@@ -68,4 +66,16 @@ fn a_folder_that_cannot_be_made_is_named() {
     // Reading below a file fails in another way than a missing file does.
     let error = ResetSecret::of_folder(&file).expect_err("a file is no folder");
     assert!(error.to_string().contains("quic-reset.key"), "{error}");
+}
+
+#[test]
+fn a_file_that_others_may_read_is_used_and_noticed() {
+    let folder = Folder::new("open");
+    let made = ResetSecret::of_folder(&folder.0).expect("the folder is made");
+    let file = File::open(folder.file()).expect("it is there");
+    assert!(!is_open_to_others(&file).expect("it has a mode"));
+    fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o644)).expect("it is ours");
+    assert!(is_open_to_others(&file).expect("it has a mode"));
+    let read = ResetSecret::of_folder(&folder.0).expect("the file is read");
+    assert_eq!(made.0, read.0);
 }
