@@ -214,7 +214,10 @@ class Client:
         """Sends a text to a room this session is inside. It comes back as an event, as to every member.
 
         After an error 5004, or the end of the connection, the message may or may not have been taken. Send it again
-        with the same `client_message_id`: then it is not taken twice. Without one, each call is a new message."""
+        with the same `client_message_id`: then it is not taken twice. Without one, each call is a new message.
+
+        Where `distributed` of the result is false, the room had too much at once and gives it to nobody, this session
+        included: a success all the same, and not to be sent again."""
         message = message_pb2.SendMessage(
             conversation_type=message_pb2.CONVERSATION_TYPE_ROOM,
             target_id=room_id,
@@ -378,9 +381,13 @@ class Chat:
     def __init__(self, client: Client, options: argparse.Namespace):
         self.client = client
         self.options = options
-        # Messages of others that came since entering the room, and the highest sequence number that was seen or missed.
+        # Messages of others that came since entering the room.
         self.heard = 0
-        self.seen = 0
+        # The highest sequence number that a message or a gap notice named, and which it would be if what came and what was
+        # missed were all there is. Messages between the bounds of a gap that were not missed come after the notice, so when
+        # the two are the same, nothing up to there is still to come.
+        self.newest = 0
+        self.known = 0
 
     async def run(self) -> None:
         """Logs in, enters the room, says and hears what the command line asks for, and logs out."""
@@ -390,11 +397,12 @@ class Chat:
             entered = await self.client.enter_room(options.room)
         else:
             entered = await self.client.join_chat_room(options.room, options.history)
+        self.newest = self.known = entered.sequence
         print(f"* entered {options.room}, {entered.member_count} inside", flush=True)
         with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C: log out all the same
             said, _ = await asyncio.gather(self.say(), self.receive(lambda: self.heard >= options.wait))
-            # A reply says that the room has the message; the message itself may come later.
-            await self.receive(lambda: self.seen >= said)
+            # A reply says that the room has the message; the message itself, or that it is missed, may come later.
+            await self.receive(lambda: self.known >= self.newest >= said)
         await self.client.logout()
 
     async def say(self) -> int:
@@ -412,6 +420,9 @@ class Chat:
                         raise
                     await asyncio.sleep(error.retry_after_ms / 1000)
             sequence = sent.sequence
+            if not sent.distributed:
+                # Not an error, and not to be sent again. A gap notice tells everybody of it.
+                print(f"* the room is too busy to show: {printable(text)}", flush=True)
         return sequence
 
     async def receive(self, enough: Callable[[], bool]) -> None:
@@ -422,10 +433,14 @@ class Chat:
             match frame.WhichOneof("body"):
                 case "room_message":
                     message = frame.room_message
-                    self.seen = message.sequence
-                    self.heard += not message.history and message.sender.user_id != self.options.user
+                    if not message.history:
+                        self.newest = max(self.newest, message.sequence)
+                        self.known += 1
+                        self.heard += message.sender.user_id != self.options.user
                 case "room_gap":
-                    self.seen = frame.room_gap.last_sequence
+                    gap = frame.room_gap
+                    self.newest = max(self.newest, gap.last_sequence)
+                    self.known += gap.high + gap.normal + gap.low + gap.barrage
                 case "token_will_expire" if self.options.secret:
                     await self.client.renew_token(self.new_token())
 

@@ -142,7 +142,7 @@ pub enum MessageType {
     /// Bytes for the app's own signalling. At most 5 KiB. Never kept.
     Command = 2,
     /// A bullet-screen comment. At most 5 KiB. Rooms only, no rate limit, never kept, and the first to be dropped when a receiver
-    /// is slow.
+    /// is slow or a room of the preset "live" is over its budget.
     Barrage = 20,
     /// Bytes of the app's own format, named by object_name. At most 32 KiB. Kept as room history.
     Custom = 200,
@@ -173,7 +173,8 @@ impl MessageType {
         }
     }
 }
-/// How much a message matters when a receiver is too slow to get them all.
+/// How much a message matters when not everybody can get everything: a receiver is too slow, or a room of the preset "live" is over its
+/// budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Priority {
@@ -357,7 +358,8 @@ pub struct RoomMemberCount {
     pub member_count: u64,
 }
 /// Messages of a room that this connection will not get: it was too slow to take them all, or the room had more in a moment than it gives
-/// to anybody. Sent before the next frame of that room. Of the classes the lowest goes first, and within a class the oldest.
+/// to anybody. Sent before the next frame of that room. Of the classes the lowest goes first. Within a class, whoever is slow goes without
+/// the oldest, and a room that had too much gives to nobody what came last.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RoomGap {
     #[prost(string, tag = "1")]
