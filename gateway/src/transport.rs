@@ -83,12 +83,13 @@ impl Transport {
         }
     }
 
-    /// Ends the sending side after what was written; the client sees the end of the stream, and on QUIC the code.
-    pub(crate) fn finish(&self, refusal: &Refusal, closing_timeout: Duration) {
+    /// Ends the sending side after what was written; the client sees the end of the stream, and on QUIC the code. There it lives on
+    /// until the client has all of it, for as long as `closing_timeout`, and `held` is dropped only then.
+    pub(crate) fn finish(&self, refusal: &Refusal, closing_timeout: Duration, held: impl Sized + 'static) {
         match self {
             Self::Tcp(tcp) => tcp.finish(),
             Self::Tls(tls) => tls.finish(),
-            Self::Quic(quic) => quic.finish(refusal, closing_timeout),
+            Self::Quic(quic) => quic.finish(refusal, closing_timeout, held),
         }
     }
 

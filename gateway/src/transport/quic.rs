@@ -94,8 +94,8 @@ impl Quic {
             && self.connection.send_datagram(Bytes::copy_from_slice(frame)).is_ok()
     }
 
-    /// Ends the stream, and once the client has all of it, the connection with the code.
-    pub(super) fn finish(&self, refusal: &Refusal, closing_timeout: Duration) {
+    /// Ends the stream, and once the client has all of it, the connection with the code. Then `held` is dropped.
+    pub(super) fn finish(&self, refusal: &Refusal, closing_timeout: Duration, held: impl Sized + 'static) {
         let Some(mut send) = self.send.borrow_mut().take() else {
             return;
         };
@@ -108,6 +108,7 @@ impl Quic {
                 let _ = tokio::time::timeout(closing_timeout, send.stopped()).await;
             }
             connection.close(code, reason.as_bytes());
+            drop(held);
         });
     }
 

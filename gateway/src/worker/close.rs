@@ -109,17 +109,21 @@ impl Worker {
     }
 
     /// Ends the sending side of a connection that is closing, once all is written.
-    pub(super) fn finish_if_drained(&self, connection: &Connection) {
+    pub(super) fn finish_if_drained(&self, connection: &Rc<Connection>) {
         let mut state = connection.state.borrow_mut();
         if !state.finished
             && connection.outbox.borrow().is_drained()
             && let Some(refusal) = &state.last
         {
-            connection
-                .transport
-                .finish(refusal, self.config().connections.closing_timeout);
+            self.finish(connection, refusal);
             state.finished = true;
         }
+    }
+
+    /// Ends the sending side of a connection. It has its place until the transport is gone, which on QUIC may be after it is forgotten.
+    pub(super) fn finish(&self, connection: &Rc<Connection>, last: &Refusal) {
+        let closing_timeout = self.config().connections.closing_timeout;
+        connection.transport.finish(last, closing_timeout, connection.clone());
     }
 
     /// Takes a connection out of everything. The last thing that happens to it.

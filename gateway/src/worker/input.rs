@@ -334,7 +334,7 @@ impl Worker {
     }
 
     /// The client has ended its side. Commands that it sent before are still answered.
-    fn client_ended(self: &Rc<Self>, connection: &Connection) -> Progress {
+    fn client_ended(self: &Rc<Self>, connection: &Rc<Connection>) -> Progress {
         if self.flush(connection) == Flush::Broken {
             return self.broken(connection);
         }
@@ -356,10 +356,7 @@ impl Worker {
             if !state.finished {
                 state.finished = true;
                 let nothing = Refusal::new(ErrorCode::NO_ERROR);
-                let last = state.last.as_deref().unwrap_or(&nothing);
-                connection
-                    .transport
-                    .finish(last, self.config().connections.closing_timeout);
+                self.finish(connection, state.last.as_deref().unwrap_or(&nothing));
             }
             Progress::Over
         }

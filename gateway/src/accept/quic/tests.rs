@@ -1,6 +1,7 @@
 //! Endpoints and clients over real sockets.
 
 mod datagrams;
+mod endings;
 mod resumption;
 mod steering;
 
