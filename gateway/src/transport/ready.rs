@@ -96,6 +96,11 @@ impl ReadySockets {
         self.first.borrow_mut().pop_front()
     }
 
+    /// How many have something to read or were woken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.first.borrow().len()
+    }
+
     /// The one whose turn it is, of those that can be written again.
     pub(crate) fn next_writable(&self) -> Option<ConnectionKey> {
         self.second.borrow_mut().pop_front()

@@ -28,7 +28,8 @@ impl Worker {
                     socket.on_change(change);
                 }
             });
-            for _ in 0..READERS_PER_TURN {
+            // Who has more to do when it was served stands at the end of the queue, and has its next turn in the next round.
+            for _ in 0..READERS_PER_TURN.min(self.sockets.waiting()) {
                 let Some(key) = self.sockets.next() else { break };
                 self.serve(key);
             }
