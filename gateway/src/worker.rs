@@ -215,8 +215,7 @@ impl Worker {
         self.metrics
             .add_labelled(Metric::FramesSent, connection::SENT_ROOM, moved.room_frames);
         for (step, writes) in moved.batches.into_iter().enumerate() {
-            self.metrics
-                .record_many(Metric::BatchFrames, f64::from(1 << step), writes);
+            self.metrics.add_labelled(Metric::RoomWrites, step, writes);
         }
         self.metrics.add_labelled(Metric::Datagrams, 0, moved.datagrams);
         self.metrics

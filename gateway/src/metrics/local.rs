@@ -105,15 +105,6 @@ impl Local {
         }
     }
 
-    /// Records the same sample many times.
-    pub(crate) fn record_many(&self, metric: Metric, sample: f64, count: u64) {
-        if let Series::Histogram { shared, .. } = self.series(metric, 0)
-            && count > 0
-        {
-            shared.record_many(sample, usize::try_from(count).unwrap_or(usize::MAX));
-        }
-    }
-
     /// Adds everything to the shared series.
     pub(crate) fn flush(&self) {
         for series in &self.series {

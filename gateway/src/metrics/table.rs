@@ -123,6 +123,11 @@ pub(crate) mod label {
         name: "result",
         values: &["joined", "created", "already_inside", "refused"],
     };
+    /// The steps in which outboxes count, see `outbox::BATCH_STEPS`.
+    pub(crate) const BATCH: Label = Label {
+        name: "frames",
+        values: &["1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "more"],
+    };
     pub(crate) const DATAGRAM: Label = Label {
         name: "how",
         values: &["datagram", "stream"],
@@ -141,8 +146,6 @@ use label::{
 const SECONDS: Kind = Kind::Histogram(&[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ]);
-/// The steps in which outboxes count, see `outbox::BATCH_STEPS`.
-const BATCH: Kind = Kind::Histogram(&[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]);
 const LIFETIME: Kind = Kind::Histogram(&[1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0]);
 
 macro_rules! metrics {
@@ -232,8 +235,8 @@ metrics! {
         "Connections that left rooms.";
     RoomLogBytes: Kind::Gauge, "sluice_room_log_bytes", [],
         "Bytes kept in room logs for members who have still to get them.";
-    BatchFrames: BATCH, "sluice_room_batch_frames", [],
-        "Frames of a room that one write completed.";
+    RoomWrites: Kind::Counter, "sluice_room_writes_total", [label::BATCH],
+        "Writes that carried frames of a room, by how many of them the write completed: up to that many, and more than the next smaller one.";
     Datagrams: Kind::Counter, "sluice_datagrams_total", [label::DATAGRAM],
         "Barrage for members who take it in datagrams: sent in one, or fallen back to the stream because it did not fit.";
     SweepDuration: SECONDS, "sluice_room_sweep_seconds", [],
