@@ -97,6 +97,7 @@ impl Client {
             Body::CreateRoom(CreateRoom {
                 room_id: room_id.into(),
                 room_name: room_name.into(),
+                ..CreateRoom::default()
             }),
         )
     }
@@ -110,6 +111,7 @@ impl Client {
             check_room_id(room_id),
             Body::JoinRoom(JoinRoom {
                 room_id: room_id.into(),
+                ..JoinRoom::default()
             }),
         )
     }
@@ -126,6 +128,7 @@ impl Client {
             Body::EnterRoom(EnterRoom {
                 room_id: room_id.into(),
                 room_name: room_name.into(),
+                ..EnterRoom::default()
             }),
         )
     }
@@ -139,6 +142,7 @@ impl Client {
         let command = JoinChatRoom {
             room_id: room_id.into(),
             message_count,
+            ..JoinChatRoom::default()
         };
         self.join(check_room_id(room_id), Body::JoinChatRoom(command))
     }
@@ -152,6 +156,7 @@ impl Client {
         let command = JoinExistChatRoom {
             room_id: room_id.into(),
             message_count,
+            ..JoinExistChatRoom::default()
         };
         self.join(check_room_id(room_id), Body::JoinExistChatRoom(command))
     }

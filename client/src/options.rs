@@ -174,6 +174,7 @@ impl Options {
             previous_session_started_at_ms: 0,
             sdk: concat!("sluice-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             datagrams: self.datagrams && self.transport == Transport::Quic,
+            ..Login::default()
         })
     }
 }

@@ -10,6 +10,11 @@ pub(crate) struct Now {
 }
 
 impl Now {
+    /// Whole seconds since 1970-01-01 UTC. Enough until 2106.
+    pub(crate) fn unix_seconds(self) -> u32 {
+        u32::try_from(self.unix_ms / 1000).unwrap_or(0)
+    }
+
     /// Reads both clocks.
     pub(crate) fn read() -> Self {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);

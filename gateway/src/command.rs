@@ -51,7 +51,21 @@ pub(crate) fn handle(request_id: u32, command: Body, app: AppIndex) -> Result<(R
         | Body::RoomMemberDigest(_)
         | Body::RoomMemberCount(_)
         | Body::RoomGap(_)
-        | Body::RoomDestroyed(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
+        | Body::RoomDestroyed(_)
+        | Body::RoomResumed(_)
+        | Body::RoomKickedOut(_)
+        | Body::RoomMuteChanged(_)
+        | Body::RoomAttributesChanged(_)
+        | Body::RoomMessageRecalled(_)
+        | Body::SystemMessage(_)
+        | Body::SwitchRoom(_)
+        | Body::LeaveAllRooms(_)
+        | Body::QueryRoom(_)
+        | Body::QueryRoomMembers(_)
+        | Body::QueryNamedMembers(_)
+        | Body::SetRoomAttributes(_)
+        | Body::DeleteRoomAttributes(_)
+        | Body::QueryRoomAttributes(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
     };
     asked.map_err(|refusal| Refused {
         answer: Some(frames::refuse(request_id, &refusal)),

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::fan_out::Slice;
 use crate::identity::{AppIndex, Caller, ConnectionKey, ConnectionRef, RoomKey, User, WorkerIndex};
 use crate::outbox::{Moved, Outbox, SharedOutbox};
+use crate::policy::Policies;
 use crate::room::{Create, Effect, Enter, NewRoom, Outgoing, Request, Rooms, Rules};
 use crate::writer::Wire;
 
@@ -79,7 +80,14 @@ impl Crowd {
             id: RoomId::parse("crowd").expect("a good id"),
         };
         Self {
-            rooms: Rooms::new(WorkerIndex(0), Rules::new(config.rooms.clone(), &config.apps)),
+            rooms: Rooms::new(
+                WorkerIndex(0),
+                Rules::new(
+                    config.rooms.clone(),
+                    &config.apps,
+                    Arc::new(Policies::new(&config.apps)),
+                ),
+            ),
             slice: Slice::new(room.clone(), config.rooms.log_bytes),
             room,
             people: SlotMap::with_key(),

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::handshake::{self, TlsError};
 use crate::http::{self, Health};
 use crate::metrics::{Registry, WorkerFigures};
+use crate::policy::Policies;
 use crate::session::apps::Apps;
 use crate::session::token::TokenKeyError;
 use crate::worker::{self, Listeners, Shared, WorkerHandle};
@@ -116,6 +117,7 @@ impl Server {
         let admission = Admission::new(config.connections.max, config.connections.handshakes_max);
         let shared = Arc::new(Shared {
             apps: Apps::new(&config)?,
+            policies: Arc::new(Policies::new(&config.apps)),
             registry: Registry::new(),
             homes: hashbrown::DefaultHashBuilder::default(),
             random: handshake::provider().secure_random,

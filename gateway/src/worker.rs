@@ -14,6 +14,7 @@ mod close;
 mod connection;
 mod input;
 mod mailbox;
+mod operator;
 mod pump;
 mod sockets;
 mod start;
@@ -34,6 +35,7 @@ use crate::config::Config;
 use crate::identity::{ConnectionKey, ConnectionRef, WorkerIndex};
 use crate::metrics::{self, Metric, Registry, WorkerFigures};
 use crate::outbox::Moved;
+use crate::policy::Policies;
 use crate::room::{Rooms, Rules};
 use crate::session::apps::Apps;
 use crate::session::users::Users;
@@ -45,6 +47,7 @@ use mailbox::Mailboxes;
 use sweep::Slices;
 
 pub(crate) use mailbox::{Mailbox, mailboxes};
+pub(crate) use operator::Operator;
 pub(crate) use start::{Listeners, WorkerHandle, start};
 
 /// Read at once from one connection: the longest client frame, so that a frame that is there is never copied.
@@ -62,6 +65,7 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub config: Config,
     pub apps: Apps,
+    pub policies: Arc<Policies>,
     pub registry: Registry,
     /// Spreads users and rooms over the workers that are their homes.
     pub homes: hashbrown::DefaultHashBuilder,
@@ -100,7 +104,11 @@ struct Worker {
 impl Worker {
     fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes, sockets: Rc<ReadySockets>) -> Rc<Self> {
         let now = Instant::now();
-        let rules = Rules::new(shared.config.rooms.clone(), &shared.config.apps);
+        let rules = Rules::new(
+            shared.config.rooms.clone(),
+            &shared.config.apps,
+            shared.policies.clone(),
+        );
         let log_bytes_max = rules.rooms.log_bytes;
         Rc::new(Self {
             index,

@@ -19,7 +19,7 @@ const STAGES: [&str; 10] = [
 ];
 
 /// What any stage may use. They know each other, and no stage.
-const LEAVES: [&str; 12] = [
+const LEAVES: [&str; 14] = [
     "class",
     "clock",
     "config",
@@ -28,8 +28,10 @@ const LEAVES: [&str; 12] = [
     "message_id",
     "missed",
     "metrics",
+    "policy",
     "rate_limit",
     "refusal",
+    "store",
     "timer_wheel",
     "turn",
 ];

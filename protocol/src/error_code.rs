@@ -127,12 +127,18 @@ codes! {
         "too many requests, or the server sheds load", "请求过于频繁,或服务器正在限流";
     NOT_IN_DISCUSSION = 21406, "NotInDiscussion", Reply, App, Server,
         "not in this discussion group", "不在该讨论组中";
+    WORD_BLOCKED = 21501, "WordBlocked", Reply, App, Server,
+        "the text holds a word that the app does not allow", "消息中含有敏感词,发送失败";
+    WORD_REPLACED = 21502, "WordReplaced", Reply, App, Server,
+        "words of the text were replaced; the message was sent (a notice, not an error)", "消息中的敏感词已被替换";
     NOT_IN_GROUP = 22406, "NotInGroup", Reply, App, Server,
         "not in this group", "不在该群组中";
     MUTED_IN_GROUP = 22408, "MutedInGroup", Reply, App, Server,
         "muted in this group", "在群组中已被禁言";
     NOT_IN_CHATROOM = 23406, "NotInChatroom", Reply, App, Server,
         "not in this chat room", "不在该聊天室中";
+    MUTE_EXCEPTIONS_FULL = 23407, "MuteExceptionsFull", Reply, App, Server,
+        "the list of those excepted from a mute is full (server API only)", "禁言白名单已满";
     MUTED_IN_CHATROOM = 23408, "MutedInChatroom", Reply, App, Server,
         "muted in this chat room", "在该聊天室中已被禁言";
     KICKED_FROM_CHATROOM = 23409, "KickedFromChatroom", Reply, App, Server,
@@ -141,6 +147,24 @@ codes! {
         "the chat room does not exist", "聊天室不存在";
     CHATROOM_FULL = 23411, "ChatroomFull", Reply, App, Server,
         "the chat room has as many members as it may have", "聊天室成员超限(预留)";
+    CHATROOM_PARAMETER = 23412, "ChatroomParameter", Reply, App, Server,
+        "a parameter of a chat room is wrong (server API only)", "聊天室参数错误";
+    ATTRIBUTES_FULL = 23423, "AttributesFull", Reply, App, Server,
+        "the room has as many attributes as it may have", "聊天室属性数量超限";
+    ATTRIBUTE_NOT_YOURS = 23424, "AttributeNotYours", Reply, App, Server,
+        "the attribute exists and belongs to somebody else", "没有权限修改聊天室中已存在的属性";
+    ATTRIBUTES_OFF = 23426, "AttributesOff", Reply, App, Server,
+        "attributes are not switched on for this room", "聊天室属性功能未开通";
+    ATTRIBUTE_MISSING = 23427, "AttributeMissing", Reply, App, Server,
+        "the room has no such attribute", "聊天室属性不存在";
+    ATTRIBUTES_PARTLY_FAILED = 23428, "AttributesPartlyFailed", Reply, App, Server,
+        "no attribute of the batch could be written; the answer says why for each", "批量设置聊天室属性部分失败";
+    TOO_MANY_ATTRIBUTES = 23429, "TooManyAttributes", Reply, App, Server,
+        "more attributes in one call than allowed", "批量设置聊天室属性数量超限";
+    ATTRIBUTE_CONFLICT = 23431, "AttributeConflict", Reply, App, Server,
+        "the attribute was changed by somebody else meanwhile", "聊天室属性并发写入冲突";
+    JOIN_EXTRA_TOO_LONG = 23437, "JoinExtraTooLong", Reply, App, Server,
+        "what the newcomer brings for the others is too long", "加入聊天室的附加信息过长";
     CONNECTION_RELEASED = 30001, "ConnectionReleased", Close, Automatic, Client,
         "the connection has been released", "连接已被释放";
     CONNECTION_UNAVAILABLE = 30002, "ConnectionUnavailable", Reply, Automatic, Client,
@@ -207,6 +231,8 @@ codes! {
         "not logged in", "尚未登录";
     ROOM_ALREADY_EXISTS = 6000323, "RoomAlreadyExists", Reply, App, Server,
         "the room exists already", "房间已存在";
+    ROOM_LIMIT_OF_APP = 6000324, "RoomLimitOfApp", Reply, App, Server,
+        "the app has as many rooms as it may have", "应用的房间数达到上限";
     JOINED_ROOM_LIMIT = 6000325, "JoinedRoomLimit", Reply, App, Server,
         "inside as many rooms as allowed", "已加入的房间数达到上限";
 }

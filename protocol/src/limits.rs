@@ -74,8 +74,38 @@ pub const ROOM_HISTORY_BYTES: usize = 256 * 1024;
 /// New tokens one session can send each second: whoever retries has enough, and verifying them takes no worker's time away.
 pub const TOKEN_RENEWALS_PER_SECOND: u32 = 5;
 
-/// Rooms one session can be inside at once.
+/// Rooms one session can be inside at once, whatever an app allows: with each it takes memory and a place in every list of rooms.
 pub const ROOMS_PER_SESSION: usize = 100;
+
+/// What a newcomer can bring for those inside.
+pub const JOIN_EXTRA_BYTES: usize = 256;
+
+/// Longest that a room may outlive its last member: three hours.
+pub const DESTROY_DELAY_SECONDS: u32 = 3 * 60 * 60;
+
+/// Longest name of a room's policy.
+pub const POLICY_NAME_BYTES: usize = 64;
+
+/// Members on one page of a query, and what a query gets that asks for 0.
+pub const MEMBERS_PER_PAGE: usize = 100;
+
+/// Members that can be listed at all: in larger rooms the newest of them.
+pub const MEMBERS_LISTED: usize = 500;
+
+/// Members that one query can name.
+pub const NAMED_MEMBERS: usize = 10;
+
+/// Attributes that a client can write in one command.
+pub const ATTRIBUTES_PER_COMMAND: usize = 10;
+
+/// Attributes that a client can name in one query.
+pub const ATTRIBUTES_PER_QUERY: usize = 100;
+
+/// Longest `LoginResult.resume_secret`.
+pub const RESUME_SECRET_BYTES: usize = 32;
+
+/// What the app's server can say to somebody it mutes or puts out.
+pub const NOTICE_EXTRA_BYTES: usize = 1024;
 
 /// What a join gets that asks for 0 messages.
 pub const ROOM_HISTORY_MESSAGES_DEFAULT: usize = 10;

@@ -40,6 +40,7 @@ fn a_login() {
                 sdk: "sluice-rust/0.1.0".into(),
                 // Newer than these bytes.
                 datagrams: false,
+                ..Login::default()
             })),
         },
     );
@@ -61,6 +62,7 @@ fn a_join_that_wants_no_history() {
     let join = JoinChatRoom {
         room_id: "lobby".into(),
         message_count: -1,
+        ..JoinChatRoom::default()
     };
     assert_golden(
         "0e0804da01090a056c6f6262791001",
@@ -153,6 +155,7 @@ fn a_reply_to_a_login() {
                     }),
                     // Newer than these bytes.
                     datagrams: false,
+                    ..LoginResult::default()
                 })),
                 ..Reply::default()
             })),
@@ -184,6 +187,7 @@ fn a_message_of_a_room() {
                 client_message_id: "m-1".into(),
                 history: true,
                 left: 2,
+                ..RoomMessage::default()
             })),
         },
     );

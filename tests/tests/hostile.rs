@@ -59,6 +59,7 @@ fn join_chat_room(room_id: &str) -> Body {
     Body::JoinChatRoom(JoinChatRoom {
         room_id: room_id.into(),
         message_count: i32::try_from(limits::ROOM_HISTORY_MESSAGES).expect("fifty"),
+        ..JoinChatRoom::default()
     })
 }
 
@@ -166,6 +167,7 @@ async fn one_room_too_many_is_refused_until_another_is_left(transport: Transport
     for room_id in ["created", "entered", &format!("room{TRIES}")] {
         let join = Body::JoinRoom(JoinRoom {
             room_id: room_id.into(),
+            ..JoinRoom::default()
         });
         assert_eq!(refused(&bob.call(2, join).await), (23410, ""));
     }

@@ -67,6 +67,7 @@ async fn a_message_is_acknowledged_and_comes_to_its_sender_too(transport: Transp
             client_message_id: "m1".into(),
             history: false,
             left: 0,
+            ..RoomMessage::default()
         }
     );
     let next = send(&mut alice, 3, text("lobby", "next")).await;

@@ -35,12 +35,14 @@ pub(crate) fn create_room(room_id: &str, room_name: &str) -> Body {
     Body::CreateRoom(CreateRoom {
         room_id: room_id.into(),
         room_name: room_name.into(),
+        ..CreateRoom::default()
     })
 }
 
 pub(crate) fn join_room(room_id: &str) -> Body {
     Body::JoinRoom(JoinRoom {
         room_id: room_id.into(),
+        ..JoinRoom::default()
     })
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn join_chat_room(room_id: &str, message_count: i32) -> Body {
     Body::JoinChatRoom(JoinChatRoom {
         room_id: room_id.into(),
         message_count,
+        ..JoinChatRoom::default()
     })
 }
 
@@ -62,6 +65,7 @@ pub(crate) fn join_exist_chat_room(room_id: &str, message_count: i32) -> Body {
     Body::JoinExistChatRoom(JoinExistChatRoom {
         room_id: room_id.into(),
         message_count,
+        ..JoinExistChatRoom::default()
     })
 }
 
@@ -244,6 +248,7 @@ async fn the_others_hear_who_comes_and_goes(transport: Transport) {
         room_id: "lobby".into(),
         members: vec![bob_info.clone()],
         member_count: 2,
+        ..RoomMemberJoined::default()
     };
     assert_eq!(alice.event().await, Body::RoomMemberJoined(joined));
 

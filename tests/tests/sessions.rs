@@ -97,6 +97,7 @@ async fn enter_room(client: &mut RawClient, request_id: u32, room_id: &str) {
 async fn join_nowhere(client: &mut RawClient, request_id: u32) -> (i32, String) {
     let join = JoinRoom {
         room_id: "nowhere".into(),
+        ..JoinRoom::default()
     };
     let reply = client.call(request_id, Body::JoinRoom(join)).await;
     (reply.code, reply.detail)
@@ -434,6 +435,7 @@ async fn users_of_the_same_name_in_different_apps_have_nothing_to_do_with_each_o
     taken(log_in_with(&mut there, login).await);
     let join = JoinRoom {
         room_id: "lobby".into(),
+        ..JoinRoom::default()
     };
     let reply = there.call(2, Body::JoinRoom(join)).await;
     assert_eq!(

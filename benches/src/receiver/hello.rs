@@ -67,6 +67,7 @@ impl Hello {
         let enter = EnterRoom {
             room_id: self.room.clone(),
             room_name: String::new(),
+            ..EnterRoom::default()
         };
         encode(request_id, Body::EnterRoom(enter))
     }

@@ -30,6 +30,7 @@ async fn every_event_arrives_typed_and_in_order() {
             room_id: room_id(),
             members: carol(),
             member_count: 2,
+            ..RoomMemberJoined::default()
         }),
         Body::RoomMemberLeft(RoomMemberLeft {
             room_id: room_id(),

@@ -53,6 +53,7 @@ pub(super) fn login_result() -> LoginResult {
         token_expires_at_ms: 1_700_000_086_400,
         limits: None,
         datagrams: false,
+        ..LoginResult::default()
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn client_frame() -> Seeds {
         7,
         Body::JoinRoom(JoinRoom {
             room_id: "lobby".into(),
+            ..JoinRoom::default()
         }),
     )
     .encode_to_vec();
@@ -142,6 +143,7 @@ fn commands() -> Vec<(&'static str, Body)> {
                 previous_session_started_at_ms: 1_700_000_000_000,
                 sdk: "sluice-rust/0.1.0".into(),
                 datagrams: false,
+                ..Login::default()
             }),
         ),
         ("logout", Body::Logout(Logout {})),
@@ -157,12 +159,14 @@ fn commands() -> Vec<(&'static str, Body)> {
             Body::CreateRoom(CreateRoom {
                 room_id: room_id.clone(),
                 room_name: room_name.clone(),
+                ..CreateRoom::default()
             }),
         ),
         (
             "join-room",
             Body::JoinRoom(JoinRoom {
                 room_id: room_id.clone(),
+                ..JoinRoom::default()
             }),
         ),
         (
@@ -170,6 +174,7 @@ fn commands() -> Vec<(&'static str, Body)> {
             Body::EnterRoom(EnterRoom {
                 room_id: room_id.clone(),
                 room_name,
+                ..EnterRoom::default()
             }),
         ),
         (
@@ -177,6 +182,7 @@ fn commands() -> Vec<(&'static str, Body)> {
             Body::JoinChatRoom(JoinChatRoom {
                 room_id: room_id.clone(),
                 message_count: -1,
+                ..JoinChatRoom::default()
             }),
         ),
         (
@@ -184,6 +190,7 @@ fn commands() -> Vec<(&'static str, Body)> {
             Body::JoinExistChatRoom(JoinExistChatRoom {
                 room_id: room_id.clone(),
                 message_count: 50,
+                ..JoinExistChatRoom::default()
             }),
         ),
         (
@@ -252,6 +259,7 @@ fn not_commands() -> Vec<(&'static str, Body)> {
                 room_id: room_id.clone(),
                 members,
                 member_count: 3,
+                ..RoomMemberJoined::default()
             }),
         ),
         (

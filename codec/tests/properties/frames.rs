@@ -38,6 +38,7 @@ fn login() -> impl Strategy<Value = Login> {
         previous_session_started_at_ms: what.4,
         sdk: what.5,
         datagrams: what.6,
+        ..Login::default()
     })
 }
 
@@ -70,13 +71,30 @@ pub(crate) fn command() -> impl Strategy<Value = Body> {
         Just(Body::Logout(Logout {})),
         Just(Body::Ping(Ping {})),
         text().prop_map(|token| Body::RenewToken(RenewToken { token })),
-        (text(), text()).prop_map(|(room_id, room_name)| Body::CreateRoom(CreateRoom { room_id, room_name })),
-        text().prop_map(|room_id| Body::JoinRoom(JoinRoom { room_id })),
-        (text(), text()).prop_map(|(room_id, room_name)| Body::EnterRoom(EnterRoom { room_id, room_name })),
-        (text(), any::<i32>())
-            .prop_map(|(room_id, message_count)| Body::JoinChatRoom(JoinChatRoom { room_id, message_count })),
-        (text(), any::<i32>())
-            .prop_map(|(room_id, message_count)| Body::JoinExistChatRoom(JoinExistChatRoom { room_id, message_count })),
+        (text(), text()).prop_map(|(room_id, room_name)| Body::CreateRoom(CreateRoom {
+            room_id,
+            room_name,
+            ..CreateRoom::default()
+        })),
+        text().prop_map(|room_id| Body::JoinRoom(JoinRoom {
+            room_id,
+            ..JoinRoom::default()
+        })),
+        (text(), text()).prop_map(|(room_id, room_name)| Body::EnterRoom(EnterRoom {
+            room_id,
+            room_name,
+            ..EnterRoom::default()
+        })),
+        (text(), any::<i32>()).prop_map(|(room_id, message_count)| Body::JoinChatRoom(JoinChatRoom {
+            room_id,
+            message_count,
+            ..JoinChatRoom::default()
+        })),
+        (text(), any::<i32>()).prop_map(|(room_id, message_count)| Body::JoinExistChatRoom(JoinExistChatRoom {
+            room_id,
+            message_count,
+            ..JoinExistChatRoom::default()
+        })),
         text().prop_map(|room_id| Body::LeaveRoom(LeaveRoom { room_id })),
         send_message().prop_map(Body::SendMessage),
     ]
@@ -118,6 +136,7 @@ fn room_message() -> impl Strategy<Value = RoomMessage> {
         client_message_id: rest.4,
         history: rest.5,
         left: rest.6,
+        ..RoomMessage::default()
     })
 }
 
@@ -163,6 +182,7 @@ pub(crate) fn not_a_command() -> impl Strategy<Value = (u32, Body)> {
                     room_id,
                     members,
                     member_count,
+                    ..RoomMemberJoined::default()
                 }),
             )
         }),

@@ -100,6 +100,7 @@ mod tests {
         Body::CreateRoom(CreateRoom {
             room_id: room_id.into(),
             room_name: room_name.into(),
+            ..CreateRoom::default()
         })
     }
 
@@ -107,12 +108,14 @@ mod tests {
         Body::EnterRoom(EnterRoom {
             room_id: room_id.into(),
             room_name: room_name.into(),
+            ..EnterRoom::default()
         })
     }
 
     fn join_room(room_id: &str) -> Body {
         Body::JoinRoom(JoinRoom {
             room_id: room_id.into(),
+            ..JoinRoom::default()
         })
     }
 
@@ -120,6 +123,7 @@ mod tests {
         Body::JoinChatRoom(JoinChatRoom {
             room_id: room_id.into(),
             message_count,
+            ..JoinChatRoom::default()
         })
     }
 
@@ -127,6 +131,7 @@ mod tests {
         Body::JoinExistChatRoom(JoinExistChatRoom {
             room_id: room_id.into(),
             message_count,
+            ..JoinExistChatRoom::default()
         })
     }
 

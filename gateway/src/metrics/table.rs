@@ -121,7 +121,7 @@ pub(crate) mod label {
     };
     pub(crate) const JOIN_RESULT: Label = Label {
         name: "result",
-        values: &["joined", "created", "already_inside", "refused"],
+        values: &["joined", "created", "already_inside", "refused", "resumed"],
     };
     /// The steps in which outboxes count, see `outbox::BATCH_STEPS`.
     pub(crate) const BATCH: Label = Label {
@@ -134,7 +134,7 @@ pub(crate) mod label {
     };
     pub(crate) const LEAVE_REASON: Label = Label {
         name: "reason",
-        values: &["left", "logout", "offline"],
+        values: &["left", "logout", "offline", "kicked", "blocked", "user_blocked"],
     };
 }
 

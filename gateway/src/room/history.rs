@@ -57,6 +57,19 @@ impl History {
     }
 }
 
+impl History {
+    /// Those after message number `sequence` as frames, as [`Self::newest`] gives them.
+    pub(super) fn after(&mut self, sequence: u64) -> Vec<Bytes> {
+        let newer = self
+            .messages
+            .iter()
+            .rev()
+            .take_while(|message| message.sequence > sequence);
+        let newer = newer.count();
+        self.newest(newer)
+    }
+}
+
 /// Commands and barrage are for the moment only.
 fn is_kept(kind: MessageType) -> bool {
     match kind {

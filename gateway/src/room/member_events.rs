@@ -77,6 +77,7 @@ impl MemberEvents {
                 room_id: room.id.as_str().to_owned(),
                 members: vec![user_info(user)],
                 member_count: members as u64,
+                ..RoomMemberJoined::default()
             })),
             Step::Digest => {
                 self.note(user, true);

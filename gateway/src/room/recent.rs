@@ -60,6 +60,7 @@ impl Recent {
                 server_time_ms: answer.server_time_ms,
                 duplicate: true,
                 distributed: answer.distributed,
+                ..SendMessageResult::default()
             }),
         }
     }

@@ -7,6 +7,9 @@ use crate::class::Class;
 use crate::frames;
 use crate::identity::{Caller, ConnectionRef, WorkerIndex};
 use crate::refusal::Refusal;
+use crate::room::attributes::Write;
+use crate::room::queries::Query;
+use crate::store::Change;
 
 /// What a member, or someone who wants to be one, asks of a room.
 #[derive(Debug)]
@@ -15,6 +18,15 @@ pub(crate) enum Request {
     /// `Left` is answered; the other reasons are told by the gateway itself and have nobody to answer.
     Leave(LeaveReason),
     Send(Outgoing),
+    /// The connection is lost. Its place is kept until the session resumes, or its user's home says that it leaves.
+    Detach,
+    /// The session of `old` goes on with the caller's connection. `after`: the newest message it knows.
+    Resume {
+        old: ConnectionRef,
+        after: Option<u64>,
+    },
+    Query(Query),
+    WriteAttributes(Write),
 }
 
 impl Request {
@@ -22,17 +34,23 @@ impl Request {
     pub(crate) fn refuse(self, request_id: u32, refusal: &Refusal) -> Vec<u8> {
         match self {
             Self::Send(message) => frames::refuse_message(request_id, refusal, message.client_message_id),
-            Self::Enter(_) | Self::Leave(_) => frames::refuse(request_id, refusal),
+            _ => frames::refuse(request_id, refusal),
         }
     }
 
     /// Answers someone who asks something of a room that does not exist, or of one he is not inside.
     pub(super) fn refuse_outsider(self, caller: &Caller) -> Vec<Effect> {
-        let refusal = Refusal::new(ErrorCode::NOT_IN_CHATROOM);
+        self.refuse_with(caller, &Refusal::new(ErrorCode::NOT_IN_CHATROOM))
+    }
+
+    /// Answers with a refusal, where there is somebody to answer.
+    pub(super) fn refuse_with(self, caller: &Caller, refusal: &Refusal) -> Vec<Effect> {
         match self {
-            Self::Send(message) => vec![Effect::refused(caller, &refusal, message.client_message_id)],
-            Self::Leave(LeaveReason::Left) | Self::Enter(_) => vec![Effect::unchanged(caller, &refusal)],
-            Self::Leave(_) => Vec::new(),
+            Self::Send(message) => vec![Effect::refused(caller, refusal, message.client_message_id)],
+            Self::Query(_) | Self::WriteAttributes(_) => vec![Effect::refused_query(caller, refusal)],
+            Self::Leave(LeaveReason::Left) if caller.request_id == 0 => Vec::new(),
+            Self::Leave(LeaveReason::Left) | Self::Enter(_) => vec![Effect::unchanged(caller, refusal)],
+            Self::Leave(_) | Self::Detach | Self::Resume { .. } => Vec::new(),
         }
     }
 }
@@ -80,6 +98,7 @@ pub(crate) enum Entered {
     Joined = 0,
     Created = 1,
     AlreadyInside = 2,
+    Resumed = 4,
 }
 
 /// What is to be done, in this order.
@@ -119,6 +138,12 @@ pub(crate) enum Effect {
     Shed(Class),
     /// Tells all connections inside of such messages.
     Gap { to: Vec<WorkerIndex>, frame: Bytes },
+    /// The connection was put out: it gets nothing more of the room but this event.
+    Expel { connection: ConnectionRef, frame: Bytes },
+    /// An event for one connection.
+    Notify { connection: ConnectionRef, frame: Bytes },
+    /// To be kept. What answers the request is given when it is.
+    Keep(Change),
     /// The room is no more: all connections inside are outside when they have got this frame.
     Destroy { to: Vec<WorkerIndex>, frame: Bytes },
 }
@@ -140,6 +165,24 @@ impl Effect {
         Self::Reply {
             to: caller.connection,
             frame: (caller.request_id != 0).then(frame),
+            code: refusal.code,
+        }
+    }
+
+    /// Answers a query.
+    pub(super) fn reply(caller: &Caller, result: reply::Result) -> Self {
+        Self::Reply {
+            to: caller.connection,
+            frame: Some(frames::reply(caller.request_id, result).into()),
+            code: ErrorCode::NO_ERROR,
+        }
+    }
+
+    /// Refuses a query.
+    pub(super) fn refused_query(caller: &Caller, refusal: &Refusal) -> Self {
+        Self::Reply {
+            to: caller.connection,
+            frame: Some(frames::refuse(caller.request_id, refusal).into()),
             code: refusal.code,
         }
     }

@@ -9,7 +9,9 @@ use crate::clock::Now;
 use crate::identity::{Caller, RoomKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
-use crate::room::{Create, Effect, Request, Room, Rules};
+use crate::room::enter::not_inside;
+use crate::room::moderation::Moderation;
+use crate::room::{Context, Create, Effect, Order, Ordered, Request, Room, Rules};
 
 /// See the module.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Rooms {
     rooms: HashMap<RoomKey, Room>,
     /// Rooms with a member digest, a count or a notice of what was shed to come.
     pending: HashSet<RoomKey>,
+    /// What was decided about rooms, whether they exist or not.
+    moderation: HashMap<RoomKey, Moderation>,
     message_ids: MessageIds,
     rules: Rules,
 }
@@ -34,6 +38,7 @@ impl Rooms {
         Self {
             rooms: HashMap::new(),
             pending: HashSet::new(),
+            moderation: HashMap::new(),
             message_ids: MessageIds::new(worker),
             rules,
         }
@@ -78,9 +83,17 @@ impl Rooms {
             false
         };
         let Some(room) = self.rooms.get_mut(key) else {
-            return request.refuse_outsider(caller);
+            return refuse_without_room(key, caller, request);
         };
-        let effects = room.handle(now, caller, request, created, &mut self.message_ids, &self.rules);
+        let app = self.rules.policies.of(key.app);
+        let none = Moderation::default();
+        let context = Context {
+            now,
+            rules: &self.rules,
+            app: &app,
+            moderation: self.moderation.get(key).unwrap_or(&none),
+        };
+        let effects = room.handle(context, caller, request, created, &mut self.message_ids);
         if room.is_empty() {
             self.rooms.remove(key);
             self.pending.remove(key);
@@ -88,6 +101,11 @@ impl Rooms {
             self.pending.insert(key.clone());
         }
         effects
+    }
+
+    /// Carries out an order of the app's server.
+    pub(crate) fn order(&mut self, _now: Now, _key: &RoomKey, _order: Order) -> Ordered {
+        Ordered::refuse(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED))
     }
 
     /// Ends a room, if there is one.
@@ -115,5 +133,14 @@ impl Rooms {
             }
         });
         due
+    }
+}
+
+/// Answers whoever asks something of a room that does not exist.
+fn refuse_without_room(key: &RoomKey, caller: &Caller, request: Request) -> Vec<Effect> {
+    match request {
+        Request::Resume { .. } => vec![not_inside(key, caller)],
+        Request::Leave(_) => request.refuse_outsider(caller),
+        request => request.refuse_with(caller, &Refusal::new(ErrorCode::CHATROOM_NOT_EXIST)),
     }
 }

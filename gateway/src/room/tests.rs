@@ -11,13 +11,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use prost::Message;
 use slotmap::SlotMap;
-use sluice_protocol::{Frame, IdProfile, Priority, Reply, RoomId};
+use sluice_protocol::{
+    Frame, IdProfile, LeaveReason, LeaveRoomResult, Priority, Reply, RoomEntered, RoomId, RoomInfo, RoomMessage,
+    SendMessageResult, reply,
+};
 
 use super::*;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::identity::{AppIndex, ConnectionKey, User, WorkerIndex};
+use crate::policy::Policies;
+use crate::store::Change;
 
 /// Somebody's connection.
 #[derive(Debug, Clone)]
@@ -41,6 +47,9 @@ struct Outcome {
     /// To everybody inside, in order.
     published: Vec<Frame>,
     shed: Vec<Class>,
+    /// To single connections.
+    others: Vec<Effect>,
+    kept: Vec<Change>,
     admitted: bool,
     dismissed: bool,
 }
@@ -60,7 +69,9 @@ fn rules(change: impl FnOnce(&mut config::Rooms), change_app: impl FnOnce(&mut c
         keys: Vec::new(),
     };
     change_app(&mut app);
-    Rules::new(rooms, &[app])
+    let apps = [app];
+    let policies = Arc::new(Policies::new(&apps));
+    Rules::new(rooms, &apps, policies)
 }
 
 impl Hall {
@@ -138,6 +149,8 @@ impl Hall {
                 }
                 Effect::Publish { frame, .. } | Effect::Gap { frame, .. } => outcome.published.push(open(&frame)),
                 Effect::Shed(class) => outcome.shed.push(class),
+                Effect::Expel { .. } | Effect::Notify { .. } => outcome.others.push(effect),
+                Effect::Keep(change) => outcome.kept.push(change),
                 Effect::Destroy { .. } => panic!("{effect:?}"),
             }
         }

@@ -234,6 +234,7 @@ mod tests {
         let join = || {
             Body::JoinRoom(JoinRoom {
                 room_id: "lobby".into(),
+                ..JoinRoom::default()
             })
         };
         let end = Duration::from_secs(60);

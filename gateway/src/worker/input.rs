@@ -276,7 +276,7 @@ impl Worker {
         let Some(online) = state.session.online() else { return };
         let user = online.user.clone();
         state.in_flight += 1;
-        state.moving = !matches!(request, room::Request::Send(_));
+        state.moving = matches!(request, room::Request::Enter(_) | room::Request::Leave(_));
         let caller = Caller {
             user,
             connection: self.connection_ref(connection.key),
@@ -288,9 +288,9 @@ impl Worker {
     /// Whether a session may enter or leave one more room now. It moves one step at a time, so what it is inside is known here.
     fn may_move(&self, connection: &Connection, room: &RoomKey, request: &room::Request) -> Result<(), Refusal> {
         let enters = match request {
-            room::Request::Send(_) => return Ok(()),
             room::Request::Enter(_) => true,
             room::Request::Leave(_) => false,
+            _ => return Ok(()),
         };
         let mut state = connection.state.borrow_mut();
         let Some(online) = state.session.online_mut() else {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluice_protocol::ErrorCode;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
 use crate::identity::{Caller, ConnectionKey, ConnectionRef, RoomKey, User, UserKey, WorkerIndex};
@@ -80,6 +80,20 @@ pub(super) enum Message {
         connection: ConnectionKey,
         refusal: Refusal,
     },
+    /// To a room's home: what the app's server asks of it.
+    Order {
+        room: RoomKey,
+        order: Box<room::Order>,
+        answer: oneshot::Sender<OrderResult>,
+    },
+    /// To a connection: it was put out of a room.
+    Expel {
+        connection: ConnectionKey,
+        room: RoomKey,
+        frame: Bytes,
+    },
+    /// To a connection: an event for it alone.
+    Event { connection: ConnectionKey, frame: Bytes },
     /// To a slice: its room is no more, as this frame tells the members.
     Destroy { room: RoomKey, frame: Bytes },
     /// To a slice: a frame for all members.
@@ -90,6 +104,9 @@ pub(super) enum Message {
         class: Class,
     },
 }
+
+/// What becomes of an order of the app's server.
+pub(crate) type OrderResult = Result<room::Answer, Refusal>;
 
 /// A value counts as one more for each of these that it carries.
 const WEIGHT_BYTES: usize = 1024;
@@ -103,10 +120,13 @@ impl Message {
             | Self::Unchanged { connection, .. }
             | Self::Admit { connection, .. }
             | Self::Dismiss { connection, .. }
+            | Self::Expel { connection, .. }
+            | Self::Event { connection, .. }
             | Self::Close { connection, .. } => Some(*connection),
             Self::Room { .. }
             | Self::Register { .. }
             | Self::Unregister { .. }
+            | Self::Order { .. }
             | Self::Destroy { .. }
             | Self::Publish { .. } => None,
         }
@@ -143,6 +163,38 @@ pub(crate) struct Mailbox {
     addresses: Vec<Address>,
 }
 
+/// The way to all workers for those who are none.
+#[derive(Debug, Clone)]
+pub(crate) struct Outside {
+    addresses: Vec<Address>,
+    weight_max: usize,
+}
+
+/// A mailbox has as much in it as is allowed, or its worker is gone.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl Outside {
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Sends a value to a worker.
+    pub(super) fn post(&self, worker: WorkerIndex, message: Message) -> Result<(), Full> {
+        let address = &self.addresses[worker.get()];
+        if address.depth.get() >= self.weight_max {
+            return Err(Full);
+        }
+        let weight = message.weight();
+        address.depth.add(weight);
+        address.batches.send(vec![message]).map_err(|_| {
+            address.depth.subtract(weight);
+            Full
+        })
+    }
+}
+
 /// One mailbox for each of `workers`.
 pub(crate) fn mailboxes(workers: usize) -> Vec<Mailbox> {
     let (addresses, incoming): (Vec<_>, Vec<_>) = (0..workers)
@@ -170,6 +222,14 @@ pub(crate) fn mailboxes(workers: usize) -> Vec<Mailbox> {
 impl Mailbox {
     pub(crate) fn index(&self) -> WorkerIndex {
         self.index
+    }
+
+    /// A way to all workers from outside, with the bound that they keep themselves.
+    pub(crate) fn outside(&self, weight_max: usize) -> Outside {
+        Outside {
+            addresses: self.addresses.clone(),
+            weight_max,
+        }
     }
 
     pub(super) fn open(self, weight_max: usize) -> (mpsc::UnboundedReceiver<Vec<Message>>, Mailboxes) {

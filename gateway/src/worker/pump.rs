@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluice_protocol::{ErrorCode, LeaveReason, Limits, LoginResult, MessageType, RoomDestroyedReason, reply};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
 use crate::clock::Now;
@@ -17,9 +17,10 @@ use crate::refusal::Refusal;
 use crate::room::{self, Effect};
 use crate::session::login::Accepted;
 use crate::session::users::Newcomer;
+use crate::store::Change;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Label};
-use crate::worker::mailbox::Message;
+use crate::worker::mailbox::{Message, OrderResult};
 use crate::worker::{INGRESS, Worker};
 
 /// Values carried out before other tasks get their turn.
@@ -121,6 +122,17 @@ impl Worker {
                     self.close(&connection, &refusal, CloseReason::of(&refusal));
                 }
             }
+            Message::Order { room, order, answer } => self.handle_order(&room, *order, answer, now),
+            Message::Expel {
+                connection,
+                room,
+                frame,
+            } => self.expel(connection, &room, &frame),
+            Message::Event { connection, frame } => {
+                if let Some(connection) = self.connection(connection) {
+                    self.push_event(&connection, &frame);
+                }
+            }
             Message::Destroy { room, frame } => self.destroy(&room, &frame),
             Message::Publish {
                 room,
@@ -151,7 +163,7 @@ impl Worker {
         let entering = matches!(request, room::Request::Enter(_));
         let kind = match &request {
             room::Request::Send(message) => Some(message.kind),
-            room::Request::Leave(_) | room::Request::Enter(_) => None,
+            _ => None,
         };
         let leaving = match request {
             room::Request::Leave(reason) => Some(reason),
@@ -172,9 +184,46 @@ impl Worker {
         if entering && matches!(effects[..], [Effect::Unchanged { .. }]) {
             self.metrics.add_labelled(Metric::RoomJoins, JOIN_REFUSED, 1);
         }
+        self.carry_out_all(room, Some(caller), effects, |_| ());
+    }
+
+    /// Carries out what a request came to. What is to be kept is kept together; `then` is told when it is.
+    fn carry_out_all(
+        &self,
+        room: &RoomKey,
+        caller: Option<&Caller>,
+        effects: Vec<Effect>,
+        then: impl FnOnce(Result<(), Refusal>) + Send + 'static,
+    ) {
+        let mut changes = Vec::new();
         for effect in effects {
-            self.carry_out(room, Some(caller), effect);
+            match effect {
+                Effect::Keep(change) => changes.push(change),
+                effect => self.carry_out(room, caller, effect),
+            }
         }
+        if changes.is_empty() {
+            then(Ok(()));
+        } else {
+            self.keep(changes, then);
+        }
+    }
+
+    /// Gives changes to the store. `then` is told whether they are kept, on a thread of the store.
+    fn keep(&self, _changes: Vec<Change>, then: impl FnOnce(Result<(), Refusal>) + Send + 'static) {
+        then(Ok(()));
+    }
+
+    fn handle_order(&self, room: &RoomKey, order: room::Order, answer: oneshot::Sender<OrderResult>, now: Now) {
+        let handled = catch_unwind(AssertUnwindSafe(|| self.rooms.borrow_mut().order(now, room, order)));
+        let ordered = handled.unwrap_or_else(|_| room::Ordered {
+            answer: Err(Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room")),
+            effects: self.destroy_faulty(room).into_iter().collect(),
+        });
+        // Nobody takes the answer of an order that took too long.
+        self.carry_out_all(room, None, ordered.effects, move |kept| {
+            let _ = answer.send(kept.and(ordered.answer));
+        });
     }
 
     /// Whether a worker that would have to deliver a room's messages has as much before it as is allowed.
@@ -261,6 +310,24 @@ impl Worker {
                 };
                 self.post(connection.worker, message);
             }
+            Effect::Expel { connection, frame } => {
+                let (worker, connection) = (connection.worker, connection.key);
+                let room = room.clone();
+                self.post(
+                    worker,
+                    Message::Expel {
+                        connection,
+                        room,
+                        frame,
+                    },
+                );
+            }
+            Effect::Notify { connection, frame } => {
+                let (worker, connection) = (connection.worker, connection.key);
+                self.post(worker, Message::Event { connection, frame });
+            }
+            // Whoever has several to keep submits them together; a lone one, of a tick say, goes by itself.
+            Effect::Keep(change) => self.keep(vec![change], |_| ()),
             Effect::Shed(class) => self
                 .metrics
                 .add_labelled_twice(Metric::MessagesShed, class as usize, INGRESS, 1),
@@ -384,6 +451,7 @@ impl Worker {
             token_expires_at_ms: login.token_expires.unix_ms,
             limits: Some(Limits::of_protocol()),
             datagrams,
+            ..LoginResult::default()
         };
         self.answer(&connection, &frames::reply(request_id, reply::Result::Login(result)));
         self.rearm(&connection, now.instant);
@@ -420,6 +488,16 @@ impl Worker {
             if let Some(connection) = self.connection(key) {
                 self.push_event(&connection, frame);
             }
+        }
+    }
+
+    /// Puts a connection out of a room.
+    fn expel(self: &Rc<Self>, key: ConnectionKey, room: &RoomKey, frame: &[u8]) {
+        if let Some(connection) = self.connection(key) {
+            self.slices
+                .borrow_mut()
+                .remove(room, &connection.outbox, &mut self.moved.borrow_mut());
+            self.push_event(&connection, frame);
         }
     }
 
@@ -507,6 +585,9 @@ impl Worker {
             LeaveReason::Left | LeaveReason::Unspecified => 0,
             LeaveReason::Logout => 1,
             LeaveReason::Offline => 2,
+            LeaveReason::Kicked => 3,
+            LeaveReason::Blocked => 4,
+            LeaveReason::UserBlocked => 5,
         };
         self.metrics.add_labelled(Metric::RoomLeaves, reason, 1);
     }

@@ -12,8 +12,10 @@ pub struct UserInfo {
 ///
 /// Errors, in the order of the checks; the first that fails answers: 20606 (conversation or message type not served), 33003 (detail:
 /// the field: "target_id", "client_message_id", "priority", "object_name" or "content"), 20115 (content too large; detail: the
-/// limit in bytes), 20607 (detail "overload"; retry_after_ms says when), 23406 (not inside the room), 33003 (detail "duplicate_id":
-/// client_message_id was used for other content), 20604 (too many; detail: the limit, for example "5/s"; retry_after_ms says when).
+/// limit in bytes), 20607 (detail "overload"; retry_after_ms says when), 23406 (not inside the room: never joined, or left), 23409 (put out
+/// of it) or 23410 (it is no more), 33003 (detail "duplicate_id": client_message_id was used for other content), 23408 (muted; detail "user", "room" or "global", retry_after_ms
+/// says how long, 0: without end), 20604 (too many; detail: the limit, for example "5/s"; retry_after_ms says when), 21501 (the text holds a word the
+/// app does not allow).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SendMessage {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -58,10 +60,13 @@ pub struct SendMessageResult {
     /// True when this message had been taken before; the other fields are those of the first time.
     #[prost(bool, tag = "5")]
     pub duplicate: bool,
-    /// False when the room was over its budget and gave the message to nobody: it has its place, is kept as history if its type is, and
-    /// the members are told of it by RoomGap. Do not send it again.
+    /// False when nobody gets the message, and it is not to be sent again: the room was over its budget (then it is kept as history if its type
+    /// is, and the members are told of it by RoomGap), or the app has stopped distribution in the room (then it is not kept, and nobody is told).
     #[prost(bool, tag = "6")]
     pub distributed: bool,
+    /// 0, or 21502: words of the text were replaced, and members got the altered text.
+    #[prost(int32, tag = "7")]
+    pub notice: i32,
 }
 /// A message in a room this session is inside. All members receive the same bytes, so nothing here is about the receiver.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -99,6 +104,47 @@ pub struct RoomMessage {
     /// With `history`: how many more history messages follow this one; 0 on the last.
     #[prost(uint32, tag = "13")]
     pub left: u32,
+    /// True when the app's server sent it: the sender need not be a member, or a user at all.
+    #[prost(bool, tag = "14")]
+    pub from_server: bool,
+}
+/// A message of a room is taken back. It is no longer part of the history; hide it where it is shown.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomMessageRecalled {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub message_id: u64,
+    /// Its place in the room; 0 when the room does not keep it any more.
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+    /// In whose name the app's server took it back.
+    #[prost(string, tag = "4")]
+    pub operator_id: ::prost::alloc::string::String,
+    /// Milliseconds since 1970-01-01 UTC.
+    #[prost(int64, tag = "5")]
+    pub recalled_at_ms: i64,
+}
+/// A message of the app's server to everybody who is online, whatever room they are in. Not stored: who is offline does not get it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SystemMessage {
+    #[prost(uint64, tag = "1")]
+    pub message_id: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    #[prost(int64, tag = "2")]
+    pub server_time_ms: i64,
+    /// In whose name; need not be a user.
+    #[prost(string, tag = "3")]
+    pub sender_id: ::prost::alloc::string::String,
+    /// TEXT, COMMAND or CUSTOM.
+    #[prost(enumeration = "MessageType", tag = "4")]
+    pub r#type: i32,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub content: ::prost::bytes::Bytes,
+    #[prost(string, tag = "6")]
+    pub object_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub extended_data: ::prost::alloc::string::String,
 }
 /// What a message is addressed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -222,33 +268,68 @@ pub struct RoomInfo {
     /// Milliseconds since 1970-01-01 UTC.
     #[prost(int64, tag = "4")]
     pub created_at_ms: i64,
+    /// The name of the policy: "room", "live", or one the app has defined, which belongs to the family of `preset`.
+    #[prost(string, tag = "5")]
+    pub policy: ::prost::alloc::string::String,
 }
 /// Creates a room and joins it. Of two simultaneous calls exactly one wins.
-/// Errors: 6000323 (the room exists), 33003 (detail "room_id" or "room_name"), and those of every command to enter or leave a room:
-/// 20607 (detail "rate": more than 100 of them in a second, as the operator sets it; or "overload"; retry_after_ms says when); and of every way in: 6000325
-/// (inside 100 rooms already).
+///
+/// Errors: 6000323 (the room exists), 33003 (detail: the field), 23426 (attributes are off in this policy), 23423 (more of them than it
+/// allows), 6000324 (the app has as many rooms as it may have); those of every command to enter or leave a room: 20607 (detail "rate": more
+/// than 100 of them in a second, as the operator sets it; or "overload"; retry_after_ms says when); and of every way in: 6000325 (inside as
+/// many rooms as allowed, see Limits.rooms_per_session), 23409 (blocked in this room; retry_after_ms says how long), 23411 (the room is
+/// full), 23437 (`extra` is too long).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateRoom {
     #[prost(string, tag = "1")]
     pub room_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub room_name: ::prost::alloc::string::String,
+    /// The policy by name, of the family "room". Empty: "room".
+    #[prost(string, tag = "3")]
+    pub policy: ::prost::alloc::string::String,
+    /// How long the room outlives its last member, seconds, 0 to 10800. A member who comes in time keeps it.
+    #[prost(uint32, tag = "4")]
+    pub destroy_delay_seconds: u32,
+    /// Something short for those inside, such as a nickname's colour as JSON, carried unread: RoomMemberJoined.extra. At most 256 bytes.
+    #[prost(string, tag = "5")]
+    pub extra: ::prost::alloc::string::String,
+    /// First attributes of the room: keys, and the value of each in the same order. The creator owns them.
+    #[prost(string, repeated, tag = "6")]
+    pub attribute_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "7")]
+    pub attribute_values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Joins a room that exists. Errors: 23410 (no such room), 33003.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JoinRoom {
     #[prost(string, tag = "1")]
     pub room_id: ::prost::alloc::string::String,
+    /// As in CreateRoom.
+    #[prost(string, tag = "2")]
+    pub extra: ::prost::alloc::string::String,
 }
-/// Joins a room, creating it first if it does not exist; room_name counts only then. Errors: 33003.
+/// Joins a room, creating it first if it does not exist; all but room_id and extra counts only then. Errors: 33003, and those of CreateRoom
+/// but 6000323.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnterRoom {
     #[prost(string, tag = "1")]
     pub room_id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub room_name: ::prost::alloc::string::String,
+    /// These as in CreateRoom.
+    #[prost(string, tag = "3")]
+    pub policy: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub destroy_delay_seconds: u32,
+    #[prost(string, tag = "5")]
+    pub extra: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "6")]
+    pub attribute_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "7")]
+    pub attribute_values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// Joins a chat room, creating it with the preset "live" if it does not exist. Errors: 33003 (detail "room_id" or "message_count").
+/// Joins a chat room, creating it if it does not exist. Errors: 33003 (detail "room_id", "message_count" or "policy"), 6000324.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JoinChatRoom {
     #[prost(string, tag = "1")]
@@ -256,6 +337,12 @@ pub struct JoinChatRoom {
     /// How many of the newest messages to deliver: -1 none, 0 the default of 10, 1 to 50 that many.
     #[prost(sint32, tag = "2")]
     pub message_count: i32,
+    /// The policy by name, of the family "live". Empty: "live".
+    #[prost(string, tag = "3")]
+    pub policy: ::prost::alloc::string::String,
+    /// As in CreateRoom.
+    #[prost(string, tag = "4")]
+    pub extra: ::prost::alloc::string::String,
 }
 /// Joins a chat room that exists. Errors: 23410 (no such room), 33003.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -265,8 +352,40 @@ pub struct JoinExistChatRoom {
     /// As in JoinChatRoom.
     #[prost(sint32, tag = "2")]
     pub message_count: i32,
+    /// As in CreateRoom.
+    #[prost(string, tag = "3")]
+    pub extra: ::prost::alloc::string::String,
 }
-/// Answers the five ways in. A second join of the same session succeeds, tells nobody and delivers no history again.
+/// Leaves one room and enters another, which counts as one move against the rate. It is entered first: where that is refused, the session
+/// stays where it was. Answered by RoomEntered. Errors: 23406 (not inside leave_room_id), and those of the way in.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SwitchRoom {
+    #[prost(string, tag = "1")]
+    pub leave_room_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub room_id: ::prost::alloc::string::String,
+    /// Whether to create the room if it does not exist, by the policy "room" and with this name. Otherwise 23410.
+    #[prost(bool, tag = "3")]
+    pub create: bool,
+    #[prost(string, tag = "4")]
+    pub room_name: ::prost::alloc::string::String,
+    /// As in JoinChatRoom, but 0 is none.
+    #[prost(sint32, tag = "5")]
+    pub message_count: i32,
+    /// As in CreateRoom.
+    #[prost(string, tag = "6")]
+    pub extra: ::prost::alloc::string::String,
+}
+/// Leaves all rooms of this session. Counts as one move against the rate. Errors: 20607.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaveAllRooms {}
+/// Answers LeaveAllRooms: the rooms it was inside.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaveAllRoomsResult {
+    #[prost(string, repeated, tag = "1")]
+    pub room_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Answers the ways in. A second join of the same session succeeds, tells nobody and delivers no history again.
 /// History follows this reply as RoomMessage events; messages sent after the join follow those.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RoomEntered {
@@ -290,6 +409,20 @@ pub struct RoomEntered {
     /// The step of the ladder the room is on now.
     #[prost(enumeration = "MemberEvents", tag = "7")]
     pub member_events: i32,
+    /// Whether this user may not send here, and until when, milliseconds since 1970-01-01 UTC; 0: without end.
+    #[prost(bool, tag = "8")]
+    pub muted: bool,
+    #[prost(int64, tag = "9")]
+    pub muted_until_ms: i64,
+    /// Whether nobody may, but those the app excepts.
+    #[prost(bool, tag = "10")]
+    pub room_muted: bool,
+    /// Whether the app has stopped distribution: what members send is answered and given to nobody.
+    #[prost(bool, tag = "11")]
+    pub distribution_stopped: bool,
+    /// Grows with each change of an attribute; 0 when there never was one.
+    #[prost(uint64, tag = "12")]
+    pub attributes_version: u64,
 }
 /// Leaves a room. Nothing of the room arrives after the reply. Errors: 23406 (not inside), 33003.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -313,6 +446,9 @@ pub struct RoomMemberJoined {
     /// Users inside after this.
     #[prost(uint64, tag = "3")]
     pub member_count: u64,
+    /// With one member: what it brought, see CreateRoom.extra.
+    #[prost(string, tag = "4")]
+    pub extra: ::prost::alloc::string::String,
 }
 /// Users went. Sent to those who are still inside.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -387,14 +523,267 @@ pub struct RoomDestroyed {
     #[prost(enumeration = "RoomDestroyedReason", tag = "2")]
     pub reason: i32,
 }
-/// The rules a room lives by, fixed by the command that creates it.
+/// A room this session is inside after it was resumed. Messages from while it was away follow as RoomMessage with `history`, oldest first;
+/// messages sent after that follow those. The room's attributes may have changed: compare attributes_version.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomResumed {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// Sequence number of the room's newest message.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// How many messages follow.
+    #[prost(uint32, tag = "3")]
+    pub replayed: u32,
+    /// How many of those after the client's own newest do not follow, because the room does not keep them (any more): exactly as many as
+    /// the client misses. 0 also where the client named no sequence number.
+    #[prost(uint64, tag = "4")]
+    pub missed: u64,
+    #[prost(uint64, tag = "5")]
+    pub member_count: u64,
+    #[prost(enumeration = "MemberEvents", tag = "6")]
+    pub member_events: i32,
+    /// As in RoomEntered.
+    #[prost(bool, tag = "7")]
+    pub muted: bool,
+    #[prost(int64, tag = "8")]
+    pub muted_until_ms: i64,
+    #[prost(bool, tag = "9")]
+    pub room_muted: bool,
+    #[prost(bool, tag = "10")]
+    pub distribution_stopped: bool,
+    #[prost(uint64, tag = "11")]
+    pub attributes_version: u64,
+}
+/// This user was put out of the room. The last frame of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomKickedOut {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// KICKED or BLOCKED.
+    #[prost(enumeration = "LeaveReason", tag = "2")]
+    pub reason: i32,
+    /// With BLOCKED: until when, milliseconds since 1970-01-01 UTC. Joining before answers 23409.
+    #[prost(int64, tag = "3")]
+    pub until_ms: i64,
+    /// The words of the app's server, at most 1024 bytes.
+    #[prost(string, tag = "4")]
+    pub extra: ::prost::alloc::string::String,
+}
+/// Whether this user, or everybody, may send to a room has changed. For USER and GLOBAL it is sent only if the app's server wants it told.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomMuteChanged {
+    /// Empty with GLOBAL.
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "MuteScope", tag = "2")]
+    pub scope: i32,
+    #[prost(bool, tag = "3")]
+    pub muted: bool,
+    /// With `muted`: until when, milliseconds since 1970-01-01 UTC; 0: without end.
+    #[prost(int64, tag = "4")]
+    pub until_ms: i64,
+    /// The words of the app's server, at most 1024 bytes.
+    #[prost(string, tag = "5")]
+    pub extra: ::prost::alloc::string::String,
+}
+/// Asks how a room is. Errors: 23406 (not inside), 23410, 33003, and of every query: 20607 (detail "rate" or "overload"; retry_after_ms says when).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryRoom {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+}
+/// Answers QueryRoom.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomStatus {
+    #[prost(message, optional, tag = "1")]
+    pub room: ::core::option::Option<RoomInfo>,
+    /// Users inside.
+    #[prost(uint64, tag = "2")]
+    pub member_count: u64,
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+    #[prost(bool, tag = "4")]
+    pub room_muted: bool,
+    #[prost(bool, tag = "5")]
+    pub distribution_stopped: bool,
+    #[prost(uint64, tag = "6")]
+    pub attributes_version: u64,
+}
+/// Asks for members, by the time they joined, newest first. In rooms of more than 500 members only the newest 500 can be asked for.
+/// Errors: as QueryRoom; 33003 (detail "limit" or "cursor").
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryRoomMembers {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// 1 to 100; 0: 100.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// RoomMembers.next_cursor of the page before; empty for the first. Holds while members come and go: nobody who stays is told twice or left out.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+/// A member as queries tell of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomMember {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user_name: ::prost::alloc::string::String,
+    /// Milliseconds since 1970-01-01 UTC, exact to the second.
+    #[prost(int64, tag = "3")]
+    pub joined_at_ms: i64,
+}
+/// Answers QueryRoomMembers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RoomMembers {
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<RoomMember>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+    /// Users inside, all of them.
+    #[prost(uint64, tag = "3")]
+    pub member_count: u64,
+}
+/// Asks which of these users are inside. Errors: as QueryRoom; 33003 (detail "user_ids").
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryNamedMembers {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// 1 to 10.
+    #[prost(string, repeated, tag = "2")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Answers QueryNamedMembers: those who are inside.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NamedMembers {
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<RoomMember>,
+}
+/// Sets attributes of a room: short texts by key that all members can read and see change. All members get one RoomAttributesChanged.
+///
+/// Each key is judged for itself; what is refused is in the answer with its code, and the rest is done: 23424 (it belongs to somebody else and `force` is not set),
+/// 23423 (more keys than the policy allows), 33003 (key or value too long, detail "key", "value" or "total"), 23431 (`if_version`).
+///
+/// Errors of the whole: 23406, 23410, 33003 (detail: the field), 23426 (attributes are off), 23429 (more than 10 keys), 23428 (all keys were refused; the answer
+/// has them), 20607 (detail "rate" or "overload").
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRoomAttributes {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// 1 to 10 keys, each once, and the value of each in the same order.
+    #[prost(string, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether keys that belong to somebody else are overwritten.
+    #[prost(bool, tag = "4")]
+    pub force: bool,
+    /// Whether keys that are overwritten belong to this user from now on. A new key belongs to whoever sets it.
+    #[prost(bool, tag = "5")]
+    pub take_over: bool,
+    /// Whether the keys go when their owner leaves the room.
+    #[prost(bool, tag = "6")]
+    pub delete_on_leave: bool,
+    /// When not 0: a key is set only if its version is this one, 23431 otherwise. A key that does not exist has no version and is refused.
+    #[prost(uint64, tag = "7")]
+    pub if_version: u64,
+}
+/// Deletes attributes. As SetRoomAttributes; 23427: there is no such key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteRoomAttributes {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// 1 to 10 keys, each once.
+    #[prost(string, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "3")]
+    pub force: bool,
+    #[prost(uint64, tag = "4")]
+    pub if_version: u64,
+}
+/// What became of one key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttributeRefusal {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(int32, tag = "2")]
+    pub code: i32,
+    #[prost(string, tag = "3")]
+    pub detail: ::prost::alloc::string::String,
+}
+/// Answers SetRoomAttributes and DeleteRoomAttributes, once what was done is kept: it survives a restart of the server as long as the room does.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RoomAttributesWritten {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// The version of what was written.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// The keys that were refused; all others are done.
+    #[prost(message, repeated, tag = "3")]
+    pub refused: ::prost::alloc::vec::Vec<AttributeRefusal>,
+}
+/// Asks for attributes. Errors: as QueryRoom; 33003 (detail "keys"), 23426.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryRoomAttributes {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// Up to 100 keys; empty: all.
+    #[prost(string, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// One attribute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoomAttribute {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub owner_id: ::prost::alloc::string::String,
+    /// The room's version when it was set.
+    #[prost(uint64, tag = "4")]
+    pub version: u64,
+}
+/// Answers QueryRoomAttributes: those that exist, by key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RoomAttributes {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub attributes: ::prost::alloc::vec::Vec<RoomAttribute>,
+    /// The room's version: whoever sees a RoomAttributesChanged with a later one knows that this is out of date.
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+}
+/// Attributes were set or deleted, by one command, or because their owner left.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RoomAttributesChanged {
+    #[prost(string, tag = "1")]
+    pub room_id: ::prost::alloc::string::String,
+    /// One more than with the event before: a client that finds a gap asks with QueryRoomAttributes.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub set: ::prost::alloc::vec::Vec<RoomAttribute>,
+    #[prost(string, repeated, tag = "4")]
+    pub deleted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who did it; with the app's server, the user it named, or nobody.
+    #[prost(message, optional, tag = "5")]
+    pub by: ::core::option::Option<UserInfo>,
+}
+/// The family of the rules a room lives by, fixed by whoever creates it. The rules themselves are a policy, which an app may define: see
+/// RoomInfo.policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RoomPreset {
     /// Created by CreateRoom or EnterRoom. At most 10 messages a second for each session and message type. A message without a priority
-    /// has class low.
+    /// has class low. Ends when the last member leaves, or some time after.
     Room = 0,
-    /// Created by JoinChatRoom. At most 5 messages a second for each user. A message without a priority has class high.
+    /// Created by JoinChatRoom or by the app's server. At most 5 messages a second for each user. A message without a priority has class
+    /// high. Ends after an hour without a message or a join.
     Live = 1,
 }
 impl RoomPreset {
@@ -459,8 +848,14 @@ pub enum LeaveReason {
     Left = 1,
     /// Logout.
     Logout = 2,
-    /// The last connection of the user was lost, or ended by the server.
+    /// The last connection of the user was lost, or ended by the server, and it did not come back in time (30 seconds).
     Offline = 3,
+    /// Put out by the app's server; may come back.
+    Kicked = 4,
+    /// Put out by the app's server for a time.
+    Blocked = 5,
+    /// Put out of the whole app for a time.
+    UserBlocked = 6,
 }
 impl LeaveReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -473,6 +868,9 @@ impl LeaveReason {
             Self::Left => "LEAVE_REASON_LEFT",
             Self::Logout => "LEAVE_REASON_LOGOUT",
             Self::Offline => "LEAVE_REASON_OFFLINE",
+            Self::Kicked => "LEAVE_REASON_KICKED",
+            Self::Blocked => "LEAVE_REASON_BLOCKED",
+            Self::UserBlocked => "LEAVE_REASON_USER_BLOCKED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -482,6 +880,9 @@ impl LeaveReason {
             "LEAVE_REASON_LEFT" => Some(Self::Left),
             "LEAVE_REASON_LOGOUT" => Some(Self::Logout),
             "LEAVE_REASON_OFFLINE" => Some(Self::Offline),
+            "LEAVE_REASON_KICKED" => Some(Self::Kicked),
+            "LEAVE_REASON_BLOCKED" => Some(Self::Blocked),
+            "LEAVE_REASON_USER_BLOCKED" => Some(Self::UserBlocked),
             _ => None,
         }
     }
@@ -493,6 +894,12 @@ pub enum RoomDestroyedReason {
     Unspecified = 0,
     /// The server failed in this room. Its state is gone; entering it again makes it anew.
     Fault = 1,
+    /// The app's server destroyed it.
+    Server = 2,
+    /// There was no message and no join for as long as its policy says.
+    Idle = 3,
+    /// Its time, as the app's server had set it, was over.
+    Expired = 4,
 }
 impl RoomDestroyedReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -503,6 +910,9 @@ impl RoomDestroyedReason {
         match self {
             Self::Unspecified => "ROOM_DESTROYED_REASON_UNSPECIFIED",
             Self::Fault => "ROOM_DESTROYED_REASON_FAULT",
+            Self::Server => "ROOM_DESTROYED_REASON_SERVER",
+            Self::Idle => "ROOM_DESTROYED_REASON_IDLE",
+            Self::Expired => "ROOM_DESTROYED_REASON_EXPIRED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -510,6 +920,45 @@ impl RoomDestroyedReason {
         match value {
             "ROOM_DESTROYED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
             "ROOM_DESTROYED_REASON_FAULT" => Some(Self::Fault),
+            "ROOM_DESTROYED_REASON_SERVER" => Some(Self::Server),
+            "ROOM_DESTROYED_REASON_IDLE" => Some(Self::Idle),
+            "ROOM_DESTROYED_REASON_EXPIRED" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+/// For whom a mute holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MuteScope {
+    Unspecified = 0,
+    /// This user in this room.
+    User = 1,
+    /// Everybody in this room, but those the app excepts.
+    Room = 2,
+    /// This user in all rooms of the app.
+    Global = 3,
+}
+impl MuteScope {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MUTE_SCOPE_UNSPECIFIED",
+            Self::User => "MUTE_SCOPE_USER",
+            Self::Room => "MUTE_SCOPE_ROOM",
+            Self::Global => "MUTE_SCOPE_GLOBAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MUTE_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MUTE_SCOPE_USER" => Some(Self::User),
+            "MUTE_SCOPE_ROOM" => Some(Self::Room),
+            "MUTE_SCOPE_GLOBAL" => Some(Self::Global),
             _ => None,
         }
     }
@@ -565,6 +1014,17 @@ pub struct Login {
     /// What does not fit in one comes on the stream; whoever leaves this false gets everything there.
     #[prost(bool, tag = "12")]
     pub datagrams: bool,
+    /// Resumes a session whose connection was lost: LoginResult.resume_secret of its login or its last resume. Everything else of the login
+    /// is checked as ever. Where the session cannot be resumed, this is a login like any other (LoginResult.resumed is false); with
+    /// `automatic` it may then be refused with 31010, detail "newer_login".
+    #[prost(string, tag = "13")]
+    pub resume_secret: ::prost::alloc::string::String,
+    /// With resume_secret: the rooms whose newest message this client knows, and the sequence number of that message, in the same order. At
+    /// most 100. What came after it is delivered again, as far as the room keeps it. A room that is not named goes on from now.
+    #[prost(string, repeated, tag = "14")]
+    pub resume_rooms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, repeated, tag = "15")]
+    pub resume_sequences: ::prost::alloc::vec::Vec<u64>,
 }
 /// Answers Login.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -591,6 +1051,17 @@ pub struct LoginResult {
     /// True when barrage may come in datagrams: the client asked for it, the connection is QUIC, and its transport can.
     #[prost(bool, tag = "7")]
     pub datagrams: bool,
+    /// Resumes this session on another connection, whatever its transport. A new one with each login and each resume; 32 hexadecimal digits.
+    /// Keep it as secret as the token.
+    #[prost(string, tag = "8")]
+    pub resume_secret: ::prost::alloc::string::String,
+    /// How long the session and its places in rooms are kept when the connection is lost, milliseconds.
+    #[prost(uint32, tag = "9")]
+    pub resume_window_ms: u32,
+    /// True when the session of Login.resume_secret goes on: session_id is the same, others have noticed nothing, and for each room it was
+    /// inside one event follows: RoomResumed, or RoomKickedOut or RoomDestroyed if it is not inside any more.
+    #[prost(bool, tag = "10")]
+    pub resumed: bool,
 }
 /// The limits in force for this session. KiB are 1024 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -727,7 +1198,7 @@ pub struct Frame {
     /// a client does not know is to be skipped. A frame with no body, or with two, is malformed (32002).
     #[prost(
         oneof = "frame::Body",
-        tags = "2, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29, 40, 64, 65, 72, 73, 74, 75, 76, 77, 78"
+        tags = "2, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 40, 64, 65, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 96"
     )]
     pub body: ::core::option::Option<frame::Body>,
 }
@@ -762,6 +1233,22 @@ pub mod frame {
         JoinExistChatRoom(super::JoinExistChatRoom),
         #[prost(message, tag = "29")]
         LeaveRoom(super::LeaveRoom),
+        #[prost(message, tag = "30")]
+        SwitchRoom(super::SwitchRoom),
+        #[prost(message, tag = "31")]
+        LeaveAllRooms(super::LeaveAllRooms),
+        #[prost(message, tag = "32")]
+        QueryRoom(super::QueryRoom),
+        #[prost(message, tag = "33")]
+        QueryRoomMembers(super::QueryRoomMembers),
+        #[prost(message, tag = "34")]
+        QueryNamedMembers(super::QueryNamedMembers),
+        #[prost(message, tag = "35")]
+        SetRoomAttributes(super::SetRoomAttributes),
+        #[prost(message, tag = "36")]
+        DeleteRoomAttributes(super::DeleteRoomAttributes),
+        #[prost(message, tag = "37")]
+        QueryRoomAttributes(super::QueryRoomAttributes),
         #[prost(message, tag = "40")]
         SendMessage(super::SendMessage),
         /// Server to client: events, sent unasked.
@@ -783,10 +1270,22 @@ pub mod frame {
         RoomGap(super::RoomGap),
         #[prost(message, tag = "78")]
         RoomDestroyed(super::RoomDestroyed),
+        #[prost(message, tag = "79")]
+        RoomResumed(super::RoomResumed),
+        #[prost(message, tag = "80")]
+        RoomKickedOut(super::RoomKickedOut),
+        #[prost(message, tag = "81")]
+        RoomMuteChanged(super::RoomMuteChanged),
+        #[prost(message, tag = "82")]
+        RoomAttributesChanged(super::RoomAttributesChanged),
+        #[prost(message, tag = "83")]
+        RoomMessageRecalled(super::RoomMessageRecalled),
+        #[prost(message, tag = "96")]
+        SystemMessage(super::SystemMessage),
     }
 }
 /// The answer to one command.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Reply {
     /// 0: done. Otherwise a number of docs/error-codes.md, for ever with the same meaning; hand numbers you do not
     /// know to the app unchanged.
@@ -805,14 +1304,17 @@ pub struct Reply {
     pub retry_after_ms: u32,
     /// What the command produced. Unset when code is not 0, with one exception: a refused SendMessage carries
     /// SendMessageResult with the client_message_id alone, so that the app can name the message that failed.
-    #[prost(oneof = "reply::Result", tags = "16, 17, 18, 19, 24, 29, 40")]
+    #[prost(
+        oneof = "reply::Result",
+        tags = "16, 17, 18, 19, 24, 29, 31, 32, 33, 34, 35, 37, 40"
+    )]
     pub result: ::core::option::Option<reply::Result>,
 }
 /// Nested message and enum types in `Reply`.
 pub mod reply {
     /// What the command produced. Unset when code is not 0, with one exception: a refused SendMessage carries
     /// SendMessageResult with the client_message_id alone, so that the app can name the message that failed.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Result {
         #[prost(message, tag = "16")]
         Login(super::LoginResult),
@@ -822,11 +1324,24 @@ pub mod reply {
         Pong(super::Pong),
         #[prost(message, tag = "19")]
         RenewToken(super::RenewTokenResult),
-        /// For CreateRoom, JoinRoom, EnterRoom, JoinChatRoom and JoinExistChatRoom.
+        /// For CreateRoom, JoinRoom, EnterRoom, JoinChatRoom, JoinExistChatRoom and SwitchRoom.
         #[prost(message, tag = "24")]
         RoomEntered(super::RoomEntered),
         #[prost(message, tag = "29")]
         LeaveRoom(super::LeaveRoomResult),
+        #[prost(message, tag = "31")]
+        LeaveAllRooms(super::LeaveAllRoomsResult),
+        #[prost(message, tag = "32")]
+        RoomStatus(super::RoomStatus),
+        #[prost(message, tag = "33")]
+        RoomMembers(super::RoomMembers),
+        #[prost(message, tag = "34")]
+        NamedMembers(super::NamedMembers),
+        /// For SetRoomAttributes and DeleteRoomAttributes.
+        #[prost(message, tag = "35")]
+        RoomAttributesWritten(super::RoomAttributesWritten),
+        #[prost(message, tag = "37")]
+        RoomAttributes(super::RoomAttributes),
         #[prost(message, tag = "40")]
         SendMessage(super::SendMessageResult),
     }

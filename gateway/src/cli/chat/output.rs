@@ -85,6 +85,9 @@ fn destroyed_reason(reason: RoomDestroyedReason) -> &'static str {
     match reason {
         RoomDestroyedReason::Unspecified => "unspecified",
         RoomDestroyedReason::Fault => "fault",
+        RoomDestroyedReason::Server => "server",
+        RoomDestroyedReason::Idle => "idle",
+        RoomDestroyedReason::Expired => "expired",
     }
 }
 

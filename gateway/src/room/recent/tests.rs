@@ -24,6 +24,7 @@ fn answer(sequence: u64) -> SendMessageResult {
         server_time_ms: 5,
         duplicate: false,
         distributed: sequence.is_multiple_of(2),
+        ..SendMessageResult::default()
     }
 }
 

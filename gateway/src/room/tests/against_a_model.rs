@@ -140,7 +140,12 @@ impl World {
                     self.mailboxes[device] = Mailbox::default();
                 }
                 Effect::Publish { to, frame, .. } => self.publish(&to, &open(&frame)),
-                Effect::Shed(_) | Effect::Gap { .. } | Effect::Destroy { .. } => panic!("{effect:?}"),
+                Effect::Expel { .. }
+                | Effect::Notify { .. }
+                | Effect::Keep(_)
+                | Effect::Shed(_)
+                | Effect::Gap { .. }
+                | Effect::Destroy { .. } => panic!("{effect:?}"),
             }
         }
         frames

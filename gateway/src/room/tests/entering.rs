@@ -15,6 +15,7 @@ fn of_two_who_create_a_room_one_wins() {
                 room_name: "Lobby".into(),
                 preset: RoomPreset::Room.into(),
                 created_at_ms: 1_800_000_000_000,
+                ..RoomInfo::default()
             }),
             created: true,
             already_inside: false,
@@ -22,6 +23,7 @@ fn of_two_who_create_a_room_one_wins() {
             sequence: 0,
             history_count: 0,
             member_events: sluice_protocol::MemberEvents::Each.into(),
+            ..RoomEntered::default()
         }
     );
     assert!(created.published.is_empty(), "there is nobody to tell");

@@ -43,6 +43,7 @@ fn a_message_goes_to_all_with_everything_its_sender_said() {
             client_message_id: "m1".into(),
             history: false,
             left: 0,
+            ..RoomMessage::default()
         }
     );
 }
@@ -306,6 +307,13 @@ fn only_those_who_sent_something_lately_are_remembered() {
     let mut hall = Hall::new();
     let rules = rules(|_| (), |_| ());
     let mut room = Room::new(lobby(), String::new(), RoomPreset::Live, hall.now);
+    let (app, moderation) = (AppPolicy::default(), Moderation::default());
+    let context = |now| Context {
+        now,
+        rules: &rules,
+        app: &app,
+        moderation: &moderation,
+    };
     let mut message_ids = MessageIds::new(WorkerIndex(0));
     for number in 0..5_000 {
         let device = hall.device(&format!("user{number}"), 0);
@@ -315,20 +323,18 @@ fn only_those_who_sent_something_lately_are_remembered() {
             request_id: 7,
         };
         room.handle(
-            hall.now,
+            context(hall.now),
             &caller,
             enter(Create::Never, 0),
             false,
             &mut message_ids,
-            &rules,
         );
         room.handle(
-            hall.now,
+            context(hall.now),
             &caller,
             Request::Send(text("hello")),
             false,
             &mut message_ids,
-            &rules,
         );
         hall.wait(Duration::from_millis(100));
     }

@@ -22,6 +22,8 @@ pub(super) fn event(event: &Event) -> Option<String> {
             let why = match event.reason {
                 LeaveReason::Offline => " (connection lost)",
                 LeaveReason::Logout => " (logged out)",
+                LeaveReason::Kicked => " (put out)",
+                LeaveReason::Blocked | LeaveReason::UserBlocked => " (blocked)",
                 LeaveReason::Left | LeaveReason::Unspecified => "",
             };
             format!("* {} left{why}", names(&event.members))

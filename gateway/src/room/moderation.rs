@@ -1,0 +1,16 @@
+//! What the app's server has decided about a room and its users. It holds whether the room exists or not.
+
+use hashbrown::HashMap;
+use sluice_protocol::UserId;
+
+use crate::store::{Entry, RoomRules};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Moderation {
+    pub(super) rules: RoomRules,
+    pub(super) gags: HashMap<UserId, Entry>,
+    pub(super) blocks: HashMap<UserId, Entry>,
+    pub(super) allowed: HashMap<UserId, Entry>,
+    pub(super) mute_exceptions: HashMap<UserId, Entry>,
+}

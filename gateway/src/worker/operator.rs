@@ -1,0 +1,76 @@
+//! The server API's way to the workers: orders to rooms, questions about users, from any thread.
+//!
+//! It posts values to the mailboxes of homes like a worker does, and waits for the answer. What is full refuses, and what takes too long is
+//! given up: whether it was done is not known then.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_protocol::ErrorCode;
+use tokio::sync::oneshot;
+
+use crate::identity::{RoomKey, WorkerIndex};
+use crate::refusal::Refusal;
+use crate::room::{Answer, Order};
+use crate::worker::Shared;
+use crate::worker::mailbox::{Message, Outside};
+
+/// How long an order may take: many times what a worker and a commit need, and less than an app's server waits.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the app's server waits that met a full mailbox.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
+/// See the module. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Operator {
+    shared: Arc<Shared>,
+    mailboxes: Outside,
+}
+
+impl Operator {
+    pub(crate) fn new(shared: Arc<Shared>, mailboxes: Outside) -> Self {
+        Self { shared, mailboxes }
+    }
+
+    /// What all workers share.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Has a room carry out an order, and waits until all that it changes is kept.
+    ///
+    /// # Errors
+    /// What the room says; 20607 when its home has too much to do, 5004 when it does not answer.
+    pub(crate) async fn order(&self, room: RoomKey, order: Order) -> Result<Answer, Refusal> {
+        let home = self.home((room.app, &room.id));
+        let (answer, answered) = oneshot::channel();
+        let order = Box::new(order);
+        self.post(home, Message::Order { room, order, answer })?;
+        wait(answered).await?
+    }
+
+    /// The worker that is the home of a user (app and user id) or a room (app and room id).
+    pub(crate) fn home(&self, key: impl std::hash::Hash) -> WorkerIndex {
+        let workers = self.mailboxes.workers() as u64;
+        WorkerIndex(u16::try_from(self.shared.homes.hash_one(key) % workers).expect("fewer than 65536 workers"))
+    }
+
+    /// # Errors
+    /// 20607 when the worker has as much before it as is allowed.
+    fn post(&self, worker: WorkerIndex, message: Message) -> Result<(), Refusal> {
+        self.mailboxes
+            .post(worker, message)
+            .map_err(|_| Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY))
+    }
+}
+
+/// # Errors
+/// 5004 when nothing comes in time, or the worker is gone.
+async fn wait<T>(answered: oneshot::Receiver<T>) -> Result<T, Refusal> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
+        Ok(Ok(answer)) => Ok(answer),
+        _ => Err(Refusal::new(ErrorCode::TIMEOUT)),
+    }
+}
