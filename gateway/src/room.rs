@@ -8,17 +8,20 @@ mod attributes;
 mod ending;
 mod enter;
 mod history;
+mod house;
 mod ingress;
 mod member_events;
 mod members;
 mod moderation;
 mod order;
+mod orders;
 mod queries;
 mod recent;
 mod request;
 mod rooms;
 mod rules;
 mod send;
+mod voice;
 
 use std::time::Duration;
 

@@ -1,5 +1,12 @@
 //! Attributes of a room: short texts by key, each with an owner and a version.
 
+use sluice_protocol::ErrorCode;
+
+use crate::clock::Now;
+use crate::identity::RoomKey;
+use crate::refusal::Refusal;
+use crate::room::{Order, Ordered, Rooms};
+
 /// What somebody wants written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Write {
@@ -19,4 +26,10 @@ pub(crate) enum Write {
         force: bool,
         if_version: Option<u64>,
     },
+}
+
+impl Rooms {
+    pub(super) fn order_attributes(&mut self, _now: Now, _key: &RoomKey, _order: Order) -> Ordered {
+        Ordered::refuse(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED))
+    }
 }

@@ -11,7 +11,7 @@ use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
 use crate::room::enter::not_inside;
 use crate::room::moderation::Moderation;
-use crate::room::{Context, Create, Effect, Order, Ordered, Request, Room, Rules};
+use crate::room::{Context, Create, Effect, Request, Room, Rules};
 
 /// See the module.
 #[derive(Debug)]
@@ -101,11 +101,6 @@ impl Rooms {
             self.pending.insert(key.clone());
         }
         effects
-    }
-
-    /// Carries out an order of the app's server.
-    pub(crate) fn order(&mut self, _now: Now, _key: &RoomKey, _order: Order) -> Ordered {
-        Ordered::refuse(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED))
     }
 
     /// Ends a room, if there is one.
