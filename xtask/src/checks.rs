@@ -6,14 +6,18 @@ use std::path::PathBuf;
 use crate::cargo_test::{self, Totals};
 use crate::steps::{self, Step};
 use crate::worktree::{self, cargo, changes};
-use crate::{Outcome, dependencies, failure, python};
+use crate::{Outcome, dependencies, failure, node, python};
 
-/// Tells the tests which Python has the protobuf package, for the example client of the docs.
-const PYTHON: &str = "SLUICE_TEST_PYTHON";
+/// Tells the tests which Python has the packages that they run.
+pub(crate) const PYTHON: &str = "SLUICE_TEST_PYTHON";
+
+/// Tells them where packages from npm are.
+const NODE: &str = "SLUICE_TEST_NODE";
 
 pub(crate) fn run() -> Outcome {
     let before = changes();
     let interpreter: OnceCell<PathBuf> = OnceCell::new();
+    let packages: OnceCell<PathBuf> = OnceCell::new();
     let totals = Cell::new(Totals::default());
     let quiet =
         |arguments: &'static [&'static str]| move || worktree::run(&mut cargo(arguments)).map(|()| String::new());
@@ -21,6 +25,9 @@ pub(crate) fn run() -> Outcome {
         let mut command = cargo(arguments);
         if let Some(path) = interpreter.get() {
             command.env(PYTHON, path);
+        }
+        if let Some(path) = packages.get() {
+            command.env(NODE, path);
         }
         let (ran, outcome) = cargo_test::run(&mut command);
         totals.set(totals.get() + ran);
@@ -34,9 +41,13 @@ pub(crate) fn run() -> Outcome {
         ),
         Step::new("build", quiet(&["build", "--workspace", "--bins"])),
         Step::new("dependencies", dependencies::check),
-        Step::new("Python for the example client", || {
-            let path = python::with_protobuf()?;
+        Step::new("Python for the example client and schemathesis", || {
+            let path = python::with_packages()?;
             Ok(interpreter.get_or_init(|| path).display().to_string())
+        }),
+        Step::new("Node.js packages for the server API", || {
+            let path = node::with_packages()?;
+            Ok(packages.get_or_init(|| path).display().to_string())
         }),
         Step::new("unit, integration and doc tests", || {
             counted(&["test", "--workspace", "--no-fail-fast"])

@@ -7,7 +7,9 @@ mod checks;
 mod codegen;
 mod dependencies;
 mod fuzz;
+mod node;
 mod python;
+mod schemathesis;
 mod steps;
 mod worktree;
 
@@ -20,6 +22,7 @@ Usage: cargo xtask <TASK>
 Tasks:
   test                    every check: format, lints, build, dependencies, tests, generated files
   codegen, docs           write generated code and the tables in docs anew, from their sources
+  schemathesis [--examples N]  try the server API with N made-up cases for each path (300)
   fuzz [--seconds N]      run every fuzz target for N seconds (60); needs cargo-fuzz
 ";
 
@@ -47,6 +50,8 @@ fn main() -> ExitCode {
         ["test"] => checks::run(),
         // One task under two names: both kinds of files come from the same tests.
         ["codegen" | "docs"] => codegen::run(),
+        ["schemathesis"] => schemathesis::run("300"),
+        ["schemathesis", "--examples", examples] => schemathesis::run(examples),
         ["fuzz"] => fuzz::run("60"),
         ["fuzz", "--seconds", seconds] => fuzz::run(seconds),
         [] | ["help" | "--help" | "-h"] => {

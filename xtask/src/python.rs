@@ -1,19 +1,22 @@
-//! A Python with the protobuf packages, in the target folder, for the tests that run the example client of the docs.
+//! A Python with packages, in the target folder, for the tests that run the example client of the docs, and schemathesis.
 
 use std::path::PathBuf;
 
 use crate::worktree::{command, run, succeeds, target};
 use crate::{Outcome, failure};
 
-/// What the example client needs, with the versions.
-const REQUIREMENTS: &str = "docs/examples/python/requirements.txt";
+/// What the example client needs, and schemathesis, with the versions.
+const REQUIREMENTS: [&str; 2] = [
+    "docs/examples/python/requirements.txt",
+    "tests/tests/schemathesis/requirements.txt",
+];
 
 /// Succeeds where the interpreter is no older than the example client allows.
 const IS_NEW_ENOUGH: &str = "import sys; sys.exit(sys.version_info < (3, 11))";
 
 /// The interpreter of a virtual environment that has the packages. Makes what is missing; on a machine where the user is
 /// root and Debian's packages are at hand, as in CI containers, that includes Python itself.
-pub(crate) fn with_protobuf() -> Outcome<PathBuf> {
+pub(crate) fn with_packages() -> Outcome<PathBuf> {
     let folder = target().join("python");
     let interpreter = folder.join("bin/python3");
     if !succeeds(&mut command(&interpreter, &["-c", IS_NEW_ENOUGH])) {
@@ -31,7 +34,9 @@ pub(crate) fn with_protobuf() -> Outcome<PathBuf> {
             "--quiet",
             "--disable-pip-version-check",
             "--requirement",
-            REQUIREMENTS,
+            REQUIREMENTS[0],
+            "--requirement",
+            REQUIREMENTS[1],
         ],
     ))?;
     Ok(interpreter)

@@ -1,0 +1,79 @@
+//! Schemathesis against our own OpenAPI document: whatever it makes up from it, the server API answers as the document says, and never with a fault.
+//!
+//! `SLUICE_TEST_PYTHON` names a Python with `schemathesis/requirements.txt`; `cargo xtask test` makes one and sets it. Here each path gets a few
+//! cases; `cargo xtask schemathesis` has it try many.
+
+use std::env;
+use std::io::{Write as _, stderr};
+use std::path::PathBuf;
+use std::process::Command;
+
+use sluice_gateway::config::Rate;
+use sluice_tests::{APP_KEY, Gateway};
+use tokio::task::spawn_blocking;
+
+const PYTHON: &str = "SLUICE_TEST_PYTHON";
+
+/// How many cases each path gets.
+const EXAMPLES: &str = "SLUICE_TEST_SCHEMATHESIS_EXAMPLES";
+const EXAMPLES_DEFAULT: &str = "8";
+
+/// What is asked of every answer. The others of its checks ask for other manners than the vendor's, which are these: a room that does not exist is
+/// no error to most paths, and fields that are not known are passed over.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
+
+/// The program beside the interpreter, or `None` where there is none, which the terminal is told and CI does not accept.
+fn program() -> Option<PathBuf> {
+    if let Some(interpreter) = env::var_os(PYTHON) {
+        return Some(PathBuf::from(interpreter).with_file_name("schemathesis"));
+    }
+    assert!(
+        env::var_os("CI").is_none(),
+        "{PYTHON} is not set: CI runs `cargo xtask test`, which sets it"
+    );
+    // Unlike eprintln!, this is seen although the test passes.
+    let line = format!("NOT TESTED: the server API by schemathesis, since {PYTHON} is not set; run `cargo xtask test`\n");
+    stderr().write_all(line.as_bytes()).expect("a terminal that takes a line");
+    None
+}
+
+#[tokio::test]
+async fn whatever_is_asked_the_server_api_answers_as_its_document_says() {
+    let Some(program) = program() else { return };
+    let mut secret = String::new();
+    let gateway = Gateway::start(|config| {
+        let key = &mut config.apps[0].api_keys[0];
+        key.rate = Rate::Unlimited;
+        secret = String::from_utf8(key.secret.expose().to_vec()).expect("a secret in text");
+    });
+    let address = format!("http://{}", gateway.addresses().api.expect("the server API listens"));
+    // One signature is good for all: of this kind the nonce and the time are the client's own.
+    let signature = sluice_tests::sha1_signature(&secret, "1", "1");
+    let examples = env::var(EXAMPLES).unwrap_or_else(|_| EXAMPLES_DEFAULT.to_owned());
+    let output = spawn_blocking(move || {
+        Command::new(program)
+            .arg("run")
+            .arg(format!("{address}/openapi.json"))
+            .args(["--checks", CHECKS])
+            .args(["--max-examples", &examples])
+            .args(["--seed", "1", "--no-color"])
+            .args(["--phases", "examples,coverage,fuzzing"])
+            .args(["--generation-database", "none", "--suppress-health-check", "all"])
+            .args(["-H", &format!("App-Key: {APP_KEY}")])
+            .args(["-H", "Nonce: 1", "-H", "Timestamp: 1"])
+            .args(["-H", &format!("Signature: {signature}")])
+            .env("PYTHONUTF8", "1")
+            .output()
+            .expect("schemathesis starts")
+    })
+    .await
+    .expect("schemathesis ran");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{told}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // Signed wrongly, it would see nothing but refusals.
+    assert!(!told.contains("Authentication failed"), "{told}");
+}
