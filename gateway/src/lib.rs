@@ -29,6 +29,10 @@ mod refusal;
 mod room;
 mod server;
 mod session;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "rooms and the HTTP API come to keep things in it")
+)]
 mod store;
 mod timer_wheel;
 mod transport;

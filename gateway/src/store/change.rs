@@ -122,7 +122,7 @@ pub(crate) struct AttributeRecord {
 }
 
 /// Everything kept, read once at the start.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Kept {
     pub rooms: Vec<KeptRoom>,
     /// App, list, key, entry.
@@ -130,7 +130,7 @@ pub(crate) struct Kept {
 }
 
 /// All that is kept of one room id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct KeptRoom {
     pub app: String,
     pub room: String,

@@ -1,0 +1,111 @@
+//! The embedded store: what must outlive the gateway, in one SQLite file of the data folder. Start with [`Store::open`].
+//!
+//! Who has something to keep submits [`Change`]s and goes on; one thread writes them in groups, and whoever submitted is told
+//! after the commit is synced to disk. What is kept is read once, at the start: later the parts of the gateway have it in
+//! memory, and the store only follows them.
+//!
+//! It knows no module of the gateway but itself, and no rule: that a gag may last a month at most, say, or that a room has
+//! a hundred attributes, is decided before something comes here.
+
+mod apply;
+mod change;
+mod error;
+mod expiry;
+mod figures;
+mod file;
+mod load;
+mod migrations;
+mod names;
+mod queue;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
+pub(crate) use error::StoreError;
+pub(crate) use figures::{Figures, Health};
+use queue::Submission;
+use writer::{Shared, Writer};
+
+/// A handle to the store. When the last one is dropped, what waits is written and the file is closed.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    /// Taken by the drop alone.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Opens the file in `folder`, making both if need be, and reads what is kept. Entries whose end has come at `now_unix_ms`
+    /// are left out and deleted.
+    ///
+    /// # Errors
+    /// When another gateway has the folder, the file is from a newer version, not ours or damaged, or the system refuses.
+    pub(crate) fn open(folder: &Path, now_unix_ms: i64) -> Result<(Self, Kept), StoreError> {
+        let file::Opened { conn, lock, path } = file::open(folder)?;
+        let kept = load::load(&conn, now_unix_ms).map_err(|error| StoreError::damaged(&path, &error))?;
+        let shared = Arc::<Shared>::default();
+        let writer = Writer::new(conn, lock, shared.clone(), now_unix_ms);
+        let thread = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| StoreError::open(&path, &error))?;
+        let inner = Inner {
+            shared,
+            path,
+            thread: Some(thread),
+        };
+        Ok((Self { inner: Arc::new(inner) }, kept))
+    }
+
+    /// Submits changes that belong together: they are kept in the order given, all or none, after what was submitted before.
+    /// Never blocks. An empty submission changes nothing and is answered in its turn.
+    ///
+    /// `done` is called exactly once. After `Ok` the changes survive a power failure; after an error none of them holds, but
+    /// for [`StoreError::Failed`], where they may be there after the next start. It is called on the thread that writes, which
+    /// does nothing else meanwhile, so it must be quick; if too much is waiting already, at once and by the caller, with
+    /// [`StoreError::Busy`].
+    pub(crate) fn submit(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        if let Err(refused) = self.inner.shared.queue.push(Submission::new(changes, done)) {
+            self.inner.shared.counters.busy();
+            refused.finish(Err(StoreError::Busy));
+        }
+    }
+
+    /// Whether what is submitted is kept.
+    pub(crate) fn health(&self) -> Health {
+        self.inner.shared.counters.health()
+    }
+
+    /// For metrics. Asks the system for the sizes of two files.
+    pub(crate) fn figures(&self) -> Figures {
+        let shared = &self.inner.shared;
+        shared
+            .counters
+            .figures(shared.queue.changes(), file::bytes(&self.inner.path))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        if let Some(thread) = self.thread.take()
+            // The last handle may have been in somebody's `done`: the writer cannot wait for itself.
+            && thread.thread().id() != thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's thread panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

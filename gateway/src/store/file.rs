@@ -1,0 +1,123 @@
+//! The file on disk: one gateway at a time, for the owner's eyes only, synced with each commit.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::StoreError;
+use super::migrations::{self, MIGRATIONS};
+
+/// The database, in the data folder. SQLite adds `-wal` and `-shm`.
+const FILE: &str = "sluice.db";
+/// Who has a lock on this has the folder. Not the database itself: to close any handle on that would drop SQLite's own locks.
+const LOCK: &str = "sluice.lock";
+const OWNER_ONLY: u32 = 0o600;
+const OWNER_ONLY_FOLDER: u32 = 0o700;
+
+/// How long a commit waits for somebody with a shell on the file to end a transaction. Everything behind it waits too.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// What the write-ahead log is cut back to when it has been copied into the database: a few checkpoints' worth, so that usually
+/// nothing is cut and grown again, and a single long log does not stay for ever.
+const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+
+/// Different statements that a connection keeps prepared: all there are.
+const STATEMENTS_KEPT: usize = 32;
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub conn: Connection,
+    pub lock: File,
+    pub path: PathBuf,
+}
+
+/// Opens the file in `folder`, making both if need be, and brings it to the form of this version.
+///
+/// # Errors
+/// When another gateway has it, it is newer than this one, not ours or damaged, or the system refuses.
+pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
+    make_folder(folder).map_err(|error| StoreError::open(folder, &error))?;
+    let path = folder.join(FILE);
+    let lock = take_lock(&folder.join(LOCK), &path)?;
+    let mut conn = make_file(folder, &path)
+        .map_err(|error| StoreError::open(&path, &error))
+        .and_then(|()| connect(&path).map_err(|error| StoreError::open(&path, &error)))?;
+    let version = migrations::check_version(&conn, &path, MIGRATIONS.len())?;
+    set_up(&conn)
+        .and_then(|()| migrations::migrate(&mut conn, version, &MIGRATIONS))
+        .map_err(|error| StoreError::open(&path, &error))?;
+    Ok(Opened { conn, lock, path })
+}
+
+/// The bytes of the database and of its write-ahead log.
+pub(super) fn bytes(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    size(path) + size(Path::new(&log))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(OWNER_ONLY_FOLDER).create(folder)
+}
+
+fn take_lock(lock: &Path, path: &Path) -> Result<File, StoreError> {
+    let file = open_owner_only(lock).map_err(|error| StoreError::open(lock, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(StoreError::open(lock, &error)),
+    }
+}
+
+/// Made before SQLite opens it, since SQLite would let others read it. It gives its other files the same permissions.
+fn make_file(folder: &Path, path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    open_owner_only(path)?;
+    // A file is only as lasting as its name.
+    File::open(folder)?.sync_all()?;
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+fn open_owner_only(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.mode(OWNER_ONLY).open(path)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // One thread uses it: SQLite need not lock.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(LOCK_WAIT)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(conn)
+}
+
+fn set_up(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update_and_check(None, "journal_mode", "wal", |row| {
+        let mode: String = row.get(0)?;
+        if mode == "wal" {
+            Ok(())
+        } else {
+            let why = format!("it has no write-ahead log but the journal mode {mode:?}");
+            Err(rusqlite::Error::ToSqlConversionFailure(why.into()))
+        }
+    })?;
+    // With anything less, a commit that was answered can be gone after a power failure.
+    conn.pragma_update(None, "synchronous", "full")?;
+    // The writer does it after it has answered, and sees what becomes of it: SQLite's own says nothing of its failures.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+use super::*;
+use crate::store::change::RoomList;
+use crate::store::tests::{Folder, NOW_MS};
+use crate::store::{Kept, Store, file};
+
+/// One row in each table of version 1.
+const ROWS_OF_VERSION_1: &str = "
+    INSERT INTO rooms VALUES ('app', 'room', 'Room', 'live', 12, 1, 'idle:5', 7);
+    INSERT INTO room_rules VALUES ('app', 'room', 1, 0);
+    INSERT INTO room_users VALUES ('app', 'room', 'block', 'bob', NULL, 3, 'too loud');
+    INSERT INTO room_attributes VALUES ('app', 'room', 'colour', 'red', 'alice', 9, 1);
+    INSERT INTO app_entries VALUES ('app', 'word', 'darn', NULL, 4, '***');";
+
+fn connection(folder: &Folder) -> Connection {
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    folder.shell()
+}
+
+fn version(conn: &Connection) -> Result<usize, StoreError> {
+    check_version(conn, Path::new("sluice.db"), MIGRATIONS.len())
+}
+
+#[test]
+fn a_file_of_version_1_is_brought_forward_with_all_that_is_in_it() {
+    let folder = Folder::new();
+    let mut conn = connection(&folder);
+    migrate(&mut conn, 0, &MIGRATIONS[..1]).expect("migrated");
+    conn.execute_batch(ROWS_OF_VERSION_1).expect("rows");
+    assert_eq!(version(&conn), Ok(1));
+    drop(conn);
+    let (store, Kept { rooms, apps }) = Store::open(&folder.0, NOW_MS).expect("it opens");
+    drop(store);
+    assert_eq!(version(&folder.shell()), Ok(MIGRATIONS.len()));
+    let [room] = &rooms[..] else { panic!("{rooms:?}") };
+    assert_eq!(room.record.as_ref().map(|record| record.ends.as_str()), Some("idle:5"));
+    assert!(room.rules.muted && !room.rules.stopped);
+    assert_eq!(room.users[0].0, RoomList::Block);
+    assert_eq!(room.attributes[0].1.version, 9);
+    assert_eq!(apps[0].3.text, "***");
+}
+
+#[test]
+fn a_file_from_the_start_and_one_brought_forward_have_the_same_form() {
+    let form = |folder: &Folder| -> Vec<String> {
+        let shell = folder.shell();
+        let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut statement = shell.prepare(sql).expect("SQL");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<rusqlite::Result<_>>().expect("texts")
+    };
+    let (fresh, old) = (Folder::new(), Folder::new());
+    file::open(&fresh.0).expect("made");
+    let mut conn = connection(&old);
+    for steps in 1..=MIGRATIONS.len() {
+        migrate(&mut conn, steps - 1, &MIGRATIONS[..steps]).expect("migrated");
+    }
+    assert_eq!(form(&old), form(&fresh));
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_version_before_it() {
+    let folder = Folder::new();
+    let mut conn = connection(&folder);
+    let broken = [
+        MIGRATIONS[0],
+        "CREATE TABLE half (a BIGINT); CREATE TABLE half (b BIGINT)",
+    ];
+    migrate(&mut conn, 0, &broken).expect_err("the second is broken");
+    assert_eq!(version(&conn), Ok(1));
+    let half: i64 = conn
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", [], |row| {
+            row.get(0)
+        })
+        .expect("a number");
+    assert_eq!(half, 0);
+}

@@ -1,0 +1,55 @@
+//! How lists are called in the file: names, so that a shell on it can be read. They are never changed.
+
+use super::change::{AppList, RoomList};
+
+impl RoomList {
+    const ALL: [Self; 5] = [
+        Self::Gag,
+        Self::Block,
+        Self::Allow,
+        Self::MuteException,
+        Self::ServerMember,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gag => "gag",
+            Self::Block => "block",
+            Self::Allow => "allow",
+            Self::MuteException => "mute_exception",
+            Self::ServerMember => "server_member",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|list| list.name() == name)
+    }
+}
+
+impl AppList {
+    const ALL: [Self; 7] = [
+        Self::Gag,
+        Self::MuteException,
+        Self::UserBlock,
+        Self::LowType,
+        Self::AllowedType,
+        Self::KeepAlive,
+        Self::Word,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gag => "gag",
+            Self::MuteException => "mute_exception",
+            Self::UserBlock => "user_block",
+            Self::LowType => "low_type",
+            Self::AllowedType => "allowed_type",
+            Self::KeepAlive => "keep_alive",
+            Self::Word => "word",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|list| list.name() == name)
+    }
+}

@@ -1,0 +1,138 @@
+//! Groups, order, and a queue that is full.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::store::queue::{GROUP_CHANGES_MAX, QUEUED_CHANGES_MAX};
+
+/// Keeps the writer busy until it is dropped, so that what is submitted meanwhile waits.
+struct Held {
+    _release: mpsc::Sender<()>,
+}
+
+fn hold(store: &Store) -> Held {
+    let (release, released) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
+    store.submit(Vec::new(), move |outcome| {
+        assert_eq!(outcome, Ok(()));
+        tell.send(()).expect("the test waits");
+        let _ = released.recv();
+    });
+    told.recv().expect("the writer is there");
+    Held { _release: release }
+}
+
+#[test]
+fn what_came_together_is_committed_in_groups() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let held = hold(&store);
+    let before = store.figures();
+    for number in 0..GROUP_CHANGES_MAX + 44 {
+        store.submit(vec![put_room(&number.to_string(), "")], |_| {});
+    }
+    assert_eq!(store.figures().queued, GROUP_CHANGES_MAX + 44);
+    drop(held);
+    assert_eq!(keep(&store, Vec::new()), Ok(()));
+    let after = store.figures();
+    // The last one may have come too late for the second group.
+    assert!(
+        (2..=3).contains(&(after.commits - before.commits)),
+        "{before:?} {after:?}"
+    );
+    assert_eq!(after.changes - before.changes, GROUP_CHANGES_MAX as u64 + 44);
+    assert_eq!(after.queued, 0);
+    assert!(after.commit_time > before.commit_time);
+    assert!(after.file_bytes > 0);
+}
+
+#[test]
+fn a_submission_longer_than_a_group_is_not_split() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let held = hold(&store);
+    let before = store.figures().commits;
+    let long = (0..=GROUP_CHANGES_MAX).map(|number| put_room(&number.to_string(), ""));
+    store.submit(long.collect(), |_| {});
+    drop(held);
+    assert_eq!(keep(&store, Vec::new()), Ok(()));
+    assert_eq!(store.figures().commits - before, 2);
+}
+
+#[test]
+fn answers_come_in_the_order_of_submissions() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..1_000 {
+        let answers = answers.clone();
+        store.submit(vec![put_room("room", "")], move |outcome| {
+            assert_eq!(outcome, Ok(()));
+            answers.lock().expect("whole").push(number);
+        });
+    }
+    drop(store);
+    assert!(answers.lock().expect("whole").iter().copied().eq(0..1_000));
+}
+
+#[test]
+fn a_full_queue_says_so_at_once_and_takes_more_when_it_is_empty() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let held = hold(&store);
+    let room = || put_room("room", "");
+    store.submit(vec![room(); QUEUED_CHANGES_MAX], |outcome| assert_eq!(outcome, Ok(())));
+    assert_eq!(keep(&store, vec![room()]), Err(StoreError::Busy));
+    assert_eq!(store.figures().busy, 1);
+    assert_eq!(store.health(), Health::Ok);
+    drop(held);
+    while store.figures().queued > 0 {
+        std::thread::yield_now();
+    }
+    // More than the queue holds, but nothing else is waiting.
+    assert_eq!(keep(&store, vec![room(); QUEUED_CHANGES_MAX + 1]), Ok(()));
+}
+
+#[test]
+fn a_bad_submission_of_a_group_fails_alone() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let held = hold(&store);
+    let (tell, told) = mpsc::channel();
+    // More than a number of the file holds.
+    let bad = vec![put_room("half", ""), put_attribute("colour", u64::MAX)];
+    for changes in [vec![put_room("first", "")], bad, vec![put_room("last", "")]] {
+        let tell = tell.clone();
+        store.submit(changes, move |outcome| tell.send(outcome).expect("the test waits"));
+    }
+    drop((held, tell));
+    let outcomes: Vec<Result<(), StoreError>> = told.iter().collect();
+    assert!(
+        matches!(outcomes[..], [Ok(()), Err(StoreError::Unfit(_)), Ok(())]),
+        "{outcomes:?}"
+    );
+    assert_eq!(store.figures().failures, 1);
+    assert_eq!(store.health(), Health::Ok);
+    drop(store);
+    let kept = kept(&folder);
+    let rooms: Vec<&str> = kept.rooms.iter().map(|room| room.room.as_str()).collect();
+    assert_eq!(rooms, ["first", "last"]);
+}
+
+#[test]
+fn a_panic_of_whoever_is_told_harms_nobody_else() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    store.submit(vec![put_room("room", "")], |_| panic!("on purpose"));
+    assert_eq!(keep(&store, vec![put_room("other", "")]), Ok(()));
+    assert_eq!(store.health(), Health::Ok);
+}
+
+#[test]
+fn a_submission_that_is_lost_is_told_so() {
+    let (tell, told) = mpsc::channel();
+    drop(Submission::new(Vec::new(), move |outcome| {
+        tell.send(outcome).expect("the test waits")
+    }));
+    assert!(matches!(told.recv(), Ok(Err(StoreError::Failed(_)))));
+}

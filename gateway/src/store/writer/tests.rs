@@ -1,0 +1,177 @@
+use std::sync::mpsc;
+
+use super::*;
+use crate::store::change::{Change, RoomList};
+use crate::store::file;
+use crate::store::tests::{Folder, NOW_MS, put_room, put_user};
+
+/// A writer without its thread: the test does a step at a time.
+fn writer(folder: &Folder) -> Writer {
+    let opened = file::open(&folder.0).expect("it opens");
+    Writer::new(opened.conn, opened.lock, Arc::default(), NOW_MS)
+}
+
+fn commit(writer: &mut Writer, submissions: Vec<Vec<Change>>) -> Vec<Result<(), StoreError>> {
+    let (tell, told) = mpsc::channel();
+    let submission = |changes| {
+        let tell = tell.clone();
+        Submission::new(changes, move |outcome| tell.send(outcome).expect("the test waits"))
+    };
+    writer.commit_group(submissions.into_iter().map(submission).collect());
+    drop(tell);
+    told.iter().collect()
+}
+
+fn health(writer: &Writer) -> Health {
+    writer.shared.counters.health()
+}
+
+fn pages(writer: &Writer, pragma: &str) -> i64 {
+    let page_count = |row: &rusqlite::Row<'_>| row.get(0);
+    writer
+        .conn
+        .pragma_query_value(None, pragma, page_count)
+        .expect("a number")
+}
+
+fn set_pages_max(writer: &Writer, pages: i64) {
+    writer
+        .conn
+        .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+        .expect("set");
+}
+
+fn large(room: &str) -> Change {
+    put_room(room, &"long ".repeat(10_000))
+}
+
+fn rooms(writer: &Writer) -> Vec<String> {
+    let mut statement = writer
+        .conn
+        .prepare("SELECT room FROM rooms ORDER BY room")
+        .expect("SQL");
+    let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+    rows.collect::<rusqlite::Result<_>>().expect("names")
+}
+
+#[test]
+fn a_full_disk_is_told_and_the_store_is_well_again_when_there_is_room() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    set_pages_max(&writer, pages(&writer, "page_count") + 4);
+    let outcomes = commit(&mut writer, vec![vec![large("large")], vec![put_room("small", "")]]);
+    // What still fits is kept all the same.
+    assert!(
+        matches!(outcomes[..], [Err(StoreError::Full(_)), Ok(())]),
+        "{outcomes:?}"
+    );
+    assert!(matches!(health(&writer), Health::ReadOnly { .. }));
+    assert_eq!(rooms(&writer), ["small"]);
+    writer.probe();
+    assert!(
+        matches!(health(&writer), Health::ReadOnly { .. }),
+        "the disk is still full"
+    );
+    set_pages_max(&writer, 1_000);
+    assert_eq!(commit(&mut writer, vec![vec![large("large")]]), [Ok(())]);
+    assert_eq!(health(&writer), Health::Ok);
+    assert_eq!(rooms(&writer), ["large", "small"]);
+}
+
+#[test]
+fn room_on_a_full_disk_is_noticed_when_nobody_asks_for_anything() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    while writer.expiry.is_some() {
+        writer.expire();
+    }
+    assert!(writer.patience() > PROBE_INTERVAL);
+    set_pages_max(&writer, pages(&writer, "page_count"));
+    let outcomes = commit(&mut writer, vec![vec![large("large")]]);
+    assert!(matches!(outcomes[..], [Err(StoreError::Full(_))]), "{outcomes:?}");
+    assert!(writer.patience() <= PROBE_INTERVAL);
+    set_pages_max(&writer, 1_000);
+    writer.next_probe = Instant::now();
+    writer.probe_when_due();
+    assert_eq!(health(&writer), Health::Ok);
+    let left: i64 = writer
+        .conn
+        .query_row("SELECT count(*) FROM probe", [], |row| row.get(0))
+        .expect("a number");
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn somebody_elses_transaction_fails_the_group_and_not_the_store() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    writer.conn.busy_timeout(Duration::ZERO).expect("set");
+    let shell = folder.shell();
+    shell.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    let outcomes = commit(&mut writer, vec![vec![put_room("a", "")], vec![put_room("b", "")]]);
+    assert!(
+        matches!(
+            outcomes[..],
+            [Err(StoreError::Unavailable(_)), Err(StoreError::Unavailable(_))]
+        ),
+        "{outcomes:?}"
+    );
+    shell.execute_batch("ROLLBACK").expect("ended");
+    writer.probe();
+    assert_eq!(health(&writer), Health::Ok);
+    assert_eq!(commit(&mut writer, vec![vec![put_room("a", "")]]), [Ok(())]);
+}
+
+#[test]
+fn a_writer_that_failed_writes_nothing_more() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    writer.fail("on purpose".to_owned());
+    let outcomes = commit(&mut writer, vec![vec![put_room("a", "")], vec![]]);
+    let failed = || Err(StoreError::Failed("on purpose".to_owned()));
+    assert_eq!(outcomes, [failed(), failed()]);
+    assert!(rooms(&writer).is_empty());
+    writer.shared.counters.set_health(Health::Ok);
+    assert!(matches!(health(&writer), Health::Failed { .. }));
+}
+
+#[test]
+fn the_log_is_copied_after_a_thousand_changes() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    let in_database = |writer: &Writer| {
+        let copied = |row: &rusqlite::Row<'_>| row.get::<_, i64>(2);
+        writer
+            .conn
+            .query_row("PRAGMA wal_checkpoint(NOOP)", [], copied)
+            .expect("a number")
+    };
+    writer.copy_log();
+    let before = in_database(&writer);
+    let changes = (0..CHECKPOINT_CHANGES).map(|number| put_room(&number.to_string(), ""));
+    assert_eq!(commit(&mut writer, vec![changes.collect()]), [Ok(())]);
+    assert_eq!(in_database(&writer), before);
+    writer.copy_log();
+    assert!(in_database(&writer) > before);
+    assert_eq!(writer.uncopied, 0);
+}
+
+#[test]
+fn what_has_passed_is_deleted_between_groups() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    let passed = (0..1_500).map(|number| put_user(RoomList::Gag, &number.to_string(), Some(NOW_MS)));
+    let stays = put_user(RoomList::Gag, "stays", Some(NOW_MS + 1));
+    assert_eq!(commit(&mut writer, vec![passed.chain([stays]).collect()]), [Ok(())]);
+    let users = |writer: &Writer| -> i64 {
+        let count = "SELECT count(*) FROM room_users";
+        writer.conn.query_row(count, [], |row| row.get(0)).expect("a number")
+    };
+    writer.expire();
+    assert_eq!(users(&writer), 501);
+    assert_eq!(writer.patience(), Duration::ZERO);
+    writer.expire();
+    writer.expire();
+    assert_eq!(users(&writer), 1);
+    assert!(writer.expiry.is_none() && writer.patience() > Duration::ZERO);
+}
