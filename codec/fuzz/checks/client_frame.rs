@@ -55,6 +55,14 @@ fn is_command(body: &Body) -> bool {
         | Body::JoinChatRoom(_)
         | Body::JoinExistChatRoom(_)
         | Body::LeaveRoom(_)
+        | Body::SwitchRoom(_)
+        | Body::LeaveAllRooms(_)
+        | Body::QueryRoom(_)
+        | Body::QueryRoomMembers(_)
+        | Body::QueryNamedMembers(_)
+        | Body::SetRoomAttributes(_)
+        | Body::DeleteRoomAttributes(_)
+        | Body::QueryRoomAttributes(_)
         | Body::SendMessage(_) => true,
         Body::Reply(_)
         | Body::Close(_)
@@ -65,6 +73,12 @@ fn is_command(body: &Body) -> bool {
         | Body::RoomMemberDigest(_)
         | Body::RoomMemberCount(_)
         | Body::RoomGap(_)
-        | Body::RoomDestroyed(_) => false,
+        | Body::RoomDestroyed(_)
+        | Body::RoomResumed(_)
+        | Body::RoomKickedOut(_)
+        | Body::RoomMuteChanged(_)
+        | Body::RoomAttributesChanged(_)
+        | Body::RoomMessageRecalled(_)
+        | Body::SystemMessage(_) => false,
     }
 }

@@ -146,6 +146,19 @@ fn commands() -> Vec<(&'static str, Body)> {
                 ..Login::default()
             }),
         ),
+        (
+            "login-resume",
+            Body::Login(Login {
+                protocol_version: 1,
+                app_key: "dev".into(),
+                user_id: "alice".into(),
+                token: "header.payload.signature".into(),
+                resume_secret: "0123456789abcdef0123456789abcdef".into(),
+                resume_rooms: vec![room_id.clone(), "den".into()],
+                resume_sequences: vec![300, 0],
+                ..Login::default()
+            }),
+        ),
         ("logout", Body::Logout(Logout {})),
         ("ping", Body::Ping(Ping {})),
         (
@@ -173,8 +186,20 @@ fn commands() -> Vec<(&'static str, Body)> {
             "enter-room",
             Body::EnterRoom(EnterRoom {
                 room_id: room_id.clone(),
-                room_name,
+                room_name: room_name.clone(),
                 ..EnterRoom::default()
+            }),
+        ),
+        (
+            "enter-room-with-everything",
+            Body::EnterRoom(EnterRoom {
+                room_id: room_id.clone(),
+                room_name: room_name.clone(),
+                policy: "room".into(),
+                destroy_delay_seconds: 10_800,
+                extra: r#"{"colour":"red"}"#.into(),
+                attribute_keys: vec!["topic".into(), String::new()],
+                attribute_values: vec!["\u{4e2d}".into(), "2".into()],
             }),
         ),
         (
@@ -197,6 +222,67 @@ fn commands() -> Vec<(&'static str, Body)> {
             "leave-room",
             Body::LeaveRoom(LeaveRoom {
                 room_id: room_id.clone(),
+            }),
+        ),
+        (
+            "switch-room",
+            Body::SwitchRoom(SwitchRoom {
+                leave_room_id: room_id.clone(),
+                room_id: "den".into(),
+                create: true,
+                room_name,
+                message_count: 50,
+                extra: "{}".into(),
+            }),
+        ),
+        ("leave-all-rooms", Body::LeaveAllRooms(LeaveAllRooms {})),
+        (
+            "query-room",
+            Body::QueryRoom(QueryRoom {
+                room_id: room_id.clone(),
+            }),
+        ),
+        (
+            "query-room-members",
+            Body::QueryRoomMembers(QueryRoomMembers {
+                room_id: room_id.clone(),
+                limit: 100,
+                cursor: "1700000000.17".into(),
+            }),
+        ),
+        (
+            "query-named-members",
+            Body::QueryNamedMembers(QueryNamedMembers {
+                room_id: room_id.clone(),
+                user_ids: vec!["alice".into(), "bob".into()],
+            }),
+        ),
+        (
+            "set-room-attributes",
+            Body::SetRoomAttributes(SetRoomAttributes {
+                room_id: room_id.clone(),
+                keys: vec!["topic".into(), "mood".into()],
+                values: vec!["tea".into(), String::new()],
+                force: true,
+                take_over: true,
+                delete_on_leave: true,
+                if_version: 7,
+            }),
+        ),
+        (
+            "delete-room-attributes",
+            Body::DeleteRoomAttributes(DeleteRoomAttributes {
+                room_id: room_id.clone(),
+                keys: vec!["topic".into()],
+                force: true,
+                if_version: 8,
+            }),
+        ),
+        (
+            "query-room-attributes",
+            Body::QueryRoomAttributes(QueryRoomAttributes {
+                room_id: room_id.clone(),
+                keys: vec!["topic".into(), "mood".into()],
             }),
         ),
         (
@@ -248,7 +334,7 @@ fn not_commands() -> Vec<(&'static str, Body)> {
             Body::RoomMessage(RoomMessage {
                 room_id: room_id.clone(),
                 sequence: 300,
-                sender: Some(alice),
+                sender: Some(alice.clone()),
                 content: Bytes::from_static(b"hello"),
                 ..RoomMessage::default()
             }),
@@ -287,10 +373,82 @@ fn not_commands() -> Vec<(&'static str, Body)> {
         (
             "room-gap",
             Body::RoomGap(RoomGap {
-                room_id,
+                room_id: room_id.clone(),
                 first_sequence: 3,
                 last_sequence: 9,
                 ..RoomGap::default()
+            }),
+        ),
+        (
+            "room-destroyed",
+            Body::RoomDestroyed(RoomDestroyed {
+                room_id: room_id.clone(),
+                reason: RoomDestroyedReason::Idle.into(),
+            }),
+        ),
+        (
+            "room-resumed",
+            Body::RoomResumed(RoomResumed {
+                room_id: room_id.clone(),
+                sequence: 400,
+                replayed: 50,
+                missed: 50,
+                muted: true,
+                muted_until_ms: 1_700_000_000_000,
+                ..RoomResumed::default()
+            }),
+        ),
+        (
+            "room-kicked-out",
+            Body::RoomKickedOut(RoomKickedOut {
+                room_id: room_id.clone(),
+                reason: LeaveReason::Blocked.into(),
+                until_ms: 1_700_000_000_000,
+                extra: "spam".into(),
+            }),
+        ),
+        (
+            "room-mute-changed",
+            Body::RoomMuteChanged(RoomMuteChanged {
+                room_id: room_id.clone(),
+                scope: MuteScope::Room.into(),
+                muted: true,
+                ..RoomMuteChanged::default()
+            }),
+        ),
+        (
+            "room-attributes-changed",
+            Body::RoomAttributesChanged(RoomAttributesChanged {
+                room_id: room_id.clone(),
+                version: 3,
+                set: vec![RoomAttribute {
+                    key: "topic".into(),
+                    value: "tea".into(),
+                    owner_id: "alice".into(),
+                    version: 3,
+                }],
+                deleted: vec!["mood".into()],
+                by: Some(alice),
+            }),
+        ),
+        (
+            "room-message-recalled",
+            Body::RoomMessageRecalled(RoomMessageRecalled {
+                room_id,
+                message_id: u64::MAX,
+                sequence: 300,
+                operator_id: "moderator".into(),
+                recalled_at_ms: 1_700_000_000_000,
+            }),
+        ),
+        (
+            "system-message",
+            Body::SystemMessage(SystemMessage {
+                message_id: 1,
+                sender_id: "system".into(),
+                r#type: MessageType::Text.into(),
+                content: Bytes::from_static(b"maintenance at noon"),
+                ..SystemMessage::default()
             }),
         ),
     ]
