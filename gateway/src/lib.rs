@@ -37,6 +37,8 @@ mod store;
 mod timer_wheel;
 mod transport;
 mod turn;
+#[cfg_attr(not(test), expect(dead_code, reason = "no text is sent through it yet"))]
+mod words;
 mod worker;
 mod writer;
 

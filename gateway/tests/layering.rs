@@ -19,7 +19,7 @@ const STAGES: [&str; 10] = [
 ];
 
 /// What any stage may use. They know each other, and no stage.
-const LEAVES: [&str; 14] = [
+const LEAVES: [&str; 15] = [
     "class",
     "clock",
     "config",
@@ -34,6 +34,7 @@ const LEAVES: [&str; 14] = [
     "store",
     "timer_wheel",
     "turn",
+    "words",
 ];
 
 /// What joins the stages and may know all of them. Nobody but they know each other.
