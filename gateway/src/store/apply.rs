@@ -23,10 +23,11 @@ const PUT_USER: &str = "
         note = excluded.note";
 const REMOVE_USER: &str = "DELETE FROM room_users WHERE app = ?1 AND room = ?2 AND list = ?3 AND user_id = ?4";
 const PUT_ATTRIBUTE: &str = "
-    INSERT INTO room_attributes (app, room, name, content, owner_id, version, goes_with_owner)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    INSERT INTO room_attributes (app, room, name, content, owner_id, version, goes_with_owner, set_at_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
     ON CONFLICT (app, room, name) DO UPDATE SET content = excluded.content, owner_id = excluded.owner_id,
-        version = excluded.version, goes_with_owner = excluded.goes_with_owner";
+        version = excluded.version, goes_with_owner = excluded.goes_with_owner,
+        set_at_ms = excluded.set_at_ms";
 const REMOVE_ATTRIBUTE: &str = "DELETE FROM room_attributes WHERE app = ?1 AND room = ?2 AND name = ?3";
 const PUT_APP_ENTRY: &str = "
     INSERT INTO app_entries (app, list, name, until_ms, since_ms, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -83,11 +84,8 @@ pub(super) fn apply(conn: &Connection, change: &Change) -> rusqlite::Result<()> 
         } => {
             let (content, owner) = (&attribute.value, &attribute.owner);
             let (version, goes) = (signed(attribute.version)?, attribute.goes_with_owner);
-            run(
-                conn,
-                PUT_ATTRIBUTE,
-                params![app, room, key, content, owner, version, goes],
-            )
+            let row = params![app, room, key, content, owner, version, goes, attribute.set_at_ms];
+            run(conn, PUT_ATTRIBUTE, row)
         }
         Change::RemoveAttribute { app, room, key } => run(conn, REMOVE_ATTRIBUTE, params![app, room, key]),
         Change::PutAppEntry { app, list, key, entry } => {

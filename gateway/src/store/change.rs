@@ -119,6 +119,8 @@ pub(crate) struct AttributeRecord {
     pub version: u64,
     /// It goes when its owner leaves the room.
     pub goes_with_owner: bool,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub set_at_ms: i64,
 }
 
 /// Everything kept, read once at the start.

@@ -73,7 +73,7 @@ fn load_users(conn: &Connection, now_unix_ms: i64, rooms: &mut Rooms) -> rusqlit
 }
 
 fn load_attributes(conn: &Connection, rooms: &mut Rooms) -> rusqlite::Result<()> {
-    let columns = "app, room, name, content, owner_id, version, goes_with_owner";
+    let columns = "app, room, name, content, owner_id, version, goes_with_owner, set_at_ms";
     let mut statement = conn.prepare(&format!("SELECT {columns} FROM room_attributes"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -82,6 +82,7 @@ fn load_attributes(conn: &Connection, rooms: &mut Rooms) -> rusqlite::Result<()>
             owner: row.get(4)?,
             version: unsigned(row, 5)?,
             goes_with_owner: row.get(6)?,
+            set_at_ms: row.get(7)?,
         };
         room(rooms, row)?.attributes.push((row.get(2)?, attribute));
     }

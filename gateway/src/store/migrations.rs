@@ -9,9 +9,10 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use super::error::StoreError;
 
 /// The first makes version 1, and so on.
-pub(super) const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_rooms_and_lists.sql"),
     include_str!("migrations/0002_what_passes_and_a_probe.sql"),
+    include_str!("migrations/0003_when_attributes_were_set.sql"),
 ];
 
 /// The version of the file, 0 of an empty one. Changes nothing, so that a file which is not ours stays as it is.

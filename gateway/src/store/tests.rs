@@ -94,6 +94,7 @@ fn put_attribute(key: &str, version: u64) -> Change {
             owner: "alice".to_owned(),
             version,
             goes_with_owner: true,
+            set_at_ms: 11,
         },
     }
 }
@@ -187,6 +188,7 @@ fn one_of_everything_is_there_again_after_a_restart() {
         owner: "alice".to_owned(),
         version: 9,
         goes_with_owner: true,
+        set_at_ms: 11,
     };
     assert_eq!(room.attributes, [("colour".to_owned(), attribute)]);
     assert_eq!(kept.apps.len(), 7);

@@ -129,12 +129,15 @@ fn record() -> impl Strategy<Value = RoomRecord> {
 
 fn attribute() -> impl Strategy<Value = AttributeRecord> {
     let number = 0..=i64::MAX as u64;
-    (key(), key(), number, any::<bool>()).prop_map(|(value, owner, version, goes_with_owner)| AttributeRecord {
-        value,
-        owner,
-        version,
-        goes_with_owner,
-    })
+    (key(), key(), number, any::<bool>(), any::<i64>()).prop_map(
+        |(value, owner, version, goes_with_owner, set_at_ms)| AttributeRecord {
+            value,
+            owner,
+            version,
+            goes_with_owner,
+            set_at_ms,
+        },
+    )
 }
 
 fn change() -> impl Strategy<Value = Change> {

@@ -1,0 +1,1 @@
+ALTER TABLE room_attributes ADD COLUMN set_at_ms BIGINT NOT NULL DEFAULT 0;
