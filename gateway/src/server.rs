@@ -5,18 +5,22 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
+use sluice_protocol::RoomId;
 use tokio::sync::watch;
 
 use crate::accept;
 use crate::accept::quic::{ResetSecret, ResetSecretError, Sockets};
 use crate::admission::Admission;
+use crate::clock::Now;
 use crate::config::Config;
 use crate::handshake::{self, TlsError};
 use crate::http::{self, Health};
+use crate::identity::RoomKey;
 use crate::metrics::{Registry, WorkerFigures};
 use crate::policy::Policies;
 use crate::session::apps::Apps;
 use crate::session::token::TokenKeyError;
+use crate::store::{KeptRoom, Store};
 use crate::worker::{self, Listeners, Shared, WorkerHandle};
 
 /// Where a running gateway listens. The ports are the real ones, also where the configuration said 0.
@@ -54,6 +58,9 @@ pub enum ServerError {
     /// An app's public key cannot be used.
     #[error(transparent)]
     TokenKey(#[from] TokenKeyError),
+    /// The store cannot be opened.
+    #[error("the store: {0}")]
+    Store(String),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -113,10 +120,12 @@ impl Server {
             .map(|address| http::bind(address).map_err(|cause| listen("http", address, cause)));
         let http = http.transpose()?;
 
+        let (store, kept) = Store::open(&config.data, Now::read().unix_ms).map_err(|error| ServerError::Store(error.to_string()))?;
         let (shutdown, stopping) = watch::channel(false);
         let admission = Admission::new(config.connections.max, config.connections.handshakes_max);
         let shared = Arc::new(Shared {
             apps: Apps::new(&config)?,
+            store,
             policies: Arc::new(Policies::new(&config.apps)),
             registry: Registry::new(),
             homes: hashbrown::DefaultHashBuilder::default(),
@@ -136,11 +145,13 @@ impl Server {
             }
             None => None,
         };
+        let kept = rooms_by_home(kept.rooms, &shared);
         let workers = worker::mailboxes(workers)
             .into_iter()
             .zip(listeners)
-            .map(|(mailbox, listeners)| {
-                worker::start(mailbox, shared.clone(), admission.clone(), listeners, stopping.clone())
+            .zip(kept)
+            .map(|((mailbox, listeners), kept)| {
+                worker::start(mailbox, shared.clone(), admission.clone(), listeners, kept, stopping.clone())
             })
             .collect::<Result<_, _>>()
             .map_err(ServerError::Thread)?;
@@ -178,6 +189,20 @@ fn bind_tcp(
     workers: usize,
 ) -> Result<Vec<std::net::TcpListener>, ServerError> {
     accept::tcp::bind(address, workers).map_err(|cause| listen(what, address, cause))
+}
+
+/// What is kept of rooms, for each worker that of the rooms whose home it is.
+fn rooms_by_home(rooms: Vec<KeptRoom>, shared: &Shared) -> Vec<Vec<(RoomKey, KeptRoom)>> {
+    let mut by_home: Vec<Vec<_>> = shared.workers.iter().map(|_| Vec::new()).collect();
+    for kept in rooms {
+        let (Some((app, _)), Ok(id)) = (shared.apps.by_key(&kept.app), RoomId::parse(&kept.room)) else {
+            tracing::warn!(app = kept.app, room = kept.room, "a room is kept of an app that is not configured");
+            continue;
+        };
+        let home = shared.home((app, &id));
+        by_home[home.get()].push((RoomKey { app, id }, kept));
+    }
+    by_home
 }
 
 /// One socket for each worker, or for the first alone where packets cannot be led to each.

@@ -13,6 +13,7 @@ mod budget;
 mod close;
 mod connection;
 mod input;
+mod keeping;
 mod mailbox;
 mod operator;
 mod pump;
@@ -21,6 +22,7 @@ mod start;
 mod sweep;
 
 use std::cell::{Cell, RefCell};
+use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,11 +41,12 @@ use crate::policy::Policies;
 use crate::room::{Rooms, Rules};
 use crate::session::apps::Apps;
 use crate::session::users::Users;
+use crate::store::{KeptRoom, Store};
 use crate::timer_wheel::{TICK, TimerWheel};
 use crate::transport::ReadySockets;
 
 use connection::Connection;
-use mailbox::Mailboxes;
+use mailbox::{Mailboxes, Outside};
 use sweep::Slices;
 
 pub(crate) use mailbox::{Mailbox, mailboxes};
@@ -65,6 +68,7 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub config: Config,
     pub apps: Apps,
+    pub store: Store,
     pub policies: Arc<Policies>,
     pub registry: Registry,
     /// Spreads users and rooms over the workers that are their homes.
@@ -72,6 +76,14 @@ pub(crate) struct Shared {
     pub random: &'static dyn rustls::crypto::SecureRandom,
     pub workers: Vec<WorkerFigures>,
     pub started: Instant,
+}
+
+impl Shared {
+    /// The worker that is the home of a user (app and user id) or a room (app and room id).
+    pub(crate) fn home(&self, key: impl std::hash::Hash) -> WorkerIndex {
+        let hash = self.homes.hash_one(key);
+        WorkerIndex(u16::try_from(hash % self.workers.len() as u64).expect("fewer than 65536 workers"))
+    }
 }
 
 /// See the module.
@@ -85,6 +97,8 @@ struct Worker {
     rooms: RefCell<Rooms>,
     users: RefCell<Users>,
     mailboxes: RefCell<Mailboxes>,
+    /// For what comes back from other threads.
+    outside: Outside,
     scratch: RefCell<Vec<u8>>,
     /// What flushes came to since it was last looked at.
     moved: RefCell<Moved>,
@@ -102,7 +116,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes, sockets: Rc<ReadySockets>) -> Rc<Self> {
+    fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes, outside: Outside, sockets: Rc<ReadySockets>) -> Rc<Self> {
         let now = Instant::now();
         let rules = Rules::new(
             shared.config.rooms.clone(),
@@ -119,6 +133,7 @@ impl Worker {
             rooms: RefCell::new(Rooms::new(index, rules)),
             users: RefCell::default(),
             mailboxes: RefCell::new(mailboxes),
+            outside,
             scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
             moved: RefCell::default(),
             private_bytes: Cell::new(0),

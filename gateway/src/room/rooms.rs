@@ -9,6 +9,7 @@ use crate::clock::Now;
 use crate::identity::{Caller, RoomKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
+use crate::store::KeptRoom;
 use crate::room::enter::not_inside;
 use crate::room::moderation::Moderation;
 use crate::room::{Context, Create, Effect, Request, Room, Rules};
@@ -43,6 +44,9 @@ impl Rooms {
             rules,
         }
     }
+
+    /// Takes in what the store has kept of rooms whose home is here.
+    pub(crate) fn restore(&mut self, _kept: Vec<(RoomKey, KeptRoom)>, _now: Now) {}
 
     /// How many rooms there are.
     pub(crate) fn len(&self) -> usize {

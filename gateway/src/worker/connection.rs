@@ -300,10 +300,7 @@ impl Worker {
     }
 
     fn home(&self, key: impl std::hash::Hash) -> WorkerIndex {
-        use std::hash::BuildHasher;
-        let workers = self.mailboxes.borrow().workers() as u64;
-        let hash = self.shared.homes.hash_one(key);
-        WorkerIndex(u16::try_from(hash % workers).expect("fewer than 65536 workers"))
+        self.shared.home(key)
     }
 
     pub(super) fn post(&self, worker: WorkerIndex, message: Message) {

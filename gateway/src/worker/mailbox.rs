@@ -180,6 +180,14 @@ impl Outside {
         self.addresses.len()
     }
 
+    /// Sends what follows from something that was taken: it always gets through.
+    pub(super) fn post_always(&self, worker: WorkerIndex, message: Message) {
+        let address = &self.addresses[worker.get()];
+        address.depth.add(message.weight());
+        // A worker that has ended takes no more: its connections are gone too.
+        let _ = address.batches.send(vec![message]);
+    }
+
     /// Sends a value to a worker.
     pub(super) fn post(&self, worker: WorkerIndex, message: Message) -> Result<(), Full> {
         let address = &self.addresses[worker.get()];

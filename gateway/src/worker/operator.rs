@@ -3,7 +3,6 @@
 //! It posts values to the mailboxes of homes like a worker does, and waits for the answer. What is full refuses, and what takes too long is
 //! given up: whether it was done is not known then.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +52,7 @@ impl Operator {
 
     /// The worker that is the home of a user (app and user id) or a room (app and room id).
     pub(crate) fn home(&self, key: impl std::hash::Hash) -> WorkerIndex {
-        let workers = self.mailboxes.workers() as u64;
-        WorkerIndex(u16::try_from(self.shared.homes.hash_one(key) % workers).expect("fewer than 65536 workers"))
+        self.shared.home(key)
     }
 
     /// # Errors

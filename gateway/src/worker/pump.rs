@@ -17,7 +17,6 @@ use crate::refusal::Refusal;
 use crate::room::{self, Effect};
 use crate::session::login::Accepted;
 use crate::session::users::Newcomer;
-use crate::store::Change;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Label};
 use crate::worker::mailbox::{Message, OrderResult};
@@ -184,34 +183,7 @@ impl Worker {
         if entering && matches!(effects[..], [Effect::Unchanged { .. }]) {
             self.metrics.add_labelled(Metric::RoomJoins, JOIN_REFUSED, 1);
         }
-        self.carry_out_all(room, Some(caller), effects, |_| ());
-    }
-
-    /// Carries out what a request came to. What is to be kept is kept together; `then` is told when it is.
-    fn carry_out_all(
-        &self,
-        room: &RoomKey,
-        caller: Option<&Caller>,
-        effects: Vec<Effect>,
-        then: impl FnOnce(Result<(), Refusal>) + Send + 'static,
-    ) {
-        let mut changes = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Keep(change) => changes.push(change),
-                effect => self.carry_out(room, caller, effect),
-            }
-        }
-        if changes.is_empty() {
-            then(Ok(()));
-        } else {
-            self.keep(changes, then);
-        }
-    }
-
-    /// Gives changes to the store. `then` is told whether they are kept, on a thread of the store.
-    fn keep(&self, _changes: Vec<Change>, then: impl FnOnce(Result<(), Refusal>) + Send + 'static) {
-        then(Ok(()));
+        self.carry_out_request(room, caller, effects);
     }
 
     fn handle_order(&self, room: &RoomKey, order: room::Order, answer: oneshot::Sender<OrderResult>, now: Now) {
@@ -220,10 +192,7 @@ impl Worker {
             answer: Err(Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room")),
             effects: self.destroy_faulty(room).into_iter().collect(),
         });
-        // Nobody takes the answer of an order that took too long.
-        self.carry_out_all(room, None, ordered.effects, move |kept| {
-            let _ = answer.send(kept.and(ordered.answer));
-        });
+        self.carry_out_order(room, ordered, answer);
     }
 
     /// Whether a worker that would have to deliver a room's messages has as much before it as is allowed.

@@ -20,9 +20,12 @@ use tokio::task::LocalSet;
 use crate::accept::quic::QuicError;
 use crate::accept::{quic, tcp};
 use crate::admission::{Admission, ConnectionPermit};
+use crate::clock::Now;
 use crate::frames;
+use crate::identity::RoomKey;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
+use crate::store::KeptRoom;
 use crate::transport::{ReadySockets, Socket, Tcp, Tls, Transport, TransportKind};
 use crate::worker::close::{CloseReason, shutdown};
 use crate::worker::connection::Label;
@@ -61,12 +64,13 @@ pub(crate) fn start(
     shared: Arc<Shared>,
     admission: Arc<Admission>,
     listeners: Listeners,
+    kept: Vec<(RoomKey, KeptRoom)>,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<WorkerHandle> {
     let name = format!("worker-{}", mailbox.index().0);
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         pin(mailbox.index().get());
-        let run = AssertUnwindSafe(|| run(mailbox, shared, admission, listeners, shutdown));
+        let run = AssertUnwindSafe(|| run(mailbox, shared, admission, listeners, kept, shutdown));
         if catch_unwind(run).is_err() {
             // Rooms and users have their home here; without it the gateway answers wrongly.
             tracing::error!("a worker panicked; the gateway cannot go on");
@@ -102,6 +106,7 @@ fn run(
     shared: Arc<Shared>,
     admission: Arc<Admission>,
     listeners: Listeners,
+    kept: Vec<(RoomKey, KeptRoom)>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let runtime = runtime::Builder::new_current_thread()
@@ -109,11 +114,13 @@ fn run(
         .build()
         .expect("a runtime can be made");
     let index = mailbox.index();
+    let outside = mailbox.outside(shared.config.rooms.mailbox_messages);
     let (incoming, mailboxes) = mailbox.open(shared.config.rooms.mailbox_messages);
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         let sockets = ReadySockets::new().expect("a descriptor for the epoll of all sockets");
-        let worker = Worker::new(index, shared, mailboxes, sockets);
+        let worker = Worker::new(index, shared, mailboxes, outside, sockets);
+        worker.rooms.borrow_mut().restore(kept, Now::read());
         worker.spawn(core("sockets", worker.clone().serve_sockets()));
         worker.spawn(core("pump", worker.clone().pump(incoming)));
         worker.spawn(core("sweep", worker.clone().sweep()));
