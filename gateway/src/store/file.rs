@@ -51,6 +51,7 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     set_up(&conn)
         .and_then(|()| migrations::migrate(&mut conn, version, &MIGRATIONS))
         .map_err(|error| StoreError::open(&path, &error))?;
+    sync_folder(folder).map_err(|error| StoreError::open(folder, &error))?;
     Ok(Opened { conn, lock, path })
 }
 
@@ -81,12 +82,16 @@ fn make_file(folder: &Path, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     open_owner_only(path)?;
-    // A file is only as lasting as its name.
-    File::open(folder)?.sync_all()?;
     match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         _ => Ok(()),
     }
+}
+
+/// Makes the names of the files in it last: without its name, a file that was synced is lost all the same. SQLite does this
+/// too when it makes a file, and says nothing when it fails.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 fn open_owner_only(path: &Path) -> io::Result<File> {
@@ -105,15 +110,14 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn set_up(conn: &Connection) -> rusqlite::Result<()> {
-    conn.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-        let mode: String = row.get(0)?;
-        if mode == "wal" {
-            Ok(())
-        } else {
-            let why = format!("it has no write-ahead log but the journal mode {mode:?}");
-            Err(rusqlite::Error::ToSqlConversionFailure(why.into()))
-        }
-    })?;
+    // Read to the end: the answer comes before the change is on disk, and is "wal" even if that fails.
+    let mut statement = conn.prepare("PRAGMA journal_mode = wal")?;
+    let modes = statement.query_map([], |row| row.get(0))?;
+    let modes = modes.collect::<rusqlite::Result<Vec<String>>>()?;
+    if modes != ["wal"] {
+        let why = format!("it can have no write-ahead log; its journal mode is {modes:?}");
+        return Err(rusqlite::Error::ToSqlConversionFailure(why.into()));
+    }
     // With anything less, a commit that was answered can be gone after a power failure.
     conn.pragma_update(None, "synchronous", "full")?;
     // The writer does it after it has answered, and sees what becomes of it: SQLite's own says nothing of its failures.
