@@ -1,27 +1,34 @@
 //! The handle an app holds.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use prost::Message;
 use sluice_codec::FrameBuffer;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    CreateRoom, EnterRoom, ErrorCode, JoinChatRoom, JoinExistChatRoom, JoinRoom, LeaveRoom, Login, Logout, Ping, Pong,
-    RenewToken, RenewTokenResult, limits, reply,
+    ErrorCode, Frame, JoinRoom, LeaveAllRooms, LeaveRoom, Login, Logout, Ping, Pong, QueryNamedMembers, QueryRoom,
+    QueryRoomAttributes, QueryRoomMembers, RenewToken, RenewTokenResult, limits, reply,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::connection::{self, Answer, Call, Queues};
+use crate::attributes::{Attributes, AttributesWritten, DeleteAttributes, SetAttributes};
+use crate::connection::{Answer, Call};
+use crate::entering::{ChatRoomOptions, RoomOptions, SwitchOptions};
 use crate::error::ClientError;
 use crate::event::{EVENT_QUEUE_LENGTH, Events};
+use crate::members::{Member, Members, MembersPage, RoomStatus};
 use crate::message::{OutgoingMessage, SentMessage};
 use crate::options::{Options, measure};
 use crate::pending::Pending;
-use crate::room::{History, RoomEntered, check_room_id};
+use crate::places::Places;
+use crate::reconnecting::{self, Established, Queues};
+use crate::resume::{Memory, ResumeTicket};
+use crate::room::{RoomEntered, check_room_id};
 use crate::session::{self, Session};
 use crate::transport::{self, Link};
 
@@ -32,22 +39,24 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// bounds what piles up when it does not.
 pub(crate) const CALL_QUEUE_LENGTH: usize = 256;
 
-/// A connection that is logged in. Cheap to clone; all clones are one connection.
+/// A client that is logged in. Cheap to clone; all clones are one.
 ///
 /// Each call is queued when its method is called, so the order of calls is the order on the wire, and many may wait for
 /// their replies at once. Besides the errors its method names, every call can fail with
 ///
 /// - 5004 when no reply came within 20 seconds,
 /// - 30014 when 256 calls wait to be sent already,
-/// - the code of the connection's end when that came first (30011 if the link broke), and 30002 after it,
-/// - 20607 (detail `overload`) when the server sheds load.
+/// - 30016 when the command is larger than a frame may be,
+/// - the code of the connection's end when that came first (30011 if the link broke), and 30002 after it, or until it is opened
+///   again: nothing is kept to be sent later,
+/// - 20607 (detail `overload`, or `rate`) when the server sheds load or is asked too often.
 ///
 /// The connection ends when the last clone is dropped: what was queued is still written, and others see this user go
 /// offline. Call [`logout`](Self::logout) first to leave on purpose.
 #[derive(Clone)]
 pub struct Client {
     calls: mpsc::Sender<Call>,
-    session: Arc<Session>,
+    memory: Arc<Mutex<Memory>>,
 }
 
 impl Client {
@@ -60,105 +69,140 @@ impl Client {
     pub async fn connect(options: Options) -> Result<(Self, Events), ClientError> {
         let login = options.login()?;
         let link = transport::connect(&options).await?;
-        Self::log_in(link, login).await
+        Self::log_in(link, login, options).await
     }
 
-    /// Logs in over an open link and starts the connection's task.
-    pub(crate) async fn log_in(mut link: Link, login: Login) -> Result<(Self, Events), ClientError> {
+    /// Connects and goes on with a session whose connection was lost, over whatever transport. [`Session::resumed`] says whether the
+    /// server still had it; if not, this is a new session, inside no room.
+    ///
+    /// With [`Reconnect::Automatic`](crate::Reconnect::Automatic) a client does that by itself.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect). 31010 (detail `newer_login`) when the session is gone and the user has logged in elsewhere since.
+    pub async fn resume(options: Options, ticket: ResumeTicket) -> Result<(Self, Events), ClientError> {
+        let mut login = options.login()?;
+        ticket.fill_in(&mut login);
+        let mut link = transport::connect(&options).await?;
         let mut frames = FrameBuffer::new(limits::SERVER_FRAME_BYTES);
-        let session = Arc::new(session::log_in(&mut link, &mut frames, login).await?);
+        let session = session::log_in(&mut link, &mut frames, login).await?;
+        let session = session.going_on_from(ticket.started_at_ms());
+        let places = if session.resumed {
+            ticket.into_places()
+        } else {
+            Places::default()
+        };
+        Ok(Self::start(Established { link, frames }, session, places, options))
+    }
 
+    /// Logs in over an open link and starts the task behind it.
+    pub(crate) async fn log_in(mut link: Link, login: Login, options: Options) -> Result<(Self, Events), ClientError> {
+        let mut frames = FrameBuffer::new(limits::SERVER_FRAME_BYTES);
+        let session = session::log_in(&mut link, &mut frames, login).await?;
+        Ok(Self::start(
+            Established { link, frames },
+            session,
+            Places::default(),
+            options,
+        ))
+    }
+
+    fn start(established: Established, session: Session, places: Places, options: Options) -> (Self, Events) {
         let (calls, queued_calls) = mpsc::channel(CALL_QUEUE_LENGTH);
         let (events, queued_events) = mpsc::channel(EVENT_QUEUE_LENGTH);
         let (closed, told_closed) = oneshot::channel();
         let queues = Queues {
             calls: queued_calls,
             events,
-            closed,
         };
-        tokio::spawn(connection::run(link, frames, session.heartbeat_interval, queues));
-        Ok((Self { calls, session }, Events::new(queued_events, told_closed)))
+        let memory = Arc::new(Mutex::new(Memory {
+            session: Arc::new(session),
+            places,
+            token: None,
+        }));
+        tokio::spawn(reconnecting::run(established, options, queues, closed, memory.clone()));
+        (Self { calls, memory }, Events::new(queued_events, told_closed))
     }
 
-    /// What the server announced at login.
+    /// What the server announced at the newest login.
     #[must_use]
-    pub fn session(&self) -> &Session {
-        &self.session
+    pub fn session(&self) -> Arc<Session> {
+        self.memory().session.clone()
     }
 
-    /// Creates a room and joins it. `room_name` has at most 256 bytes and may be empty.
+    /// What [`resume`](Self::resume) needs to go on with this session. Take it when the connection has ended.
+    #[must_use]
+    pub fn resume_ticket(&self) -> ResumeTicket {
+        ResumeTicket::of(&self.memory())
+    }
+
+    /// Creates a room and joins it. A text for `options` is the room's name.
     ///
     /// # Errors
-    /// 6000323 when the room exists, 33003.
-    pub fn create_room(&self, room_id: &str, room_name: &str) -> Pending<RoomEntered> {
-        let checked = check_room_id(room_id).and_then(|()| check_room_name(room_name));
-        self.join(
-            checked,
-            Body::CreateRoom(CreateRoom {
-                room_id: room_id.into(),
-                room_name: room_name.into(),
-                ..CreateRoom::default()
-            }),
-        )
+    /// 6000323 when the room exists, 33003, 23426 and 23423 for attributes that its policy does not allow, 6000324 when the app has as many
+    /// rooms as it may have; as every way in 6000325 when this client is inside as many rooms as allowed, 23409 when this user is
+    /// blocked there, 23411 when the room is full, 23437 when `extra` is too long.
+    pub fn create_room(&self, room_id: &str, options: impl Into<RoomOptions>) -> Pending<RoomEntered> {
+        let command = check_room_id(room_id).and_then(|()| options.into().create(room_id));
+        self.enter(command.map(Body::CreateRoom))
     }
 
     /// Joins a room that exists.
     ///
     /// # Errors
-    /// 23410 when there is no such room, 33003.
+    /// 23410 when there is no such room, 33003, and those of every way in.
     pub fn join_room(&self, room_id: &str) -> Pending<RoomEntered> {
-        self.join(
-            check_room_id(room_id),
-            Body::JoinRoom(JoinRoom {
-                room_id: room_id.into(),
-                ..JoinRoom::default()
-            }),
-        )
+        self.join_room_with(room_id, "")
     }
 
-    /// Joins a room, creating it first if it does not exist; `room_name` counts only then. It has at most 256 bytes and
-    /// may be empty.
+    /// Joins a room that exists, with something short for those inside, see [`RoomOptions::extra`].
     ///
     /// # Errors
-    /// 33003.
-    pub fn enter_room(&self, room_id: &str, room_name: &str) -> Pending<RoomEntered> {
-        let checked = check_room_id(room_id).and_then(|()| check_room_name(room_name));
-        self.join(
-            checked,
-            Body::EnterRoom(EnterRoom {
-                room_id: room_id.into(),
-                room_name: room_name.into(),
-                ..EnterRoom::default()
-            }),
-        )
-    }
-
-    /// Joins a chat room, creating it with the preset "live" if it does not exist. The newest messages follow as events.
-    ///
-    /// # Errors
-    /// 33003.
-    pub fn join_chat_room(&self, room_id: &str, history: History) -> Pending<RoomEntered> {
-        let message_count = history.message_count();
-        let command = JoinChatRoom {
+    /// As [`join_room`](Self::join_room).
+    pub fn join_room_with(&self, room_id: &str, extra: impl Into<String>) -> Pending<RoomEntered> {
+        let command = check_room_id(room_id).map(|()| JoinRoom {
             room_id: room_id.into(),
-            message_count,
-            ..JoinChatRoom::default()
-        };
-        self.join(check_room_id(room_id), Body::JoinChatRoom(command))
+            extra: extra.into(),
+        });
+        self.enter(command.map(Body::JoinRoom))
+    }
+
+    /// Joins a room, creating it first if it does not exist. A text for `options` is the room's name.
+    ///
+    /// # Errors
+    /// Those of [`create_room`](Self::create_room) but 6000323.
+    pub fn enter_room(&self, room_id: &str, options: impl Into<RoomOptions>) -> Pending<RoomEntered> {
+        let command = check_room_id(room_id).and_then(|()| options.into().enter(room_id));
+        self.enter(command.map(Body::EnterRoom))
+    }
+
+    /// Joins a chat room, creating it with the preset "live" if it does not exist. The newest messages follow as events. A
+    /// [`History`](crate::History) for `options` says how many.
+    ///
+    /// # Errors
+    /// 33003, 6000324, and those of every way in.
+    pub fn join_chat_room(&self, room_id: &str, options: impl Into<ChatRoomOptions>) -> Pending<RoomEntered> {
+        let command = check_room_id(room_id).map(|()| options.into().join(room_id));
+        self.enter(command.map(Body::JoinChatRoom))
     }
 
     /// Joins a chat room that exists. The newest messages follow as events.
     ///
     /// # Errors
-    /// 23410 when there is no such room, 33003.
-    pub fn join_exist_chat_room(&self, room_id: &str, history: History) -> Pending<RoomEntered> {
-        let message_count = history.message_count();
-        let command = JoinExistChatRoom {
-            room_id: room_id.into(),
-            message_count,
-            ..JoinExistChatRoom::default()
-        };
-        self.join(check_room_id(room_id), Body::JoinExistChatRoom(command))
+    /// 23410 when there is no such room, 33003, and those of every way in.
+    pub fn join_exist_chat_room(&self, room_id: &str, options: impl Into<ChatRoomOptions>) -> Pending<RoomEntered> {
+        let command = check_room_id(room_id).map(|()| options.into().join_exist(room_id));
+        self.enter(command.map(Body::JoinExistChatRoom))
+    }
+
+    /// Leaves one room and enters another. Where that is refused, this client stays where it is.
+    ///
+    /// # Errors
+    /// 23406 when this user is not inside `leave_room_id`, 23410 when there is no such room and none is to be created, 33003, and those of
+    /// every way in.
+    pub fn switch_room(&self, leave_room_id: &str, room_id: &str, options: SwitchOptions) -> Pending<RoomEntered> {
+        let checked = check_room_id(leave_room_id).and_then(|()| check_room_id(room_id));
+        let command = checked.and_then(|()| options.switch(leave_room_id, room_id));
+        self.enter(command.map(Body::SwitchRoom))
     }
 
     /// Leaves a room. Once this is answered, no further event of the room comes.
@@ -176,14 +220,119 @@ impl Client {
         })
     }
 
+    /// Leaves all rooms, and answers which they were.
+    ///
+    /// # Errors
+    /// Only those of every call.
+    pub fn leave_all_rooms(&self) -> Pending<Vec<String>> {
+        self.call(Ok(Body::LeaveAllRooms(LeaveAllRooms {})), |result| match result {
+            Some(reply::Result::LeaveAllRooms(left)) => Some(left.room_ids),
+            _ => None,
+        })
+    }
+
+    /// Asks how a room is.
+    ///
+    /// # Errors
+    /// 23406 when this user is not inside, 23410 when there is no such room, 33003.
+    pub fn query_room(&self, room_id: &str) -> Pending<RoomStatus> {
+        let command = check_room_id(room_id).map(|()| QueryRoom {
+            room_id: room_id.into(),
+        });
+        self.call(command.map(Body::QueryRoom), |result| match result {
+            Some(reply::Result::RoomStatus(status)) => Some(status.into()),
+            _ => None,
+        })
+    }
+
+    /// Asks for a page of members, by the time they joined, newest first; in rooms of more than 500 members for the newest 500 alone.
+    /// `limit` is 1 to 100, or 0 for 100; `cursor` is [`MembersPage::next_cursor`] of the page before, and empty for the first. Nobody
+    /// who stays is told twice or left out, whoever comes and goes meanwhile. [`members`](Self::members) asks for page after page.
+    ///
+    /// # Errors
+    /// As [`query_room`](Self::query_room); 33003 (detail `limit` or `cursor`).
+    pub fn query_members(&self, room_id: &str, limit: u32, cursor: &str) -> Pending<MembersPage> {
+        let command = check_room_id(room_id).map(|()| QueryRoomMembers {
+            room_id: room_id.into(),
+            limit,
+            cursor: cursor.into(),
+        });
+        self.call(command.map(Body::QueryRoomMembers), |result| match result {
+            Some(reply::Result::RoomMembers(page)) => Some(page.into()),
+            _ => None,
+        })
+    }
+
+    /// The members of a room one after the other.
+    pub fn members(&self, room_id: &str) -> Members {
+        Members::new(self.clone(), room_id)
+    }
+
+    /// Asks which of these users, 1 to 10, are inside.
+    ///
+    /// # Errors
+    /// As [`query_room`](Self::query_room); 33003 (detail `user_ids`).
+    pub fn query_named_members(
+        &self,
+        room_id: &str,
+        user_ids: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Pending<Vec<Member>> {
+        let command = check_room_id(room_id).map(|()| QueryNamedMembers {
+            room_id: room_id.into(),
+            user_ids: user_ids.into_iter().map(Into::into).collect(),
+        });
+        self.call(command.map(Body::QueryNamedMembers), |result| match result {
+            Some(reply::Result::NamedMembers(named)) => Some(named.members.into_iter().map(Member::from).collect()),
+            _ => None,
+        })
+    }
+
+    /// Sets attributes of a room. Each key is judged for itself: those that are refused are in the answer, and the others are done.
+    ///
+    /// # Errors
+    /// 23406 when this user is not inside, 23410 when there is no such room, 33003, 23426 when attributes are off in this room, 23429 when there are
+    /// more than 10, 23428 when every key was refused ([`ClientError::refused`] says why).
+    pub fn set_attributes(&self, room_id: &str, attributes: SetAttributes) -> Pending<AttributesWritten> {
+        let command = check_room_id(room_id).map(|()| attributes.into_command(room_id));
+        self.write_attributes(command.map(Body::SetRoomAttributes))
+    }
+
+    /// Deletes attributes of a room, as [`set_attributes`](Self::set_attributes) sets them.
+    ///
+    /// # Errors
+    /// As [`set_attributes`](Self::set_attributes).
+    pub fn delete_attributes(&self, room_id: &str, attributes: DeleteAttributes) -> Pending<AttributesWritten> {
+        let command = check_room_id(room_id).map(|()| attributes.into_command(room_id));
+        self.write_attributes(command.map(Body::DeleteRoomAttributes))
+    }
+
+    /// Asks for attributes of a room: those with these keys, at most 100, or all when there are none.
+    ///
+    /// # Errors
+    /// As [`query_room`](Self::query_room); 33003 (detail `keys`), 23426 when attributes are off in this room.
+    pub fn query_attributes(
+        &self,
+        room_id: &str,
+        keys: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Pending<Attributes> {
+        let command = check_room_id(room_id).map(|()| QueryRoomAttributes {
+            room_id: room_id.into(),
+            keys: keys.into_iter().map(Into::into).collect(),
+        });
+        self.call(command.map(Body::QueryRoomAttributes), |result| match result {
+            Some(reply::Result::RoomAttributes(attributes)) => Some(attributes.into()),
+            _ => None,
+        })
+    }
+
     /// Sends a message to a room this client is inside. The answer says what place the message got.
     ///
     /// # Errors
     /// Found before sending: 30016 when it is too large (detail: the limit in bytes), 33003 (detail: the field). From
-    /// the server: 23406 when this user is not inside, 20604 when sending too fast, with advice in
-    /// [`ClientError::retry_after`], and those again.
+    /// the server: 23406 when this user is not inside, 23408 when muted, 20604 when sending too fast, with advice in
+    /// [`ClientError::retry_after`], 21501 when the text holds a word that the app does not allow, and those again.
     pub fn send(&self, message: OutgoingMessage) -> Pending<SentMessage> {
-        let command = message.into_command(&self.session.limits).map(Body::SendMessage);
+        let command = message.into_command(&self.session().limits).map(Body::SendMessage);
         self.call(command, |result| match result {
             Some(reply::Result::SendMessage(sent)) => Some(sent.into()),
             _ => None,
@@ -196,7 +345,7 @@ impl Client {
     /// 30016 and 33003 as with [`send`](Self::send), 30014 when too many calls wait to be sent, 30002 when the
     /// connection has ended.
     pub fn send_barrage(&self, room_id: &str, content: impl Into<Bytes>) -> Result<(), ClientError> {
-        let command = OutgoingMessage::barrage(room_id, content).into_command(&self.session.limits)?;
+        let command = OutgoingMessage::barrage(room_id, content).into_command(&self.session().limits)?;
         self.queue(Call::Unanswered {
             body: Body::SendMessage(command),
         })
@@ -230,7 +379,7 @@ impl Client {
         })
     }
 
-    /// Ends the session: this user leaves all rooms at once, and the connection ends with code 0. Succeeds when it had
+    /// Ends the session: this user leaves all rooms at once, and the connection ends with code 0, for good. Succeeds when it had
     /// ended before.
     ///
     /// # Errors
@@ -245,9 +394,16 @@ impl Client {
         })
     }
 
-    fn join(&self, checked: Result<(), ClientError>, command: Body) -> Pending<RoomEntered> {
-        self.call(checked.map(|()| command), |result| match result {
+    fn enter(&self, command: Result<Body, ClientError>) -> Pending<RoomEntered> {
+        self.call(command, |result| match result {
             Some(reply::Result::RoomEntered(entered)) => Some(entered.into()),
+            _ => None,
+        })
+    }
+
+    fn write_attributes(&self, command: Result<Body, ClientError>) -> Pending<AttributesWritten> {
+        self.call(command, |result| match result {
+            Some(reply::Result::RoomAttributesWritten(written)) => Some(written.into()),
             _ => None,
         })
     }
@@ -259,10 +415,31 @@ impl Client {
     ) -> Pending<T> {
         let deadline = Instant::now() + CALL_TIMEOUT;
         let answered = command.and_then(|body| {
+            let body = self.check_frame(body)?;
             let (answer, answered) = oneshot::channel::<Answer>();
             self.queue(Call::Request { body, deadline, answer }).map(|()| answered)
         });
         Pending::new(answered, deadline, open)
+    }
+
+    /// The server ends a connection on which a frame is too long.
+    fn check_frame(&self, body: Body) -> Result<Body, ClientError> {
+        let frame = Frame {
+            request_id: u32::MAX,
+            body: Some(body),
+        };
+        let (bytes, bytes_max) = (frame.encoded_len(), self.session().limits.client_frame_bytes);
+        frame.body.filter(|_| bytes <= bytes_max as usize).ok_or_else(|| {
+            ClientError::new(
+                ErrorCode::CONTENT_TOO_LARGE_TO_SEND,
+                bytes_max.to_string(),
+                format!("the command has {bytes} bytes, at most {bytes_max} are taken"),
+            )
+        })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queue(&self, call: Call) -> Result<(), ClientError> {
@@ -278,11 +455,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("session_id", &self.session.session_id)
+            .field("session_id", &self.session().session_id)
             .finish_non_exhaustive()
     }
-}
-
-fn check_room_name(room_name: &str) -> Result<(), ClientError> {
-    measure("room_name", room_name, 0, limits::ROOM_NAME_BYTES)
 }

@@ -8,24 +8,31 @@ mod datagram;
 mod heartbeat;
 mod outbox;
 mod outstanding;
+mod restoring;
 
+use std::collections::VecDeque;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use sluice_codec::FrameBuffer;
 use sluice_protocol::frame::Body;
-use sluice_protocol::{ErrorCode, Frame, Ping, Reply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use sluice_protocol::{ErrorCode, Frame, JoinExistChatRoom, Ping, Reply, limits, reply};
+use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use self::heartbeat::{Beat, Heartbeat};
 use self::outbox::Outbox;
-pub(crate) use self::outstanding::Answer;
-use self::outstanding::{Outstanding, tell};
+use self::outstanding::Outstanding;
+pub(crate) use self::outstanding::{Answer, tell};
+use self::restoring::Restored;
+pub(crate) use self::restoring::Restoring;
 use crate::error::ClientError;
-use crate::event::{self, Closed, Event};
+use crate::event::{self, Closed, Event, RoomRejoined};
+use crate::places::{Entry, Novelty};
+use crate::resume::Memory;
 use crate::session::LOGIN_REQUEST_ID;
 use crate::transport::Link;
 
@@ -33,7 +40,7 @@ use crate::transport::Link;
 const READ_BYTES: usize = 8 * 1024;
 
 /// How long a connection that is to end may take to write the rest and say goodbye.
-const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One command from the app.
 #[derive(Debug)]
@@ -48,54 +55,75 @@ pub(crate) enum Call {
     Unanswered { body: Body },
 }
 
-/// The ends of the queues that the task holds.
+/// How a connection begins.
 #[derive(Debug)]
-pub(crate) struct Queues {
-    pub(crate) calls: mpsc::Receiver<Call>,
-    pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) closed: oneshot::Sender<Closed>,
+pub(crate) struct Beginning {
+    pub(crate) link: Link,
+    pub(crate) frames: FrameBuffer,
+    pub(crate) heartbeat_interval: Duration,
+    /// What the app is to be told first.
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) restoring: Restoring,
 }
 
-/// Serves the connection until it ends, then tells everyone who waits why.
-pub(crate) async fn run(link: Link, frames: FrameBuffer, heartbeat_interval: Duration, queues: Queues) {
-    let Queues {
-        mut calls,
-        events,
-        closed,
-    } = queues;
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) closed: Closed,
+    pub(crate) link: Link,
+    pub(crate) wish: Wish,
+    /// Rooms that were still to be joined again.
+    pub(crate) unrestored: Vec<String>,
+}
+
+/// What the app wants to become of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    GoOn,
+    /// It has logged out, or dropped the client.
+    End,
+}
+
+/// Serves one connection until it ends. Every call it has taken is answered then.
+pub(crate) async fn serve(
+    beginning: Beginning,
+    calls: &mut mpsc::Receiver<Call>,
+    events: &mpsc::Sender<Event>,
+    memory: &Arc<Mutex<Memory>>,
+) -> End {
+    let now = Instant::now();
     let mut connection = Connection {
-        link,
-        frames,
+        link: beginning.link,
+        frames: beginning.frames,
         outbox: Outbox::new(),
         sending: Sending::Open,
         outstanding: Outstanding::new(LOGIN_REQUEST_ID),
-        heartbeat: Heartbeat::new(heartbeat_interval, Instant::now()),
-        events,
-        undelivered: None,
+        heartbeat: Heartbeat::new(beginning.heartbeat_interval, now),
+        events: events.clone(),
+        undelivered: beginning.events,
         ignored_datagrams: 0,
+        memory: memory.clone(),
+        restoring: beginning.restoring,
+        wish: Wish::GoOn,
     };
-    let end = connection.serve(&mut calls).await;
-
-    let error = end.call_error();
-    connection.outstanding.fail_all(&error);
-    calls.close();
-    while let Some(call) = calls.recv().await {
-        if let Call::Request { answer, .. } = call {
-            tell(answer, Err(error.clone()));
-        }
+    if !connection.undelivered.is_empty() {
+        connection.heartbeat.on_reading_paused();
     }
+    let closed = connection.serve(calls).await;
+    connection.outstanding.fail_all(&closed.call_error());
     let ignored_datagrams = connection.ignored_datagrams;
     tracing::debug!(
-        code = i32::from(end.code),
-        detail = end.detail,
+        code = i32::from(closed.code),
+        detail = closed.detail,
         ignored_datagrams,
         "connection ended"
     );
-    // Nobody waits for the end any more when this fails.
-    drop(closed.send(end));
-    drop(connection.events);
-    // A link that is broken cannot be ended well, and a server that said Close waits for nothing.
-    drop(timeout(CLOSING_TIMEOUT, connection.link.writer.shutdown()).await);
+    End {
+        closed,
+        link: connection.link,
+        wish: connection.wish,
+        unrestored: connection.restoring.unfinished(),
+    }
 }
 
 #[derive(Debug)]
@@ -107,10 +135,13 @@ struct Connection {
     outstanding: Outstanding,
     heartbeat: Heartbeat,
     events: mpsc::Sender<Event>,
-    /// An event the app's queue had no room for. While there is one, nothing is read.
-    undelivered: Option<Event>,
+    /// Events the app's queue had no room for, oldest first. While there is one, nothing is read: it is one, and those that go with it.
+    undelivered: VecDeque<Event>,
     /// Those that held something else than one room message.
     ignored_datagrams: u64,
+    memory: Arc<Mutex<Memory>>,
+    restoring: Restoring,
+    wish: Wish,
 }
 
 /// What becomes of a call.
@@ -137,6 +168,7 @@ impl Connection {
                 return event::released();
             }
             self.outstanding.expire(now);
+            self.restore(now);
             if self.heartbeat.handle_timeout(now) == Beat::Ping && matches!(self.sending, Sending::Open) {
                 let request_id = self.outstanding.next_id();
                 self.outbox.push(&Frame {
@@ -145,20 +177,21 @@ impl Connection {
                 });
             }
             let takes_calls = !matches!(self.sending, Sending::Ending { .. })
+                && self.restoring.is_done()
                 && self.outstanding.has_room()
                 && self.outbox.has_room();
             let deadline = self.next_deadline();
 
             tokio::select! {
-                () = deliver(&self.events, &mut self.undelivered), if self.undelivered.is_some() => {
+                () = deliver(&self.events, &mut self.undelivered), if !self.undelivered.is_empty() => {
                     self.heartbeat.on_received(Instant::now());
                 }
-                read = self.link.reader.read(&mut chunk), if self.undelivered.is_none() => {
+                read = self.link.reader.read(&mut chunk), if self.undelivered.is_empty() => {
                     if let Err(end) = self.handle_read(read, &chunk) {
                         return end;
                     }
                 }
-                datagram = self.link.datagrams.next(), if self.undelivered.is_none() => self.handle_datagram(&datagram),
+                datagram = self.link.datagrams.next(), if self.undelivered.is_empty() => self.handle_datagram(&datagram),
                 written = self.outbox.write_some(&mut self.link.writer), if !self.outbox.is_empty() => {
                     if let Err(error) = written {
                         self.on_write_failed(&error);
@@ -166,7 +199,10 @@ impl Connection {
                 }
                 call = calls.recv(), if takes_calls => match call {
                     Some(call) => self.handle_call(call),
-                    None => self.sending = Sending::Ending { at_latest: Instant::now() + CLOSING_TIMEOUT },
+                    None => {
+                        self.wish = Wish::End;
+                        self.sending = Sending::Ending { at_latest: Instant::now() + CLOSING_TIMEOUT };
+                    }
                 },
                 () = sleep_until(deadline) => {
                     if self.heartbeat.is_server_silent(Instant::now())
@@ -181,13 +217,45 @@ impl Connection {
 
     fn next_deadline(&self) -> Instant {
         let mut deadline = self.heartbeat.next_deadline();
-        if let Some(expiry) = self.outstanding.next_deadline() {
-            deadline = deadline.min(expiry);
+        for due in [self.outstanding.next_deadline(), self.restoring.next_deadline()] {
+            deadline = due.map_or(deadline, |due| due.min(deadline));
         }
         if let Sending::Ending { at_latest } = self.sending {
             deadline = deadline.min(at_latest);
         }
         deadline
+    }
+
+    /// Joins the next rooms that were lost with an earlier connection, and gives up those for which the time is over.
+    fn restore(&mut self, now: Instant) {
+        while matches!(self.sending, Sending::Open)
+            && let Some(room_id) = self.restoring.next(now)
+        {
+            let request_id = self.outstanding.next_id();
+            let command = JoinExistChatRoom {
+                room_id: room_id.clone(),
+                // All that the room keeps: how much of it is new shows when it is there.
+                message_count: i32::try_from(limits::ROOM_HISTORY_MESSAGES).expect("limits of the protocol are small"),
+                extra: self.memory().places.extra(&room_id).to_owned(),
+            };
+            self.outbox.push(&Frame {
+                request_id,
+                body: Some(Body::JoinExistChatRoom(command)),
+            });
+            self.restoring.on_asked(request_id, room_id);
+        }
+        for room_id in self.restoring.expire(now) {
+            self.on_room_lost(room_id, ClientError::timeout());
+        }
+    }
+
+    fn on_room_lost(&mut self, room_id: String, error: ClientError) {
+        self.memory().places.forget(&room_id);
+        self.deliver_or_keep(Event::RoomLost { room_id, error });
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn on_write_failed(&mut self, error: &io::Error) {
@@ -235,7 +303,7 @@ impl Connection {
 
     /// Handles whole frames as long as the app has room for what comes of them.
     fn handle_frames(&mut self) -> Result<(), Closed> {
-        while self.undelivered.is_none() {
+        while self.undelivered.is_empty() {
             let body = match self.frames.next_frame() {
                 Ok(Some(body)) => body,
                 Ok(None) => break,
@@ -244,7 +312,7 @@ impl Connection {
             let frame = sluice_codec::open_server_frame(&body)
                 .map_err(|error| Closed::new(error.code(), "", error.to_string()))?;
             match frame.body {
-                Some(Body::Reply(reply)) => self.outstanding.complete(frame.request_id, answer_of(reply)),
+                Some(Body::Reply(reply)) => self.handle_reply(frame.request_id, reply),
                 Some(Body::Close(close)) => return Err(Closed::by_server(close)),
                 Some(body) => self.handle_event(body),
                 None => tracing::debug!("an event this version does not know was skipped"),
@@ -253,17 +321,65 @@ impl Connection {
         Ok(())
     }
 
+    fn handle_reply(&mut self, request_id: u32, reply: Reply) {
+        let answer = answer_of(reply);
+        let refusal = answer.as_ref().err().cloned();
+        match self.restoring.on_answer(request_id, refusal, Instant::now()) {
+            None => {
+                if let Ok(Some(result)) = &answer {
+                    self.on_done(request_id, result);
+                }
+                self.outstanding.complete(request_id, answer);
+            }
+            Some(Restored::Later) => {}
+            Some(Restored::Lost(room_id, error)) => self.on_room_lost(room_id, error),
+            Some(Restored::Inside(room_id)) => match answer {
+                Ok(Some(reply::Result::RoomEntered(entered))) => self.on_room_rejoined(entered, &room_id),
+                _ => self.on_room_lost(room_id, ClientError::unexpected_reply()),
+            },
+        }
+    }
+
+    /// Remembers what a command changed, whether anybody still waits for its answer or not.
+    fn on_done(&mut self, request_id: u32, result: &reply::Result) {
+        let entry = self.outstanding.take_entry(request_id);
+        let mut memory = self.memory();
+        match result {
+            reply::Result::RenewToken(renewed) => memory.token = Some(renewed.token.clone()),
+            _ => memory.places.on_done(result, entry),
+        }
+    }
+
+    fn on_room_rejoined(&mut self, entered: sluice_protocol::RoomEntered, room_id: &str) {
+        let messages_meanwhile = {
+            let places = &mut self.memory().places;
+            let extra = places.extra(room_id).to_owned();
+            places.on_entered(&entered, extra)
+        };
+        self.deliver_or_keep(Event::RoomRejoined(RoomRejoined {
+            entered: entered.into(),
+            messages_meanwhile,
+        }));
+    }
+
     fn handle_event(&mut self, body: Body) {
-        if let Some(event) = Event::from_body(body) {
+        let novelty = self.memory().places.on_event(&body);
+        if novelty == Novelty::New
+            && let Some(event) = Event::from_body(body)
+        {
             self.deliver_or_keep(event);
         }
     }
 
     fn deliver_or_keep(&mut self, event: Event) {
+        if !self.undelivered.is_empty() {
+            self.undelivered.push_back(event);
+            return;
+        }
         match self.events.try_send(event) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
             Err(mpsc::error::TrySendError::Full(event)) => {
-                self.undelivered = Some(event);
+                self.undelivered.push_back(event);
                 self.heartbeat.on_reading_paused();
             }
         }
@@ -279,7 +395,10 @@ impl Connection {
                 tell(answer, Err(ClientError::timeout()));
             }
             Call::Request { body, deadline, answer } => {
-                let request_id = self.outstanding.insert(deadline, answer);
+                if matches!(body, Body::Logout(_)) {
+                    self.wish = Wish::End;
+                }
+                let request_id = self.outstanding.insert(deadline, answer, Entry::of(&body));
                 self.outbox.push(&Frame {
                     request_id,
                     body: Some(body),
@@ -295,9 +414,9 @@ impl Connection {
 }
 
 /// Waits for room in the app's queue. Without an app that wants events there is nothing to wait for.
-async fn deliver(events: &mpsc::Sender<Event>, undelivered: &mut Option<Event>) {
+pub(crate) async fn deliver(events: &mpsc::Sender<Event>, undelivered: &mut VecDeque<Event>) {
     let room = events.reserve().await;
-    if let (Ok(room), Some(event)) = (room, undelivered.take()) {
+    if let (Some(event), Ok(room)) = (undelivered.pop_front(), room) {
         room.send(event);
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use sluice_protocol::{ErrorCode, Reply};
+use sluice_protocol::{ErrorCode, Reply, reply};
+
+use crate::attributes::AttributeRefusal;
 
 /// Why a call failed, in the words of the protocol.
 ///
@@ -14,12 +16,12 @@ use sluice_protocol::{ErrorCode, Reply};
 /// |---|---|---|
 /// | 5004 | | no reply within 20 seconds; the command may or may not have been done |
 /// | 30001 | | the connection ended because the last [`Client`](crate::Client) was dropped |
-/// | 30002 | | the call came after the connection had ended |
+/// | 30002 | | the call came after the connection had ended, or while it is being opened again |
 /// | 30010 | `refused`, `timeout`, `tls`, `alpn`, `unreachable` | the transport could not be opened |
 /// | 30011 | `end_of_stream`, `reset` | the link broke without a word from the server |
 /// | 30013 | | nothing came from the server for 2.5 heartbeat intervals |
 /// | 30014 | | too many calls are waiting to be sent |
-/// | 30016 | the limit in bytes | the message is larger than the server takes |
+/// | 30016 | the limit in bytes | the message, or any other command, is larger than the server takes |
 /// | 31000 | | no answer to the login within 10 seconds |
 /// | 32002 | | the server sent something that is no frame, or a reply that does not fit the command |
 /// | 33003 | the parameter | an option or argument breaks its rule |
@@ -34,6 +36,8 @@ pub struct ClientError {
     pub detail: String,
     /// How long to wait before trying the same again, when the server said so.
     pub retry_after: Option<Duration>,
+    /// With 23428: why each attribute was refused. Otherwise empty.
+    pub refused: Vec<AttributeRefusal>,
 }
 
 impl ClientError {
@@ -43,6 +47,7 @@ impl ClientError {
             message: message.into(),
             detail: detail.into(),
             retry_after: None,
+            refused: Vec::new(),
         }
     }
 
@@ -57,11 +62,25 @@ impl ClientError {
             message: reply.message,
             detail: reply.detail,
             retry_after: advised_delay(reply.retry_after_ms),
+            refused: match reply.result {
+                Some(reply::Result::RoomAttributesWritten(written)) => {
+                    written.refused.into_iter().map(AttributeRefusal::from).collect()
+                }
+                _ => Vec::new(),
+            },
         }
     }
 
     pub(crate) fn unavailable() -> Self {
         Self::new(ErrorCode::CONNECTION_UNAVAILABLE, "", "the connection has ended")
+    }
+
+    pub(crate) fn down() -> Self {
+        Self::new(
+            ErrorCode::CONNECTION_UNAVAILABLE,
+            "",
+            "the connection is lost and will be opened again",
+        )
     }
 
     pub(crate) fn timeout() -> Self {

@@ -7,9 +7,11 @@ use sluice_protocol::frame::Body;
 use sluice_protocol::{Close, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::attributes::AttributesChanged;
 use crate::error::{ClientError, advised_delay};
 use crate::message::RoomMessage;
-use crate::room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed};
+use crate::moderation::{KickedOut, MessageRecalled, MuteChanged, SystemMessage};
+use crate::room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed, RoomEntered, RoomResumed};
 
 /// Events that wait for the app before the client stops reading its socket: a burst of messages that a busy app takes
 /// in its stride, and with the largest messages no more than about 8 MiB.
@@ -33,13 +35,63 @@ pub enum Event {
     Gap(Gap),
     /// A room is no more; nobody is inside.
     RoomDestroyed(RoomDestroyed),
+    /// A room in which this session goes on after it was resumed.
+    RoomResumed(RoomResumed),
+    /// This user was put out of a room.
+    KickedOut(KickedOut),
+    /// Whether this user, or everybody, may send has changed.
+    MuteChanged(MuteChanged),
+    /// Attributes of a room were set or deleted.
+    AttributesChanged(AttributesChanged),
+    /// A message is taken back.
+    MessageRecalled(MessageRecalled),
+    /// A message to everybody who is online.
+    SystemMessage(SystemMessage),
     /// The token ends soon: get a new one and give it to [`Client::renew_token`](crate::Client::renew_token).
     TokenWillExpire {
         /// The time left, in whole seconds.
         remaining: Duration,
     },
-    /// The connection has ended. Always the last event.
+    /// The connection is lost, and this client connects again by itself. Calls fail with 30002 until [`Event::Reconnected`]. Only
+    /// with [`Reconnect::Automatic`](crate::Reconnect::Automatic), as are the next four.
+    Disconnected(Closed),
+    /// The next try comes after `delay`.
+    Reconnecting {
+        /// How many tries this makes since the connection was lost.
+        attempt: u32,
+        /// How long until then.
+        delay: Duration,
+    },
+    /// The client is logged in again.
+    Reconnected {
+        /// Whether the session goes on: others noticed nothing, and for each room it was inside there follows one event, which is
+        /// [`Event::RoomResumed`] unless it is not inside any more. Otherwise it is a new one, and each of the rooms is joined again,
+        /// of which [`Event::RoomRejoined`] or [`Event::RoomLost`] tells.
+        resumed: bool,
+    },
+    /// This client is inside a room again.
+    RoomRejoined(RoomRejoined),
+    /// This client is not inside a room any more: it could not be joined again.
+    RoomLost {
+        /// The room.
+        room_id: String,
+        /// Why. 23410: it is no more; 23409: this user is put out of it.
+        error: ClientError,
+    },
+    /// The connection has ended, and there will be none again. Always the last event.
     Closed(Closed),
+}
+
+/// A room that a client has joined again after it lost its connection and could not resume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomRejoined {
+    /// The room as it is now. Of the history that it says follows, what this client had before is left out.
+    pub entered: RoomEntered,
+    /// How many messages came meanwhile. Those that the room keeps, among its newest 50, follow with
+    /// [`RoomMessage::history_left`]; the others are missed. `None` when it is another room of the same name, or counts from 1
+    /// again because the server was started again; then all that it keeps follows.
+    pub messages_meanwhile: Option<u64>,
 }
 
 impl Event {
@@ -53,6 +105,12 @@ impl Event {
             Body::RoomMemberCount(event) => Self::MemberCount(event.into()),
             Body::RoomGap(event) => Self::Gap(event.into()),
             Body::RoomDestroyed(event) => Self::RoomDestroyed(event.into()),
+            Body::RoomResumed(event) => Self::RoomResumed(event.into()),
+            Body::RoomKickedOut(event) => Self::KickedOut(event.into()),
+            Body::RoomMuteChanged(event) => Self::MuteChanged(event.into()),
+            Body::RoomAttributesChanged(event) => Self::AttributesChanged(event.into()),
+            Body::RoomMessageRecalled(event) => Self::MessageRecalled(event.into()),
+            Body::SystemMessage(event) => Self::SystemMessage(event.into()),
             Body::TokenWillExpire(event) => Self::TokenWillExpire {
                 remaining: Duration::from_secs(event.seconds.into()),
             },
@@ -98,11 +156,19 @@ impl Closed {
     #[must_use]
     pub fn error(&self) -> Option<ClientError> {
         (self.code != ErrorCode::NO_ERROR).then(|| ClientError {
-            code: self.code,
-            message: self.message.clone(),
-            detail: self.detail.clone(),
             retry_after: self.retry_after,
+            ..ClientError::new(self.code, self.detail.clone(), self.message.clone())
         })
+    }
+
+    /// A try to connect failed.
+    pub(crate) fn by_error(error: ClientError) -> Self {
+        Self {
+            code: error.code,
+            detail: error.detail,
+            message: error.message,
+            retry_after: error.retry_after,
+        }
     }
 
     /// What a call fails with that was still unanswered at the end.
@@ -111,7 +177,7 @@ impl Closed {
     }
 }
 
-/// The events of one connection, in the order the server sent them; those in datagrams, which only come to who asks for them
+/// The events of a client, in the order the server sent them; those in datagrams, which only come to who asks for them
 /// ([`Options::datagrams`](crate::Options::datagrams)), as they arrive.
 ///
 /// The queue holds 256. When the app does not keep up, the client stops reading from the socket until there is room, so

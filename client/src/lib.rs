@@ -27,20 +27,28 @@
 //!
 //! Every failure is a [`ClientError`] with a code of the protocol's one table.
 //!
-//! This library does not connect again by itself: after [`Event::Closed`] the app decides, by
-//! [`ErrorCode::retry`](sluice_protocol::ErrorCode::retry), and starts with a new [`Client::connect`]. It keeps no
-//! messages and no state of rooms.
+//! A connection that is lost is opened again if [`Options::reconnect`] says so: the session is resumed, and the app goes on with
+//! the same [`Client`] and [`Events`]. Otherwise the app decides after [`Event::Closed`], by
+//! [`ErrorCode::retry`](sluice_protocol::ErrorCode::retry), and goes on with [`Client::resume`] or a new [`Client::connect`].
+//! The library keeps no messages; of rooms it keeps which the client is inside, and the newest message's number.
 
 #![warn(missing_docs)]
 
+mod attributes;
 mod client;
 mod connection;
+mod entering;
 mod error;
 mod event;
 mod likes;
+mod members;
 mod message;
+mod moderation;
 mod options;
 mod pending;
+mod places;
+mod reconnecting;
+mod resume;
 mod room;
 mod session;
 mod transport;
@@ -48,15 +56,23 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use attributes::{
+    Attribute, AttributeRefusal, Attributes, AttributesChanged, AttributesWritten, DeleteAttributes, SetAttributes,
+};
 pub use client::Client;
+pub use entering::{ChatRoomOptions, History, RoomOptions, SwitchOptions};
 pub use error::ClientError;
-pub use event::{Closed, Event, Events};
+pub use event::{Closed, Event, Events, RoomRejoined};
 pub use likes::Likes;
+pub use members::{Member, Members, MembersPage, RoomStatus};
 pub use message::{MessageKind, OutgoingMessage, RoomMessage, SentMessage};
-pub use options::{Options, Transport, Trust};
+pub use moderation::{KickedOut, MessageRecalled, Mute, MuteChanged, SystemMessage};
+pub use options::{Options, Reconnect, Transport, Trust};
 pub use pending::Pending;
-pub use room::{Gap, History, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed, RoomEntered};
+pub use resume::ResumeTicket;
+pub use room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed, RoomEntered, RoomResumed};
 pub use session::Session;
 pub use sluice_protocol::{
-    ErrorCode, LeaveReason, Limits, MemberEvents, Platform, Priority, RoomDestroyedReason, RoomPreset, UserInfo,
+    ErrorCode, LeaveReason, Limits, MemberEvents, MuteScope, Platform, Priority, RoomDestroyedReason, RoomPreset,
+    UserInfo,
 };

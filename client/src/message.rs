@@ -28,6 +28,18 @@ pub enum MessageKind {
     Other(i32),
 }
 
+impl MessageKind {
+    pub(crate) fn of_wire(number: i32, object_name: String) -> Self {
+        match MessageType::try_from(number) {
+            Ok(MessageType::Text) => Self::Text,
+            Ok(MessageType::Command) => Self::Command,
+            Ok(MessageType::Barrage) => Self::Barrage,
+            Ok(MessageType::Custom) => Self::Custom { object_name },
+            Ok(MessageType::Unspecified) | Err(_) => Self::Other(number),
+        }
+    }
+}
+
 /// A message to be sent to a room.
 ///
 /// ```
@@ -171,8 +183,11 @@ pub struct SentMessage {
     pub server_time_ms: i64,
     /// True when this message had been taken before; the other fields are those of the first time.
     pub duplicate: bool,
-    /// False when the room was over its budget and gave the message to nobody. Do not send it again.
+    /// False when nobody gets the message: the room was over its budget, or the app has stopped distribution in it. Do not send it
+    /// again.
     pub distributed: bool,
+    /// [`ErrorCode::WORD_REPLACED`] when words of the text were replaced and members got the altered text.
+    pub notice: Option<ErrorCode>,
 }
 
 impl From<SendMessageResult> for SentMessage {
@@ -184,6 +199,7 @@ impl From<SendMessageResult> for SentMessage {
             server_time_ms: result.server_time_ms,
             duplicate: result.duplicate,
             distributed: result.distributed,
+            notice: Some(result.notice.into()).filter(|notice| *notice != ErrorCode::NO_ERROR),
         }
     }
 }
@@ -212,34 +228,29 @@ pub struct RoomMessage {
     pub extended_data: String,
     /// As sent.
     pub client_message_id: String,
-    /// Set on a message from before the join, which the join asked for: how many more such messages follow this one.
+    /// Set on a message from before the join, which the join asked for, and on one from while this client was away: how many more such
+    /// messages follow this one.
     pub history_left: Option<u32>,
+    /// True when the app's server sent it: the sender need not be a member, or a user at all.
+    pub from_server: bool,
 }
 
 impl From<sluice_protocol::RoomMessage> for RoomMessage {
     fn from(message: sluice_protocol::RoomMessage) -> Self {
         let priority = message.priority();
-        let kind = match MessageType::try_from(message.r#type) {
-            Ok(MessageType::Text) => MessageKind::Text,
-            Ok(MessageType::Command) => MessageKind::Command,
-            Ok(MessageType::Barrage) => MessageKind::Barrage,
-            Ok(MessageType::Custom) => MessageKind::Custom {
-                object_name: message.object_name,
-            },
-            Ok(MessageType::Unspecified) | Err(_) => MessageKind::Other(message.r#type),
-        };
         Self {
             room_id: message.room_id,
             sequence: message.sequence,
             message_id: message.message_id,
             server_time_ms: message.server_time_ms,
             sender: message.sender.unwrap_or_default(),
-            kind,
+            kind: MessageKind::of_wire(message.r#type, message.object_name),
             content: message.content,
             priority,
             extended_data: message.extended_data,
             client_message_id: message.client_message_id,
             history_left: message.history.then_some(message.left),
+            from_server: message.from_server,
         }
     }
 }

@@ -28,6 +28,21 @@ pub enum Trust {
     CertificatePem(Vec<u8>),
 }
 
+/// What a client does when it has lost its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reconnect {
+    /// Nothing: [`Event::Closed`](crate::Event::Closed) comes, and the app decides.
+    #[default]
+    Never,
+    /// It connects again and goes on, until a logout, or until the server gives a reason that trying again does not mend
+    /// ([`ErrorCode::retry`](sluice_protocol::ErrorCode::retry)).
+    ///
+    /// It resumes the session. Where the server does not keep it any more it logs in anew and joins the rooms again. The first try
+    /// comes within a second, each further one within twice the time, up to five minutes; a connection that holds for a minute
+    /// makes that begin anew. A delay that the server names is kept exactly.
+    Automatic,
+}
+
 /// Where to connect and who logs in.
 ///
 /// ```
@@ -45,6 +60,7 @@ pub struct Options {
     pub(crate) server_name: Option<String>,
     pub(crate) trust: Option<Trust>,
     pub(crate) datagrams: bool,
+    pub(crate) reconnect: Reconnect,
     app_key: String,
     user_id: String,
     user_name: String,
@@ -69,6 +85,7 @@ impl Options {
             server_name: None,
             trust: None,
             datagrams: false,
+            reconnect: Reconnect::default(),
             app_key: app_key.into(),
             user_id: user_id.into(),
             user_name: String::new(),
@@ -107,6 +124,14 @@ impl Options {
     #[must_use]
     pub fn datagrams(mut self, wanted: bool) -> Self {
         self.datagrams = wanted;
+        self
+    }
+
+    /// What to do when the connection is lost. The first one must succeed: that it does not is the error of
+    /// [`Client::connect`](crate::Client::connect). Default: [`Reconnect::Never`].
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = reconnect;
         self
     }
 
@@ -170,8 +195,6 @@ impl Options {
             platform: self.platform.into(),
             device_id: self.device_id.clone(),
             package_name: self.package_name.clone(),
-            automatic: false,
-            previous_session_started_at_ms: 0,
             sdk: concat!("sluice-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             datagrams: self.datagrams && self.transport == Transport::Quic,
             ..Login::default()
@@ -222,6 +245,7 @@ impl fmt::Debug for Options {
             .field("transport", &self.transport)
             .field("server_name", &self.effective_server_name())
             .field("datagrams", &self.datagrams)
+            .field("reconnect", &self.reconnect)
             .field("app_key", &self.app_key)
             .field("user_id", &self.user_id)
             .field("platform", &self.platform)

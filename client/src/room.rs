@@ -3,6 +3,7 @@
 use sluice_protocol::{LeaveReason, MemberEvents, RoomDestroyedReason, RoomId, RoomPreset, UserInfo};
 
 use crate::error::ClientError;
+use crate::moderation::Mute;
 
 /// What is known of a room after a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,10 @@ pub struct RoomEntered {
     pub room_id: String,
     /// The name its creator gave it; may be empty.
     pub room_name: String,
-    /// The rules it lives by.
+    /// The family of the rules it lives by.
     pub preset: RoomPreset,
+    /// The rules it lives by, by name: "room", "live" or one the app has defined.
+    pub policy: String,
     /// When it was created, milliseconds since 1970-01-01 UTC.
     pub created_at_ms: i64,
     /// True when this call created the room.
@@ -28,6 +31,14 @@ pub struct RoomEntered {
     pub history_count: u32,
     /// How much the room tells of its members' coming and going at present.
     pub member_events: MemberEvents,
+    /// Whether this user may not send here.
+    pub mute: Mute,
+    /// Whether nobody may send, but those the app excepts.
+    pub room_muted: bool,
+    /// Whether the app has stopped distribution: what members send is answered and given to nobody.
+    pub distribution_stopped: bool,
+    /// Grows with each change of an attribute; 0 when there never was one.
+    pub attributes_version: u64,
 }
 
 impl From<sluice_protocol::RoomEntered> for RoomEntered {
@@ -38,6 +49,7 @@ impl From<sluice_protocol::RoomEntered> for RoomEntered {
             preset: room.preset(),
             room_id: room.room_id,
             room_name: room.room_name,
+            policy: room.policy,
             created_at_ms: room.created_at_ms,
             created: entered.created,
             already_inside: entered.already_inside,
@@ -45,28 +57,56 @@ impl From<sluice_protocol::RoomEntered> for RoomEntered {
             sequence: entered.sequence,
             history_count: entered.history_count,
             member_events,
+            mute: Mute::of(entered.muted, entered.muted_until_ms),
+            room_muted: entered.room_muted,
+            distribution_stopped: entered.distribution_stopped,
+            attributes_version: entered.attributes_version,
         }
     }
 }
 
-/// How many of a chat room's newest messages a join asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum History {
-    /// None.
-    None,
-    /// As many as the server gives unasked: 10.
-    #[default]
-    Default,
-    /// That many, 1 to 50.
-    Newest(u8),
+/// A room in which a session that was resumed goes on.
+///
+/// Messages from while it was away follow with [`RoomMessage::history_left`](crate::RoomMessage::history_left), oldest first, and
+/// then what comes now. Attributes may have changed: compare the version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoomResumed {
+    /// The room.
+    pub room_id: String,
+    /// Sequence number of the room's newest message.
+    pub sequence: u64,
+    /// How many messages follow.
+    pub replayed: u32,
+    /// How many came meanwhile and do not follow, because the room does not keep them.
+    pub missed: u64,
+    /// Users inside.
+    pub member_count: u64,
+    /// How much the room tells of its members' coming and going at present.
+    pub member_events: MemberEvents,
+    /// Whether this user may not send here.
+    pub mute: Mute,
+    /// Whether nobody may send, but those the app excepts.
+    pub room_muted: bool,
+    /// Whether the app has stopped distribution: what members send is given to nobody.
+    pub distribution_stopped: bool,
+    /// Grows with each change of an attribute.
+    pub attributes_version: u64,
 }
 
-impl History {
-    pub(crate) fn message_count(self) -> i32 {
-        match self {
-            Self::None => -1,
-            Self::Default => 0,
-            Self::Newest(count) => count.into(),
+impl From<sluice_protocol::RoomResumed> for RoomResumed {
+    fn from(event: sluice_protocol::RoomResumed) -> Self {
+        Self {
+            member_events: event.member_events(),
+            mute: Mute::of(event.muted, event.muted_until_ms),
+            room_id: event.room_id,
+            sequence: event.sequence,
+            replayed: event.replayed,
+            missed: event.missed,
+            member_count: event.member_count,
+            room_muted: event.room_muted,
+            distribution_stopped: event.distribution_stopped,
+            attributes_version: event.attributes_version,
         }
     }
 }
@@ -81,6 +121,8 @@ pub struct MemberJoined {
     pub members: Vec<UserInfo>,
     /// Users inside after this.
     pub member_count: u64,
+    /// With one member: what it brought, see [`RoomOptions::extra`](crate::RoomOptions::extra).
+    pub extra: String,
 }
 
 impl From<sluice_protocol::RoomMemberJoined> for MemberJoined {
@@ -89,6 +131,7 @@ impl From<sluice_protocol::RoomMemberJoined> for MemberJoined {
             room_id: event.room_id,
             members: event.members,
             member_count: event.member_count,
+            extra: event.extra,
         }
     }
 }

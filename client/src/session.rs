@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::error::ClientError;
 use crate::event::Closed;
+use crate::resume::Secret;
 use crate::transport::Link;
 
 /// How long the server may take to answer the login; the server's own patience with a login is as long.
@@ -36,6 +37,13 @@ pub struct Session {
     pub limits: Limits,
     /// Whether bullet-screen comments may come in datagrams, see [`Options::datagrams`](crate::Options::datagrams).
     pub datagrams: bool,
+    /// How long the server keeps the session and its places in rooms when the connection is lost.
+    pub resume_window: Duration,
+    /// True when this goes on with the session that was to be resumed.
+    pub resumed: bool,
+    pub(crate) resume_secret: Secret,
+    /// The server's clock when the session began, which for one that was resumed is not now.
+    pub(crate) started_at_ms: i64,
 }
 
 impl From<LoginResult> for Session {
@@ -48,7 +56,21 @@ impl From<LoginResult> for Session {
             token_expires_at_ms: result.token_expires_at_ms,
             limits: result.limits.unwrap_or_else(Limits::of_protocol),
             datagrams: result.datagrams,
+            resume_window: Duration::from_millis(result.resume_window_ms.into()),
+            resumed: result.resumed,
+            resume_secret: Secret(result.resume_secret),
+            started_at_ms: result.server_time_ms,
         }
+    }
+}
+
+impl Session {
+    /// Sees to it that a resumed session is as old as it was.
+    pub(crate) fn going_on_from(mut self, started_at_ms: i64) -> Self {
+        if self.resumed {
+            self.started_at_ms = started_at_ms;
+        }
+        self
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error::ClientError;
+use crate::places::Entry;
 
 /// Requests that may wait for replies at once. More stay in the queue of calls, so that this bounds what a server can
 /// be made to answer in one go; at a round trip of 100 ms it still lets 10,000 requests through each second.
@@ -27,6 +28,8 @@ pub(super) struct Outstanding {
 struct Request {
     deadline: Instant,
     answer: oneshot::Sender<Answer>,
+    /// Of a command that enters a room.
+    entry: Option<Entry>,
 }
 
 impl Outstanding {
@@ -54,11 +57,21 @@ impl Outstanding {
     }
 
     /// Remembers a request and gives it an id.
-    pub(super) fn insert(&mut self, deadline: Instant, answer: oneshot::Sender<Answer>) -> u32 {
+    pub(super) fn insert(&mut self, deadline: Instant, answer: oneshot::Sender<Answer>, entry: Option<Entry>) -> u32 {
         let id = self.next_id();
         self.deadlines.insert((deadline, id));
-        self.requests.insert(id, Request { deadline, answer });
+        let request = Request {
+            deadline,
+            answer,
+            entry,
+        };
+        self.requests.insert(id, request);
         id
+    }
+
+    /// What the request `id` said that enters a room.
+    pub(super) fn take_entry(&mut self, id: u32) -> Option<Entry> {
+        self.requests.get_mut(&id)?.entry.take()
     }
 
     /// Answers the request `id`. Ids of nobody are those of pings and of requests that were given up.
@@ -92,7 +105,7 @@ impl Outstanding {
 }
 
 /// Callers may stop waiting at any time; their answer is not missed then.
-pub(super) fn tell(answer: oneshot::Sender<Answer>, value: Answer) {
+pub(crate) fn tell(answer: oneshot::Sender<Answer>, value: Answer) {
     drop(answer.send(value));
 }
 
@@ -106,7 +119,7 @@ mod tests {
 
     fn request(outstanding: &mut Outstanding, deadline: Instant) -> (u32, oneshot::Receiver<Answer>) {
         let (answer, answered) = oneshot::channel();
-        (outstanding.insert(deadline, answer), answered)
+        (outstanding.insert(deadline, answer, None), answered)
     }
 
     #[test]

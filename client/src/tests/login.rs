@@ -43,7 +43,10 @@ async fn the_login_carries_the_options_and_the_session_what_was_announced() {
             .reply(request_id, peer::success(reply::Result::Login(result)))
             .await;
     };
-    let (connected, ()) = tokio::join!(crate::Client::log_in(link, login.expect("valid")), script);
+    let (connected, ()) = tokio::join!(
+        crate::Client::log_in(link, login.expect("valid"), peer::options()),
+        script
+    );
     let (client, _events) = connected.expect("logged in");
     assert_eq!(client.session().user_id, "alice");
     assert_eq!(client.session().heartbeat_interval, Duration::from_secs(30));

@@ -33,7 +33,7 @@ pub(super) fn link() -> (Link, Peer) {
 }
 
 pub(super) async fn log_in(link: Link) -> Result<(Client, Events), ClientError> {
-    Client::log_in(link, options().login().expect("the options are valid")).await
+    Client::log_in(link, options().login().expect("the options are valid"), options()).await
 }
 
 /// A client that is logged in, and its server.
