@@ -10,8 +10,11 @@
 
 pub(crate) mod apps;
 pub(crate) mod dispatch;
+pub(crate) mod guesses;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod papers;
+pub(crate) mod parked;
 mod ping;
 mod quotas;
 mod renew_token;
@@ -314,6 +317,7 @@ mod tests {
             started_at_ms: now.unix_ms,
             token_expires: now + token_left,
             datagrams: false,
+            resume: None,
         }
     }
 

@@ -7,19 +7,24 @@
 //!   when the transport can ([`connection`]),
 //! - the pump ([`pump`]): carries out the values that come to this worker's mailbox, from itself or others,
 //! - the sweep ([`sweep`]): delivers what rooms published,
+//! - the broadcast ([`broadcast`]): delivers what is for everybody in an app,
 //! - the tick: deadlines, member digests, counters.
 
+mod broadcast;
 mod budget;
 mod close;
 mod connection;
 mod input;
 mod keeping;
+mod login;
 mod mailbox;
 mod operator;
 mod pump;
+mod resume;
 mod sockets;
 mod start;
 mod sweep;
+mod user_home;
 
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
@@ -38,13 +43,15 @@ use crate::identity::{ConnectionKey, ConnectionRef, WorkerIndex};
 use crate::metrics::{self, Metric, Registry, WorkerFigures};
 use crate::outbox::Moved;
 use crate::policy::Policies;
-use crate::room::{Rooms, Rules};
+use crate::room::{RoomPlaces, Rooms, Rules};
 use crate::session::apps::Apps;
+use crate::session::guesses::Guesses;
 use crate::session::users::Users;
 use crate::store::{KeptRoom, Store};
 use crate::timer_wheel::{TICK, TimerWheel};
 use crate::transport::ReadySockets;
 
+use broadcast::Broadcasts;
 use connection::Connection;
 use mailbox::{Mailboxes, Outside};
 use sweep::Slices;
@@ -70,6 +77,7 @@ pub(crate) struct Shared {
     pub apps: Apps,
     pub store: Store,
     pub policies: Arc<Policies>,
+    pub room_places: Arc<RoomPlaces>,
     pub registry: Registry,
     /// Spreads users and rooms over the workers that are their homes.
     pub homes: hashbrown::DefaultHashBuilder,
@@ -96,6 +104,9 @@ struct Worker {
     slices: RefCell<Slices>,
     rooms: RefCell<Rooms>,
     users: RefCell<Users>,
+    guesses: RefCell<Guesses>,
+    broadcasts: RefCell<Broadcasts>,
+    broadcast_wanted: Notify,
     mailboxes: RefCell<Mailboxes>,
     /// For what comes back from other threads.
     outside: Outside,
@@ -122,6 +133,7 @@ impl Worker {
             shared.config.rooms.clone(),
             &shared.config.apps,
             shared.policies.clone(),
+            shared.room_places.clone(),
         );
         let log_bytes_max = rules.rooms.log_bytes;
         Rc::new(Self {
@@ -131,7 +143,10 @@ impl Worker {
             wheel: RefCell::new(TimerWheel::new(now)),
             slices: RefCell::new(Slices::new(log_bytes_max)),
             rooms: RefCell::new(Rooms::new(index, rules)),
-            users: RefCell::default(),
+            users: RefCell::new(Users::new(shared.config.sessions.resume_window)),
+            guesses: RefCell::new(Guesses::new(shared.config.connections.failed_logins_per_minute)),
+            broadcasts: RefCell::default(),
+            broadcast_wanted: Notify::new(),
             mailboxes: RefCell::new(mailboxes),
             outside,
             scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
@@ -202,9 +217,10 @@ impl Worker {
             for (room, effect) in due.effects {
                 self.carry_out(&room, None, effect);
             }
+            self.expire_parked(now);
             for room in due.failed {
-                if let Some(destroy) = self.destroy_faulty(&room) {
-                    self.carry_out(&room, None, destroy);
+                for effect in self.destroy_faulty(&room) {
+                    self.carry_out(&room, None, effect);
                 }
             }
             self.pump_wanted.notify_one();
@@ -263,6 +279,7 @@ impl Worker {
         self.metrics.set(Metric::Rooms, rooms.len());
         self.metrics.set(Metric::RoomMembers, rooms.members());
         self.metrics.set(Metric::UsersOnline, self.users.borrow().len());
+        self.metrics.set(Metric::SessionsParked, self.users.borrow().parked());
         self.metrics.set(Metric::RoomLogBytes, self.slices.borrow().log_bytes());
         let of_runtime = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         self.metrics.set(Metric::Tasks, of_runtime + self.local_tasks.get());

@@ -64,6 +64,8 @@ pub(crate) mod label {
             "overload",
             "shutdown",
             "fault",
+            "resumed",
+            "user_blocked",
         ],
     };
     pub(crate) const REJECTION: Label = Label {
@@ -122,6 +124,10 @@ pub(crate) mod label {
     pub(crate) const JOIN_RESULT: Label = Label {
         name: "result",
         values: &["joined", "created", "already_inside", "refused", "resumed"],
+    };
+    pub(crate) const RESUME_RESULT: Label = Label {
+        name: "result",
+        values: &["resumed", "taken_over", "unknown"],
     };
     /// The steps in which outboxes count, see `outbox::BATCH_STEPS`.
     pub(crate) const BATCH: Label = Label {
@@ -203,8 +209,14 @@ metrics! {
         "Logged-in sessions.";
     UsersOnline: Kind::Gauge, "sluice_users_online", [],
         "Users with at least one session.";
+    SessionsParked: Kind::Gauge, "sluice_sessions_parked", [],
+        "Sessions whose connection is lost and whose places in rooms are kept.";
+    Resumes: Kind::Counter, "sluice_resume_total", [label::RESUME_RESULT],
+        "Logins that asked to go on with a session: it was parked (resumed), its connection was not known to be lost (taken_over), or there is none that can be resumed and it was a login like any other (unknown).";
     Logins: Kind::Counter, "sluice_logins_total", [LOGIN_RESULT],
         "Logins answered.";
+    LoginsTooOften: Kind::Counter, "sluice_logins_too_often_total", [],
+        "Failed logins that were answered 30015 instead of their reason, because too many from their address had failed.";
     LoginDuration: SECONDS, "sluice_login_duration_seconds", [],
         "Time from accept to the answer of a successful login.";
     TokenRejects: Kind::Counter, "sluice_token_rejects_total", [TOKEN_REJECTION],
@@ -214,7 +226,9 @@ metrics! {
     PingTimeouts: Kind::Counter, "sluice_ping_timeouts_total", [],
         "Sessions closed because the client was silent.";
     MessagesAccepted: Kind::Counter, "sluice_messages_accepted_total", [MESSAGE_TYPE],
-        "Messages taken and numbered by a room.";
+        "Messages of members that a room took: numbered, or answered while the app had stopped distribution.";
+    MessagesUndistributed: Kind::Counter, "sluice_messages_undistributed_total", [],
+        "Of those, messages that went to nobody because the app had stopped distribution in their room.";
     MessagesDuplicate: Kind::Counter, "sluice_messages_duplicate_total", [],
         "Messages that were repeats and got the first answer.";
     MessagesShed: Kind::Counter, "sluice_messages_shed_total", [CLASS, PLACE],

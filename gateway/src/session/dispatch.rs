@@ -35,8 +35,8 @@ pub(crate) enum Action {
     Renew { expires: Now, answer: Vec<u8> },
     /// The client wants to go, and this request of it is the last to be answered.
     LogOut { request_id: NonZeroU32 },
-    /// This answer, and then the end.
-    Close { answer: Vec<u8>, refusal: Refusal },
+    /// The login failed, and the connection ends.
+    Close { request_id: u32, refusal: Refusal },
 }
 
 /// What is known beside the session.
@@ -72,10 +72,7 @@ fn handle_login(request_id: u32, login: Login, context: Context<'_>) -> Action {
         },
         // A field of the wrong form is the one thing a client can mend on the spot.
         Err(refusal) if refusal.code == ErrorCode::INVALID_PARAMETER => refuse(request_id, refusal),
-        Err(refusal) => Action::Close {
-            answer: frames::refuse(request_id, &refusal),
-            refusal,
-        },
+        Err(refusal) => Action::Close { request_id, refusal },
     }
 }
 
@@ -141,6 +138,7 @@ mod tests {
             started_at_ms: now.unix_ms,
             token_expires: now + Duration::from_secs(60),
             datagrams: false,
+            resume: None,
         };
         session.handle_registered(now, &accepted);
         session
@@ -148,16 +146,7 @@ mod tests {
 
     fn config() -> Config {
         let mut config = Config::defaults(Path::new("data"));
-        config.apps = vec![crate::config::App {
-            key: "shop".into(),
-            id_profile: IdProfile::Zim,
-            single_login: crate::config::SingleLogin::Single,
-            packages: Vec::new(),
-            low_types: Vec::new(),
-            protected_senders: Vec::new(),
-            state: crate::config::AppState::Enabled,
-            keys: Vec::new(),
-        }];
+        config.apps = vec![crate::config::App::new("shop")];
         config
     }
 

@@ -1,14 +1,17 @@
 //! The rules of a login, apart from other sessions of the same user.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sluice_protocol::{ErrorCode, Login, Platform, SUPPORTED_VERSIONS, UserId, limits};
+use sluice_protocol::{ErrorCode, Login, Platform, RoomId, SUPPORTED_VERSIONS, UserId, limits};
 
 use crate::clock::Now;
 use crate::config::{AppState, Config};
 use crate::identity::{AppIndex, User};
 use crate::refusal::Refusal;
 use crate::session::apps::{Apps, ReadyApp};
+use crate::session::papers::ResumeSecret;
+use crate::store::Entry;
 
 /// A login whose form and token are good.
 #[derive(Debug, Clone)]
@@ -24,6 +27,16 @@ pub(crate) struct Accepted {
     pub token_expires: Now,
     /// The client reads datagrams.
     pub datagrams: bool,
+    /// The session it wants to go on with.
+    pub resume: Option<Box<Resume>>,
+}
+
+/// A session that a client wants to go on with.
+#[derive(Debug, Clone)]
+pub(crate) struct Resume {
+    pub secret: ResumeSecret,
+    /// Rooms of which the client knows the newest message it got, and that message's number.
+    pub known: Vec<(RoomId, u64)>,
 }
 
 /// Checks a login: version, app, form, package, token, in this order.
@@ -52,6 +65,7 @@ pub(crate) fn check(login: Login, apps: &Apps, now: Now, config: &Config) -> Res
             return Err(Refusal::parameter(field));
         }
     }
+    let resume = resume(&login)?;
     if !app.settings.packages.is_empty() && !app.settings.packages.contains(&login.package_name) {
         return Err(Refusal::new(ErrorCode::BUNDLE_ID_INVALID));
     }
@@ -70,6 +84,44 @@ pub(crate) fn check(login: Login, apps: &Apps, now: Now, config: &Config) -> Res
         started_at_ms: now.unix_ms,
         token_expires,
         datagrams: login.datagrams,
+        resume,
+    })
+}
+
+/// # Errors
+/// 33003 with the field that has not the form it must have.
+fn resume(login: &Login) -> Result<Option<Box<Resume>>, Refusal> {
+    if login.resume_secret.is_empty() {
+        return Ok(None);
+    }
+    let secret = ResumeSecret::parse(&login.resume_secret).ok_or(Refusal::parameter("resume_secret"))?;
+    if login.resume_rooms.len() > limits::ROOMS_PER_SESSION {
+        return Err(Refusal::parameter("resume_rooms"));
+    }
+    if login.resume_sequences.len() != login.resume_rooms.len() {
+        return Err(Refusal::parameter("resume_sequences"));
+    }
+    let rooms = login.resume_rooms.iter().zip(&login.resume_sequences);
+    let known = rooms.map(|(room, sequence)| Ok((RoomId::parse(room)?, *sequence)));
+    let known = known.collect::<Result<_, sluice_protocol::InvalidId>>();
+    let known = known.map_err(|_| Refusal::parameter("resume_rooms"))?;
+    Ok(Some(Box::new(Resume { secret, known })))
+}
+
+/// What a user hears that the app's server has put out, while that holds.
+pub(crate) fn blocked(entry: &Entry, now: Now) -> Option<Refusal> {
+    let left = match entry.until_ms {
+        Some(until_ms) => {
+            let left = u64::try_from(until_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
+            (left > 0).then(|| Duration::from_millis(left))?
+        }
+        // As long as can be told: nobody is to try again at once.
+        None => Duration::MAX,
+    };
+    Some(Refusal {
+        code: ErrorCode::USER_BLOCKED,
+        detail: entry.until_ms.unwrap_or(0).to_string().into(),
+        retry_after: left,
     })
 }
 
@@ -116,26 +168,17 @@ mod tests {
     use sluice_protocol::IdProfile;
 
     use super::*;
-    use crate::config::{App, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+    use crate::config::{App, Secret, TokenAlgorithm, TokenKey};
 
     const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
     fn app(key: &str) -> App {
-        App {
-            key: key.into(),
-            id_profile: IdProfile::Zim,
-            single_login: SingleLogin::Single,
-            packages: Vec::new(),
-            low_types: Vec::new(),
-            protected_senders: Vec::new(),
-            state: AppState::Enabled,
-            keys: vec![TokenKey {
+        App { keys: vec![TokenKey {
                 id: None,
                 algorithm: TokenAlgorithm::Hs256 {
                     secret: Secret::new(SECRET),
                 },
-            }],
-        }
+            }], ..App::new(key) }
     }
 
     fn config() -> Config {

@@ -1,24 +1,40 @@
-//! The users whose home is one worker: which sessions each has, and which of them must go when another logs in.
+//! The users whose home is one worker: which sessions each has, which of them must go when another logs in, and which go on with
+//! another connection.
+//!
+//! A session is *live* while it has a connection, and *parked* from when that is lost until its client resumes it or the time for
+//! that is over ([`crate::session::parked`]). Both count for the rules of single login. A client may resume a session whose
+//! connection is not known to be lost: it waits as its *heir* until the worker of that connection has ended it and told what it was
+//! inside.
+//!
+//! Plain rules: each method says what is to be done as [`Decision`]s. `worker/user_home.rs` carries them out, and describes the values
+//! that travel between workers for it.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hashbrown::{Equivalent, HashMap};
-use sluice_protocol::{ErrorCode, Platform};
+use sluice_protocol::{ErrorCode, LeaveReason, Platform};
 
 use crate::config::SingleLogin;
 use crate::identity::{ConnectionRef, User, UserKey};
 use crate::refusal::Refusal;
+use crate::session::login::Accepted;
+use crate::session::papers::{Papers, ResumeSecret, SessionId};
+use crate::session::parked::{Lost, PARKED_MAX, Parked};
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Users {
     sessions: HashMap<ByKey, Sessions>,
+    /// Who waits to go on with a session, by the connection that it has.
+    heirs: HashMap<ConnectionRef, Box<Arrival>>,
+    parked: Parked,
 }
 
 /// A session's record of its user, hashed and compared by app and id: a pointer instead of a copy for each user.
 #[derive(Debug)]
-struct ByKey(Arc<User>);
+pub(super) struct ByKey(pub(super) Arc<User>);
 
 /// In the order they began. Nearly every user has one, which needs no allocation.
 #[derive(Debug)]
@@ -31,11 +47,296 @@ enum Sessions {
     Many(Box<Vec<Known>>),
 }
 
+/// A session.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+pub(super) struct Known {
+    /// The one it has, or had last.
     connection: ConnectionRef,
     platform: Platform,
+    /// When it logged in. To resume it changes nothing about that.
     started_at_ms: i64,
+    papers: Papers,
+}
+
+/// Somebody who asks to log in.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub connection: ConnectionRef,
+    pub request_id: u32,
+    pub login: Box<Accepted>,
+    /// For the session, if it is a new one; else the secret alone.
+    pub papers: Papers,
+}
+
+/// A login that is granted.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub id: SessionId,
+    pub secret: ResumeSecret,
+    /// The session goes on with the places of this connection.
+    pub resumed: Option<Box<Lost>>,
+    pub how: How,
+}
+
+/// How a login became a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It asked for no session that was before.
+    New,
+    /// It is one that was parked.
+    Resumed,
+    /// It is one whose connection was not known to be lost.
+    TakenOver,
+    /// It asked for one that cannot be resumed, and is a new one.
+    Unknown,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    Grant(Box<Arrival>, Granted),
+    Refuse(Box<Arrival>, Refusal),
+    /// Ends a connection.
+    Close(ConnectionRef, Refusal),
+    /// Ends a connection whose session goes on elsewhere, and has its worker tell what it was inside.
+    Supplant(ConnectionRef),
+    /// The places of a lost connection are given up.
+    Leave(Box<Lost>, LeaveReason),
+}
+
+/// What a session gets whose user logged in elsewhere.
+const DISPLACED: Refusal = Refusal::new(ErrorCode::KICKED_BY_OTHER_DEVICE);
+
+impl Users {
+    /// Lost connections are parked for `window`.
+    pub(crate) fn new(window: Duration) -> Self {
+        Self::with_parked(Parked::new(window, PARKED_MAX))
+    }
+
+    fn with_parked(parked: Parked) -> Self {
+        Self {
+            sessions: HashMap::new(),
+            heirs: HashMap::new(),
+            parked,
+        }
+    }
+
+    /// How many users have a live session.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many sessions are parked.
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// The connections of a user's live sessions.
+    pub(crate) fn connections(&self, user: &UserKey) -> Vec<ConnectionRef> {
+        self.of(user).iter().map(|known| known.connection).collect()
+    }
+
+    /// Somebody logs in.
+    pub(crate) fn register(&mut self, arrival: Box<Arrival>, policy: SingleLogin) -> Vec<Decision> {
+        let Some(resume) = &arrival.login.resume else {
+            return self.begin(arrival, policy, How::New);
+        };
+        let user = arrival.login.user.key();
+        let secret = &resume.secret;
+        let parked = self.parked.resumable(&user).into_iter();
+        let mut parked = parked.filter(|(_, known)| known.papers.secret.matches(secret));
+        if let Some(lost) = parked.next().and_then(|(number, _)| self.parked.take(number)) {
+            return self.hand_over(arrival, lost, How::Resumed);
+        }
+        let live = self.of(&user).iter();
+        let mut live = live.filter(|known| known.papers.secret.matches(secret));
+        match live.next().map(|known| known.connection) {
+            // The first who asks gets it.
+            Some(connection) if !self.heirs.contains_key(&connection) => {
+                self.heirs.insert(connection, arrival);
+                vec![Decision::Supplant(connection)]
+            }
+            _ => self.begin(arrival, policy, How::Unknown),
+        }
+    }
+
+    /// A session ended for good.
+    pub(crate) fn unregister(
+        &mut self,
+        user: &UserKey,
+        connection: ConnectionRef,
+        policy: SingleLogin,
+    ) -> Vec<Decision> {
+        self.remove(user, connection);
+        match self.heirs.remove(&connection) {
+            Some(heir) => self.begin(heir, policy, How::Unknown),
+            None => Vec::new(),
+        }
+    }
+
+    /// The connection of a session is lost.
+    pub(crate) fn detached(&mut self, now: Instant, mut lost: Box<Lost>) -> Vec<Decision> {
+        lost.session = self.remove(&lost.user.key(), lost.connection);
+        let connection = lost.connection;
+        self.settle(now, connection, lost)
+    }
+
+    /// A session was to go on with `connection`, which was lost before it heard of it: all is as it was before, so that the client
+    /// can try again with the secret it has.
+    pub(crate) fn returned(&mut self, now: Instant, connection: ConnectionRef, mut lost: Box<Lost>) -> Vec<Decision> {
+        if self.remove(&lost.user.key(), connection).is_none() {
+            // Displaced meanwhile.
+            lost.session = None;
+        }
+        self.settle(now, connection, lost)
+    }
+
+    /// The app's server puts a user out: connections are closed with `refusal`, and nothing is left to be resumed.
+    pub(crate) fn evict(&mut self, user: &UserKey, refusal: &Refusal) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        for connection in self.connections(user) {
+            self.close(connection, refusal, &mut decisions);
+        }
+        self.sessions.remove(user);
+        let parked = self.parked.take_all(user).into_iter();
+        decisions.extend(parked.map(|lost| Decision::Leave(lost, LeaveReason::UserBlocked)));
+        decisions
+    }
+
+    /// Parked sessions whose time is over leave their rooms, up to so many rooms together; the rest with the next call.
+    pub(crate) fn expire(&mut self, now: Instant, rooms_max: usize) -> Vec<Decision> {
+        let over = self.parked.expire(now, rooms_max).into_iter();
+        over.map(|lost| Decision::Leave(lost, LeaveReason::Offline)).collect()
+    }
+
+    /// A new session begins, and others may have to go.
+    fn begin(&mut self, arrival: Box<Arrival>, policy: SingleLogin, how: How) -> Vec<Decision> {
+        let login = &arrival.login;
+        let user = login.user.key();
+        // In the order they go: what is lost before what is in use, and the oldest first.
+        let parked = self.parked.resumable(&user);
+        let (own, parked): (Vec<_>, Vec<_>) = parked
+            .into_iter()
+            .partition(|(_, known)| login.resumes_session_of_ms == Some(known.started_at_ms));
+        let live = self.of(&user).iter().copied();
+        let parked = parked.into_iter().map(|(number, known)| (Some(number), known));
+        let all: Vec<(Option<u64>, Known)> = parked.chain(live.map(|known| (None, known))).collect();
+        let displaced: Vec<(Option<u64>, Known)> = match policy {
+            SingleLogin::Single => all,
+            SingleLogin::PerPlatform => {
+                let same = |(_, known): &(_, Known)| known.platform == login.platform;
+                all.into_iter().filter(same).collect()
+            }
+            SingleLogin::Multi(most) => {
+                let surplus = (all.len() + 1).saturating_sub(most as usize);
+                all.into_iter().take(surplus).collect()
+            }
+        };
+        if let Some(lost_began_ms) = login.resumes_session_of_ms
+            && displaced.iter().any(|(_, known)| known.started_at_ms > lost_began_ms)
+        {
+            let refusal = Refusal::with_detail(ErrorCode::KICKED_BY_OTHER_DEVICE, "newer_login");
+            return vec![Decision::Refuse(arrival, refusal)];
+        }
+        let mut decisions = Vec::new();
+        // The session that a library lost and could not resume gives way to the one it begins instead.
+        let own = own.into_iter().map(|(number, known)| (Some(number), known));
+        for (parked, known) in own.chain(displaced) {
+            match parked {
+                Some(number) => self.parked.displace(number),
+                None => {
+                    self.remove(&user, known.connection);
+                    self.close(known.connection, &DISPLACED, &mut decisions);
+                }
+            }
+        }
+        let known = Known {
+            connection: arrival.connection,
+            platform: login.platform,
+            started_at_ms: login.started_at_ms,
+            papers: arrival.papers,
+        };
+        let granted = Granted {
+            id: known.papers.id,
+            secret: known.papers.secret,
+            resumed: None,
+            how,
+        };
+        self.add(&arrival.login.user, known);
+        decisions.push(Decision::Grant(arrival, granted));
+        decisions
+    }
+
+    /// What a lost connection leaves goes to the heir of its session, if there is one, and is parked otherwise.
+    fn settle(&mut self, now: Instant, connection: ConnectionRef, lost: Box<Lost>) -> Vec<Decision> {
+        match self.heirs.remove(&connection) {
+            Some(heir) => self.hand_over(heir, lost, How::TakenOver),
+            None if lost.session.is_none() && lost.rooms.is_empty() => Vec::new(),
+            None => {
+                let oldest = self.parked.park(now, lost).into_iter();
+                oldest
+                    .map(|oldest| Decision::Leave(oldest, LeaveReason::Offline))
+                    .collect()
+            }
+        }
+    }
+
+    /// A session goes on with the connection of `arrival`. Nobody has to go for it: it had its place.
+    fn hand_over(&mut self, arrival: Box<Arrival>, lost: Box<Lost>, how: How) -> Vec<Decision> {
+        let session = lost.session.expect("only a session that can be resumed is handed over");
+        let papers = Papers {
+            id: session.papers.id,
+            secret: arrival.papers.secret,
+        };
+        let known = Known {
+            connection: arrival.connection,
+            papers,
+            ..session
+        };
+        self.add(&arrival.login.user, known);
+        let granted = Granted {
+            id: papers.id,
+            secret: papers.secret,
+            resumed: Some(lost),
+            how,
+        };
+        vec![Decision::Grant(arrival, granted)]
+    }
+
+    /// Closes a connection; whoever waits for its session does so in vain.
+    fn close(&mut self, connection: ConnectionRef, refusal: &Refusal, decisions: &mut Vec<Decision>) {
+        decisions.push(Decision::Close(connection, refusal.clone()));
+        let heir = self.heirs.remove(&connection);
+        decisions.extend(heir.map(|heir| Decision::Refuse(heir, refusal.clone())));
+    }
+
+    fn of(&self, user: &UserKey) -> &[Known] {
+        self.sessions.get(user).map_or(&[], Sessions::as_slice)
+    }
+
+    fn add(&mut self, user: &Arc<User>, known: Known) {
+        let key = user.key();
+        let mut sessions = self.of(&key).to_vec();
+        let place = sessions.partition_point(|older| older.started_at_ms <= known.started_at_ms);
+        sessions.insert(place, known);
+        // The record of the newest login, so that those of sessions that are gone can go.
+        self.sessions.remove(&key);
+        self.sessions
+            .extend(Sessions::of(sessions).map(|sessions| (ByKey(user.clone()), sessions)));
+    }
+
+    fn remove(&mut self, user: &UserKey, connection: ConnectionRef) -> Option<Known> {
+        let sessions = self.sessions.get_mut(user)?;
+        let known = sessions.as_slice().iter().copied();
+        let (removed, left): (Vec<_>, Vec<_>) = known.partition(|known| known.connection == connection);
+        match Sessions::of(left) {
+            Some(left) => *sessions = left,
+            None => {
+                self.sessions.remove(user);
+            }
+        }
+        removed.first().copied()
+    }
 }
 
 impl Sessions {
@@ -76,198 +377,5 @@ impl Equivalent<ByKey> for UserKey {
     }
 }
 
-/// A session that asks to begin.
-#[derive(Debug)]
-pub(crate) struct Newcomer {
-    pub connection: ConnectionRef,
-    pub platform: Platform,
-    pub started_at_ms: i64,
-    /// As in [`crate::session::login::Accepted`].
-    pub resumes_session_of_ms: Option<i64>,
-}
-
-impl Users {
-    /// How many users have a session.
-    pub(crate) fn len(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// Lets a session begin and returns the older ones it displaces, which get 31010.
-    ///
-    /// # Errors
-    /// When a library that reconnects would displace a session that is newer than the one it lost.
-    pub(crate) fn register(
-        &mut self,
-        user: &Arc<User>,
-        newcomer: &Newcomer,
-        policy: SingleLogin,
-    ) -> Result<Vec<ConnectionRef>, Refusal> {
-        let key = ByKey(user.clone());
-        let mut sessions = self
-            .sessions
-            .get(&key)
-            .map_or_else(Vec::new, |known| known.as_slice().to_vec());
-        // The oldest go first.
-        let displaced: Vec<usize> = match policy {
-            SingleLogin::Single => (0..sessions.len()).collect(),
-            SingleLogin::PerPlatform => (0..sessions.len())
-                .filter(|index| sessions[*index].platform == newcomer.platform)
-                .collect(),
-            SingleLogin::Multi(most) => (0..(sessions.len() + 1).saturating_sub(most as usize)).collect(),
-        };
-        if let Some(lost_began_ms) = newcomer.resumes_session_of_ms
-            && displaced
-                .iter()
-                .any(|index| sessions[*index].started_at_ms > lost_began_ms)
-        {
-            return Err(Refusal::with_detail(ErrorCode::KICKED_BY_OTHER_DEVICE, "newer_login"));
-        }
-        let displaced: Vec<ConnectionRef> = displaced
-            .into_iter()
-            .rev()
-            .map(|index| sessions.remove(index).connection)
-            .collect();
-        sessions.push(Known {
-            connection: newcomer.connection,
-            platform: newcomer.platform,
-            started_at_ms: newcomer.started_at_ms,
-        });
-        // The record of the newest login, so that those of sessions that are gone can go.
-        self.sessions.remove(&key);
-        self.sessions
-            .extend(Sessions::of(sessions).map(|sessions| (key, sessions)));
-        Ok(displaced)
-    }
-
-    /// A session ended.
-    pub(crate) fn unregister(&mut self, user: &UserKey, connection: ConnectionRef) {
-        let Some(sessions) = self.sessions.get_mut(user) else {
-            return;
-        };
-        let left = sessions
-            .as_slice()
-            .iter()
-            .filter(|known| known.connection != connection);
-        match Sessions::of(left.copied().collect()) {
-            Some(left) => *sessions = left,
-            None => {
-                self.sessions.remove(user);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use slotmap::SlotMap;
-    use sluice_protocol::{IdProfile, UserId};
-
-    use super::*;
-    use crate::identity::{AppIndex, ConnectionKey, WorkerIndex};
-
-    struct Desk {
-        users: Users,
-        keys: SlotMap<ConnectionKey, ()>,
-        policy: SingleLogin,
-    }
-
-    impl Desk {
-        fn new(policy: SingleLogin) -> Self {
-            Self {
-                users: Users::default(),
-                keys: SlotMap::with_key(),
-                policy,
-            }
-        }
-
-        fn log_in(&mut self, platform: Platform, at_ms: i64, lost: Option<i64>) -> (ConnectionRef, Vec<ConnectionRef>) {
-            let connection = ConnectionRef {
-                worker: WorkerIndex(0),
-                key: self.keys.insert(()),
-            };
-            let newcomer = Newcomer {
-                connection,
-                platform,
-                started_at_ms: at_ms,
-                resumes_session_of_ms: lost,
-            };
-            let displaced = self.users.register(&alice(), &newcomer, self.policy).expect("accepted");
-            (connection, displaced)
-        }
-    }
-
-    fn alice() -> Arc<User> {
-        Arc::new(User {
-            app: AppIndex(0),
-            id: UserId::parse("alice", IdProfile::Zim).unwrap(),
-            name: "".into(),
-        })
-    }
-
-    #[test]
-    fn a_single_login_displaces_the_one_before() {
-        let mut desk = Desk::new(SingleLogin::Single);
-        let (first, displaced) = desk.log_in(Platform::Ios, 1, None);
-        assert!(displaced.is_empty());
-        let (_, displaced) = desk.log_in(Platform::Android, 2, None);
-        assert_eq!(displaced, [first]);
-    }
-
-    #[test]
-    fn per_platform_only_the_same_platform_is_displaced() {
-        let mut desk = Desk::new(SingleLogin::PerPlatform);
-        let (ios, _) = desk.log_in(Platform::Ios, 1, None);
-        let (_, displaced) = desk.log_in(Platform::Android, 2, None);
-        assert!(displaced.is_empty());
-        let (_, displaced) = desk.log_in(Platform::Ios, 3, None);
-        assert_eq!(displaced, [ios]);
-    }
-
-    #[test]
-    fn of_several_allowed_the_oldest_is_displaced() {
-        let mut desk = Desk::new(SingleLogin::Multi(2));
-        let (first, _) = desk.log_in(Platform::Ios, 1, None);
-        let (second, displaced) = desk.log_in(Platform::Ios, 2, None);
-        assert!(displaced.is_empty());
-        let (_, displaced) = desk.log_in(Platform::Ios, 3, None);
-        assert_eq!(displaced, [first]);
-        let (_, displaced) = desk.log_in(Platform::Ios, 4, None);
-        assert_eq!(displaced, [second]);
-    }
-
-    #[test]
-    fn an_automatic_reconnect_never_displaces_a_newer_login() {
-        let mut desk = Desk::new(SingleLogin::Single);
-        desk.log_in(Platform::Ios, 10, None);
-        let (newer, _) = desk.log_in(Platform::Android, 20, None);
-        let connection = ConnectionRef {
-            worker: WorkerIndex(0),
-            key: desk.keys.insert(()),
-        };
-        let returning = Newcomer {
-            connection,
-            platform: Platform::Ios,
-            started_at_ms: 30,
-            resumes_session_of_ms: Some(10),
-        };
-        let refusal = desk
-            .users
-            .register(&alice(), &returning, SingleLogin::Single)
-            .unwrap_err();
-        assert_eq!(
-            (refusal.code, &*refusal.detail),
-            (ErrorCode::KICKED_BY_OTHER_DEVICE, "newer_login")
-        );
-        // One that lost the newest session itself takes its place.
-        let (_, displaced) = desk.log_in(Platform::Android, 40, Some(20));
-        assert_eq!(displaced, [newer]);
-    }
-
-    #[test]
-    fn a_user_without_sessions_is_forgotten() {
-        let mut desk = Desk::new(SingleLogin::Single);
-        let (connection, _) = desk.log_in(Platform::Ios, 1, None);
-        desk.users.unregister(&alice().key(), connection);
-        assert_eq!(desk.users.len(), 0);
-    }
-}
+mod tests;

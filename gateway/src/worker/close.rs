@@ -11,6 +11,7 @@ use crate::identity::Caller;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::room;
+use crate::session::parked::Lost;
 use crate::session::{Online, Timeout, silence_max};
 use crate::timer_wheel::Tick;
 use crate::worker::Worker;
@@ -34,6 +35,9 @@ pub(super) enum CloseReason {
     Overload = 11,
     Shutdown = 12,
     Fault = 13,
+    /// The session goes on with another connection.
+    Resumed = 14,
+    UserBlocked = 15,
 }
 
 impl CloseReason {
@@ -50,6 +54,7 @@ impl CloseReason {
             ErrorCode::PING_TIMEOUT => Self::Silent,
             ErrorCode::TOKEN_INVALID => Self::TokenExpired,
             ErrorCode::KICKED_BY_OTHER_DEVICE => Self::Displaced,
+            ErrorCode::USER_BLOCKED => Self::UserBlocked,
             ErrorCode::DISCONNECTED_BY_SERVER => Self::Slow,
             ErrorCode::SERVER_UNAVAILABLE if refusal.detail == "overload" => Self::Overload,
             ErrorCode::SERVER_UNAVAILABLE => Self::Shutdown,
@@ -64,7 +69,7 @@ pub(super) fn shutdown(retry_after: Duration) -> Refusal {
 }
 
 impl Worker {
-    /// Ends a connection: leaves its rooms, queues the last frame, and gives the client a moment to read it.
+    /// Ends a connection: gives up what it has, queues the last frame, and gives the client a moment to read it.
     pub(super) fn close(self: &Rc<Self>, connection: &Rc<Connection>, refusal: &Refusal, reason: CloseReason) {
         let now = Instant::now();
         {
@@ -75,26 +80,9 @@ impl Worker {
             self.count_refusal(refusal);
             state.reason.get_or_insert(reason);
             state.input = Vec::new();
-            let registering = state.session.is_registering();
             let online = state.session.handle_close(now, self.config());
             self.set_label(connection, &mut state, Label::Closing);
-            let leave = if reason == CloseReason::Logout {
-                LeaveReason::Logout
-            } else {
-                LeaveReason::Offline
-            };
-            self.leave_everything(connection, online, leave);
-            if registering && let Some(user) = &state.user {
-                let home = self.home_of_user(user);
-                let connection = self.connection_ref(connection.key);
-                self.post(
-                    home,
-                    Message::Unregister {
-                        user: user.key(),
-                        connection,
-                    },
-                );
-            }
+            self.release(connection, &mut state, online, reason);
         }
         self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
         connection
@@ -133,21 +121,10 @@ impl Worker {
         }
         connection.outbox.borrow_mut().break_off(&mut self.moved.borrow_mut());
         let mut state = connection.state.borrow_mut();
-        let registering = state.session.is_registering();
         let online = state.session.handle_close(Instant::now(), self.config());
-        self.leave_everything(connection, online, LeaveReason::Offline);
-        if registering && let Some(user) = &state.user {
-            let home = self.home_of_user(user);
-            self.post(
-                home,
-                Message::Unregister {
-                    user: user.key(),
-                    connection: self.connection_ref(connection.key),
-                },
-            );
-        }
-        let kind = connection.transport.kind();
         let reason = state.reason.unwrap_or(CloseReason::Fault);
+        self.release(connection, &mut state, online, reason);
+        let kind = connection.transport.kind();
         let lived = state.opened.elapsed();
         self.count_closed(kind, state.label, reason, lived);
         if connection.transport.has_moved() {
@@ -256,6 +233,10 @@ impl Worker {
 
     /// Queues an event for one connection. A client that does not even take those is closed as slow.
     pub(super) fn push_event(self: &Rc<Self>, connection: &Rc<Connection>, frame: &[u8]) {
+        if connection.state.borrow().session.is_closing() {
+            // Nothing comes behind the last frame.
+            return;
+        }
         self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
         let pushed = connection.outbox.borrow_mut().push(frame, &mut self.moved.borrow_mut());
         match pushed {
@@ -273,36 +254,43 @@ impl Worker {
         self.close(connection, &refusal, CloseReason::Slow);
     }
 
-    fn leave_everything(&self, connection: &Connection, online: Option<Box<Online>>, reason: LeaveReason) {
+    /// Gives up what a logged-in connection has. Others notice at once where it ends on purpose; else its session is parked, with its
+    /// places in rooms.
+    fn release(&self, connection: &Connection, state: &mut State, online: Option<Box<Online>>, reason: CloseReason) {
         let Some(online) = online else { return };
         self.metrics.shift(Metric::SessionsOnline, -1);
         let address = self.connection_ref(connection.key);
-        for room in connection.rooms() {
+        let mut rooms = connection.rooms();
+        for room in &rooms {
             self.slices
                 .borrow_mut()
-                .remove(&room, &connection.outbox, &mut self.moved.borrow_mut());
+                .remove(room, &connection.outbox, &mut self.moved.borrow_mut());
+        }
+        rooms.extend(self.end_walk(state, &online.user, address));
+        let keep = !self.config().sessions.resume_window.is_zero() && !self.stopping.get();
+        let request = || match reason {
+            CloseReason::Logout => room::Request::Leave(LeaveReason::Logout),
+            CloseReason::UserBlocked => room::Request::Leave(LeaveReason::UserBlocked),
+            _ if keep => room::Request::Detach,
+            _ => room::Request::Leave(LeaveReason::Offline),
+        };
+        for room in &rooms {
             let caller = Caller {
                 user: online.user.clone(),
                 connection: address,
                 request_id: 0,
             };
-            let home = self.home_of_room(&room);
-            self.post(
-                home,
-                Message::Room {
-                    room,
-                    caller,
-                    request: room::Request::Leave(reason),
-                },
-            );
+            let (room, request) = (room.clone(), request());
+            self.post(self.home_of_room(&room), Message::Room { room, caller, request });
         }
         let home = self.home_of_user(&online.user);
-        self.post(
-            home,
-            Message::Unregister {
+        let message = match request() {
+            room::Request::Detach => Message::Detached(Box::new(Lost::new(online.user, address, rooms))),
+            _ => Message::Unregister {
                 user: online.user.key(),
                 connection: address,
             },
-        );
+        };
+        self.post(home, message);
     }
 }

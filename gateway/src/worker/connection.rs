@@ -24,6 +24,7 @@ use crate::transport::{Transport, TransportKind};
 use crate::worker::Worker;
 use crate::worker::close::{CloseReason, shutdown};
 use crate::worker::mailbox::Message;
+use crate::worker::resume::Walk;
 
 /// One connection. Its task reads; whoever has something for it writes through the outbox.
 pub(super) struct Connection {
@@ -80,6 +81,8 @@ pub(super) struct State {
     /// Since when the transport has taken nothing, and how many bytes it had taken then.
     pub(super) stalled: Option<(Instant, u64)>,
     pub(super) user: Option<Arc<User>>,
+    /// Rooms that are still to let in a session that was resumed. Until then nothing is read.
+    pub(super) walk: Option<Box<Walk>>,
     handshake_permit: Option<HandshakePermit>,
     _permit: ConnectionPermit,
 }
@@ -146,6 +149,7 @@ impl Worker {
                         paused: false,
                         stalled: None,
                         user: None,
+                        walk: None,
                         handshake_permit,
                         _permit: permit,
                     }),
@@ -313,6 +317,10 @@ impl Worker {
             return;
         }
         self.metrics.add_code(refusal.code);
+        self.count_token_reject(refusal);
+    }
+
+    pub(super) fn count_token_reject(&self, refusal: &Refusal) {
         let reasons = crate::metrics::label::TOKEN_REJECTION.values;
         if matches!(
             refusal.code,

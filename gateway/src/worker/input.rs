@@ -15,6 +15,8 @@ use crate::refusal::Refusal;
 use crate::room::{self, RETRY_AFTER_MIN};
 use crate::session::dispatch::{self, Action};
 use crate::session::logout;
+use crate::session::papers::Papers;
+use crate::session::users::Arrival;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Progress};
@@ -35,7 +37,6 @@ const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// Values of labels, by their place in the table of metrics.
 const BEFORE_LOGIN: usize = 4;
-const LOGIN_REFUSED: usize = 1;
 
 /// Whether more can be had from what was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,7 @@ impl Worker {
     fn is_paused(&self, connection: &Connection) -> bool {
         let state = connection.state.borrow();
         state.moving
+            || state.walk.is_some()
             || state.leaving.is_some()
             || state.session.is_registering()
             || state.in_flight >= IN_FLIGHT_MAX
@@ -212,11 +214,7 @@ impl Worker {
                 self.answer(connection, &answer);
                 self.rearm(connection, now.instant);
             }
-            Action::Close { answer, refusal } => {
-                self.answer(connection, &answer);
-                self.metrics.add_labelled(Metric::Logins, LOGIN_REFUSED, 1);
-                self.close(connection, &refusal, CloseReason::LoginRefused);
-            }
+            Action::Close { request_id, refusal } => self.refuse_login(connection, request_id, refusal),
             Action::LogOut { request_id } => {
                 // After the answers to what was asked before; until then nothing more is read.
                 connection.state.borrow_mut().leaving = Some(request_id);
@@ -228,12 +226,13 @@ impl Worker {
                 state.in_flight += 1;
                 state.user = Some(login.user.clone());
                 let home = self.home_of_user(&login.user);
-                let message = Message::Register {
+                let arrival = Arrival {
                     connection: self.connection_ref(connection.key),
                     request_id,
                     login,
+                    papers: Papers::new(self.shared.random),
                 };
-                self.post(home, message);
+                self.post(home, Message::Register(Box::new(arrival)));
             }
             Action::Room {
                 key,
@@ -264,7 +263,7 @@ impl Worker {
         let refused = if self.mailboxes.borrow().is_full(home) {
             Err(self.refuse_overload())
         } else {
-            self.may_move(connection, &room, &request)
+            self.may_ask(connection, &room, &request)
         };
         if let Err(refusal) = refused {
             if request_id != 0 {
@@ -285,11 +284,12 @@ impl Worker {
         self.post(home, Message::Room { room, caller, request });
     }
 
-    /// Whether a session may enter or leave one more room now. It moves one step at a time, so what it is inside is known here.
-    fn may_move(&self, connection: &Connection, room: &RoomKey, request: &room::Request) -> Result<(), Refusal> {
+    /// Whether a session may enter or leave one more room now, or do another thing that has a quota. It moves one step at a time, so what it
+    /// is inside is known here.
+    fn may_ask(&self, connection: &Connection, room: &RoomKey, request: &room::Request) -> Result<(), Refusal> {
         let enters = match request {
             room::Request::Enter(_) => true,
-            room::Request::Leave(_) => false,
+            room::Request::Leave(_) | room::Request::WriteAttributes(_) => false,
             _ => return Ok(()),
         };
         let mut state = connection.state.borrow_mut();
@@ -299,10 +299,13 @@ impl Worker {
         let refusal = if enters && connection.rooms_max_reached() && !connection.is_inside(room) {
             Refusal::new(ErrorCode::JOINED_ROOM_LIMIT)
         } else {
-            match online
-                .quotas
-                .take_move(Instant::now(), self.config().rooms.moves_per_second)
-            {
+            let (quotas, rules) = (&mut online.quotas, &self.config().rooms);
+            let now = Instant::now();
+            let taken = match request {
+                room::Request::WriteAttributes(_) => quotas.take_attribute_write(now, rules.attribute_writes_per_second),
+                _ => quotas.take_move(now, rules.moves_per_second),
+            };
+            match taken {
                 Ok(()) => return Ok(()),
                 Err(wait) => {
                     Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(wait.max(RETRY_AFTER_MIN))
@@ -362,8 +365,9 @@ impl Worker {
         }
     }
 
-    /// Has a connection read on that was paused, if nothing speaks against it any more.
+    /// Has a connection go on, if nothing speaks against it any more: with its rooms if it was resumed, then with reading.
     pub(super) fn resume_reading(&self, connection: &Connection) {
+        self.resume_rooms(connection);
         if connection.state.borrow().paused && !self.is_paused(connection) {
             connection.state.borrow_mut().paused = false;
             connection.outbox.borrow().wake();

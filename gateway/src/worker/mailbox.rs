@@ -14,10 +14,11 @@ use sluice_protocol::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
-use crate::identity::{Caller, ConnectionKey, ConnectionRef, RoomKey, User, UserKey, WorkerIndex};
+use crate::identity::{AppIndex, Caller, ConnectionKey, ConnectionRef, RoomKey, User, UserKey, WorkerIndex};
 use crate::refusal::Refusal;
-use crate::room;
-use crate::session::login::Accepted;
+use crate::room::{self, Entered};
+use crate::session::parked::Lost;
+use crate::session::users::{Arrival, Granted};
 
 use depth::Depth;
 
@@ -36,19 +37,38 @@ pub(super) enum Message {
         request: room::Request,
     },
     /// To a user's home: a login that is good in itself.
-    Register {
-        connection: ConnectionRef,
-        request_id: u32,
-        login: Box<Accepted>,
-    },
-    /// To a user's home: a session ended.
+    Register(Box<Arrival>),
+    /// To a user's home: a session ended for good.
     Unregister { user: UserKey, connection: ConnectionRef },
+    /// To a user's home: the connection of a session is lost.
+    Detached(Box<Lost>),
+    /// To a user's home: a connection was lost before it heard that it goes on with this session.
+    Returned { connection: ConnectionRef, lost: Box<Lost> },
     /// To a connection: what the user's home decided.
     Registered {
-        connection: ConnectionKey,
-        request_id: u32,
-        login: Box<Accepted>,
-        result: Result<(), Refusal>,
+        arrival: Box<Arrival>,
+        result: Result<Granted, Refusal>,
+    },
+    /// To a connection: its session goes on elsewhere.
+    Supplant { connection: ConnectionKey },
+    /// To a user's home: the app's server puts a user out of everything, for this reason.
+    Evict {
+        user: UserKey,
+        refusal: Refusal,
+        answer: oneshot::Sender<()>,
+    },
+    /// To a user's home: which of them have a connection, in this order.
+    Online {
+        users: Vec<UserKey>,
+        answer: oneshot::Sender<Vec<bool>>,
+    },
+    /// To a user's home: an event for all connections of a user.
+    Notify { user: UserKey, frame: Bytes },
+    /// To a worker: an event for all its connections that are logged in to an app.
+    Broadcast {
+        app: AppIndex,
+        frame: Bytes,
+        answer: oneshot::Sender<Result<(), Refusal>>,
     },
     /// To a connection: the answer to a message, or that there is none because none is wanted.
     Reply {
@@ -68,6 +88,7 @@ pub(super) enum Message {
         user: Arc<User>,
         room: RoomKey,
         frames: Vec<Bytes>,
+        how: Entered,
     },
     /// To a connection: it is outside a room.
     Dismiss {
@@ -88,6 +109,12 @@ pub(super) enum Message {
     },
     /// To a connection: it was put out of a room.
     Expel {
+        connection: ConnectionKey,
+        room: RoomKey,
+        frame: Bytes,
+    },
+    /// To a connection: it was to go on in a room and is not inside any more.
+    NotResumed {
         connection: ConnectionKey,
         room: RoomKey,
         frame: Bytes,
@@ -115,17 +142,25 @@ impl Message {
     /// The connection of the receiving worker that it is for, if it is for one alone.
     pub(super) fn connection(&self) -> Option<ConnectionKey> {
         match self {
-            Self::Registered { connection, .. }
+            Self::Registered { arrival, .. } => Some(arrival.connection.key),
+            Self::Supplant { connection }
             | Self::Reply { connection, .. }
             | Self::Unchanged { connection, .. }
             | Self::Admit { connection, .. }
             | Self::Dismiss { connection, .. }
             | Self::Expel { connection, .. }
+            | Self::NotResumed { connection, .. }
             | Self::Event { connection, .. }
             | Self::Close { connection, .. } => Some(*connection),
             Self::Room { .. }
-            | Self::Register { .. }
+            | Self::Register(_)
             | Self::Unregister { .. }
+            | Self::Detached(_)
+            | Self::Returned { .. }
+            | Self::Evict { .. }
+            | Self::Online { .. }
+            | Self::Notify { .. }
+            | Self::Broadcast { .. }
             | Self::Order { .. }
             | Self::Destroy { .. }
             | Self::Publish { .. } => None,
@@ -139,7 +174,7 @@ impl Message {
                 request: room::Request::Send(message),
                 ..
             } => message.content.len(),
-            Self::Publish { frame, .. } => frame.len(),
+            Self::Publish { frame, .. } | Self::Notify { frame, .. } | Self::Broadcast { frame, .. } => frame.len(),
             // Shared while it waits, but each of them is copied for its connection.
             Self::Admit { frames, .. } => frames.iter().map(Bytes::len).sum(),
             _ => 0,
@@ -329,7 +364,6 @@ mod tests {
     use sluice_protocol::{IdProfile, RoomId, UserId};
 
     use super::*;
-    use crate::identity::AppIndex;
 
     const HERE: WorkerIndex = WorkerIndex(0);
     const THERE: WorkerIndex = WorkerIndex(1);
@@ -392,6 +426,7 @@ mod tests {
                 }),
                 room: room(),
                 frames: vec![message.clone(); 3],
+                how: Entered::Joined,
             };
             mailboxes.post(HERE, admit);
             assert_eq!(mailboxes.depth(), joined * 31);

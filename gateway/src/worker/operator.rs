@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sluice_protocol::ErrorCode;
 use tokio::sync::oneshot;
 
-use crate::identity::{RoomKey, WorkerIndex};
+use crate::identity::{AppIndex, RoomKey, UserKey, WorkerIndex};
 use crate::refusal::Refusal;
 use crate::room::{Answer, Order};
 use crate::worker::Shared;
@@ -48,6 +49,72 @@ impl Operator {
         let order = Box::new(order);
         self.post(home, Message::Order { room, order, answer })?;
         wait(answered).await?
+    }
+
+    /// Ends all connections of a user with `refusal`, and gives up what is kept of its sessions. Whoever blocks a user has it in the policy
+    /// before: logins under way are caught by one or the other.
+    ///
+    /// # Errors
+    /// 20607 when the user's home has too much to do, 5004 when it does not answer.
+    pub(crate) async fn evict(&self, user: UserKey, refusal: Refusal) -> Result<(), Refusal> {
+        let home = self.home((user.app, &user.id));
+        let (answer, answered) = oneshot::channel();
+        self.post(home, Message::Evict { user, refusal, answer })?;
+        wait(answered).await
+    }
+
+    /// Which of these users have a connection, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::evict`].
+    pub(crate) async fn online(&self, users: Vec<UserKey>) -> Result<Vec<bool>, Refusal> {
+        let mut by_home: Vec<Vec<usize>> = vec![Vec::new(); self.mailboxes.workers()];
+        for (place, user) in users.iter().enumerate() {
+            by_home[self.home((user.app, &user.id)).get()].push(place);
+        }
+        let mut asked = Vec::new();
+        for (home, places) in (0..).zip(by_home) {
+            if !places.is_empty() {
+                let (answer, answered) = oneshot::channel();
+                let users = places.iter().map(|place| users[*place].clone()).collect();
+                self.post(WorkerIndex(home), Message::Online { users, answer })?;
+                asked.push((places, answered));
+            }
+        }
+        let mut online = vec![false; users.len()];
+        for (places, answered) in asked {
+            for (place, is_online) in places.into_iter().zip(wait(answered).await?) {
+                online[place] = is_online;
+            }
+        }
+        Ok(online)
+    }
+
+    /// Gives an event to all connections of a user.
+    ///
+    /// # Errors
+    /// 20607 when the user's home has too much to do.
+    pub(crate) fn notify(&self, user: UserKey, frame: Bytes) -> Result<(), Refusal> {
+        let home = self.home((user.app, &user.id));
+        self.post(home, Message::Notify { user, frame })
+    }
+
+    /// Gives an event to everybody who is logged in to an app. It is taken when this returns, and delivered in the order taken.
+    ///
+    /// # Errors
+    /// 20607 when a worker has too much to do, or too many of these; others may have taken it. 5004 when one does not answer.
+    pub(crate) async fn broadcast(&self, app: AppIndex, frame: Bytes) -> Result<(), Refusal> {
+        let mut asked = Vec::new();
+        for worker in (0..).take(self.mailboxes.workers()).map(WorkerIndex) {
+            let (answer, answered) = oneshot::channel();
+            let frame = frame.clone();
+            self.post(worker, Message::Broadcast { app, frame, answer })?;
+            asked.push(answered);
+        }
+        for answered in asked {
+            wait(answered).await??;
+        }
+        Ok(())
     }
 
     /// The worker that is the home of a user (app and user id) or a room (app and room id).

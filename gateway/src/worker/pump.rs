@@ -5,20 +5,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_protocol::{ErrorCode, LeaveReason, Limits, LoginResult, MessageType, RoomDestroyedReason, reply};
+use sluice_protocol::{ErrorCode, LeaveReason, MessageType, RoomDestroyed, RoomDestroyedReason, frame::Body};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
 use crate::clock::Now;
 use crate::frames;
-use crate::identity::{Caller, ConnectionKey, ConnectionRef, RoomKey, User};
+use crate::identity::{Caller, ConnectionKey, RoomKey, User};
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
-use crate::room::{self, Effect};
-use crate::session::login::Accepted;
-use crate::session::users::Newcomer;
+use crate::room::{self, Effect, Entered};
 use crate::worker::close::CloseReason;
-use crate::worker::connection::{Connection, Label};
+use crate::worker::connection::Connection;
 use crate::worker::mailbox::{Message, OrderResult};
 use crate::worker::{INGRESS, Worker};
 
@@ -69,20 +67,20 @@ impl Worker {
     fn handle(self: &Rc<Self>, message: Message, now: Now) {
         match message {
             Message::Room { room, caller, request } => self.handle_room(&room, &caller, request, now),
-            Message::Register {
-                connection,
-                request_id,
-                login,
-            } => self.register(connection, request_id, login),
-            Message::Unregister { user, connection } => self.users.borrow_mut().unregister(&user, connection),
-            Message::Registered {
-                connection,
-                request_id,
-                login,
-                result,
-            } => {
-                self.registered(connection, request_id, &login, result, now);
+            Message::Register(arrival) => self.register(arrival, now),
+            Message::Unregister { user, connection } => self.unregister(&user, connection),
+            Message::Detached(lost) => self.detached(lost, now),
+            Message::Returned { connection, lost } => self.returned(connection, lost, now),
+            Message::Registered { arrival, result } => self.registered(&arrival, result, now),
+            Message::Supplant { connection } => self.supplant(connection),
+            Message::Evict { user, refusal, answer } => {
+                self.evict(&user, &refusal);
+                // Nobody takes an answer that comes too late.
+                let _ = answer.send(());
             }
+            Message::Online { users, answer } => self.tell_online(&users, answer),
+            Message::Notify { user, frame } => self.notify(&user, &frame),
+            Message::Broadcast { app, frame, answer } => self.take_broadcast(app, frame, answer),
             Message::Reply {
                 connection,
                 frame,
@@ -107,9 +105,17 @@ impl Worker {
             }
             Message::Admit {
                 connection,
+                room,
+                frames,
+                how: Entered::Resumed,
+                ..
+            } => self.resumed(connection, &room, &frames),
+            Message::Admit {
+                connection,
                 user,
                 room,
                 frames,
+                how: _,
             } => self.admit(connection, user, room, &frames),
             Message::Dismiss {
                 connection,
@@ -127,6 +133,11 @@ impl Worker {
                 room,
                 frame,
             } => self.expel(connection, &room, &frame),
+            Message::NotResumed {
+                connection,
+                room,
+                frame,
+            } => self.not_resumed(connection, &room, &frame),
             Message::Event { connection, frame } => {
                 if let Some(connection) = self.connection(connection) {
                     self.push_event(&connection, &frame);
@@ -145,7 +156,8 @@ impl Worker {
     }
 
     fn handle_room(self: &Rc<Self>, room: &RoomKey, caller: &Caller, request: room::Request, now: Now) {
-        if matches!(request, room::Request::Send(_)) && self.is_behind_with(room) {
+        let for_all = matches!(request, room::Request::Send(_) | room::Request::WriteAttributes(_));
+        if for_all && self.is_behind_with(room) {
             let refusal = self.refuse_overload();
             let frame = (caller.request_id != 0).then(|| request.refuse(caller.request_id, &refusal).into());
             // Counted already.
@@ -168,10 +180,18 @@ impl Worker {
             room::Request::Leave(reason) => Some(reason),
             _ => None,
         };
+        let resuming = matches!(request, room::Request::Resume { .. });
+        let moves_nobody = for_all || matches!(request, room::Request::Query(_));
         let handled = catch_unwind(AssertUnwindSafe(|| {
             self.rooms.borrow_mut().handle(now, room, caller, request)
         }));
-        let effects = handled.unwrap_or_else(|_| self.end_of_faulty(room, caller, kind.is_some()));
+        let effects = handled.unwrap_or_else(|_| {
+            if resuming {
+                self.end_of_faulty_for_resumed(room, caller)
+            } else {
+                self.end_of_faulty(room, caller, moves_nobody)
+            }
+        });
         if let Some(reason) = leaving
             && effects.iter().any(|effect| matches!(effect, Effect::Dismiss { .. }))
         {
@@ -190,7 +210,7 @@ impl Worker {
         let handled = catch_unwind(AssertUnwindSafe(|| self.rooms.borrow_mut().order(now, room, order)));
         let ordered = handled.unwrap_or_else(|_| room::Ordered {
             answer: Err(Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room")),
-            effects: self.destroy_faulty(room).into_iter().collect(),
+            effects: self.destroy_faulty(room),
         });
         self.carry_out_order(room, ordered, answer);
     }
@@ -203,14 +223,14 @@ impl Worker {
     }
 
     /// A room whose code failed is in no state to go on: it ends, and everything else goes on.
-    pub(super) fn destroy_faulty(&self, room: &RoomKey) -> Option<Effect> {
+    pub(super) fn destroy_faulty(&self, room: &RoomKey) -> Vec<Effect> {
         self.metrics.add(Metric::RoomPanics, 1);
         tracing::error!(room = room.id.as_str(), "a room failed and is destroyed");
         self.rooms.borrow_mut().destroy(room, RoomDestroyedReason::Fault)
     }
 
     /// What becomes of a room that failed, and of whoever asked it something.
-    fn end_of_faulty(&self, room: &RoomKey, caller: &Caller, sending: bool) -> Vec<Effect> {
+    fn end_of_faulty(&self, room: &RoomKey, caller: &Caller, moves_nobody: bool) -> Vec<Effect> {
         let destroyed = self.destroy_faulty(room);
         // Whoever asked must not wait for an answer. A leave that the gateway tells has nobody to answer.
         let refusal = Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room");
@@ -218,7 +238,7 @@ impl Worker {
         let frame = (caller.request_id != 0).then(frame);
         let (to, code) = (caller.connection, refusal.code);
         let answer = match frame {
-            frame if sending => Some(Effect::Reply { to, frame, code }),
+            frame if moves_nobody => Some(Effect::Reply { to, frame, code }),
             Some(frame) => Some(Effect::Unchanged {
                 connection: to,
                 frame,
@@ -227,6 +247,19 @@ impl Worker {
             None => None,
         };
         answer.into_iter().chain(destroyed).collect()
+    }
+
+    /// What becomes of a room that failed when a session was to go on in it.
+    fn end_of_faulty_for_resumed(&self, room: &RoomKey, caller: &Caller) -> Vec<Effect> {
+        let destroyed = RoomDestroyed {
+            room_id: room.id.as_str().to_owned(),
+            reason: RoomDestroyedReason::Fault.into(),
+        };
+        let told = Effect::NotResumed {
+            connection: caller.connection,
+            frame: frames::event(Body::RoomDestroyed(destroyed)).into(),
+        };
+        std::iter::once(told).chain(self.destroy_faulty(room)).collect()
     }
 
     /// Sends an effect of a room to the workers it concerns.
@@ -268,6 +301,7 @@ impl Worker {
                     user,
                     room: room.clone(),
                     frames,
+                    how,
                 };
                 self.post(connection.worker, message);
             }
@@ -279,12 +313,29 @@ impl Worker {
                 };
                 self.post(connection.worker, message);
             }
-            Effect::Expel { connection, frame } => {
+            Effect::Expel {
+                connection,
+                frame,
+                reason,
+            } => {
+                self.count_leave(reason);
                 let (worker, connection) = (connection.worker, connection.key);
                 let room = room.clone();
                 self.post(
                     worker,
                     Message::Expel {
+                        connection,
+                        room,
+                        frame,
+                    },
+                );
+            }
+            Effect::NotResumed { connection, frame } => {
+                let (worker, connection) = (connection.worker, connection.key);
+                let room = room.clone();
+                self.post(
+                    worker,
+                    Message::NotResumed {
                         connection,
                         room,
                         frame,
@@ -300,6 +351,7 @@ impl Worker {
             Effect::Shed(class) => self
                 .metrics
                 .add_labelled_twice(Metric::MessagesShed, class as usize, INGRESS, 1),
+            Effect::Undistributed => self.metrics.add(Metric::MessagesUndistributed, 1),
             Effect::Gap { to, frame } => {
                 self.metrics.add_labelled(Metric::Gaps, INGRESS, 1);
                 let publish = Effect::Publish {
@@ -333,97 +385,6 @@ impl Worker {
                 }
             }
         }
-    }
-
-    /// At the user's home: decides about a login.
-    fn register(&self, connection: ConnectionRef, request_id: u32, login: Box<Accepted>) {
-        let policy = self.shared.apps.get(login.user.app).settings.single_login;
-        let newcomer = Newcomer {
-            connection,
-            platform: login.platform,
-            started_at_ms: login.started_at_ms,
-            resumes_session_of_ms: login.resumes_session_of_ms,
-        };
-        let displaced = self.users.borrow_mut().register(&login.user, &newcomer, policy);
-        let result = displaced.map(|displaced| {
-            for older in displaced {
-                self.metrics.add(Metric::Kicks, 1);
-                let refusal = Refusal::new(ErrorCode::KICKED_BY_OTHER_DEVICE);
-                self.post(
-                    older.worker,
-                    Message::Close {
-                        connection: older.key,
-                        refusal,
-                    },
-                );
-            }
-        });
-        let message = Message::Registered {
-            connection: connection.key,
-            request_id,
-            login,
-            result,
-        };
-        self.post(connection.worker, message);
-    }
-
-    /// Back at the connection: the login is decided.
-    fn registered(
-        self: &Rc<Self>,
-        key: ConnectionKey,
-        request_id: u32,
-        login: &Accepted,
-        result: Result<(), Refusal>,
-        now: Now,
-    ) {
-        // A connection that ended meanwhile has told the user's home itself.
-        let Some(connection) = self.answered(key, false) else {
-            return;
-        };
-        if !connection.state.borrow().session.is_registering() {
-            return;
-        }
-        if let Err(refusal) = result {
-            self.metrics.add_labelled(Metric::Logins, 1, 1);
-            self.answer(&connection, &frames::refuse(request_id, &refusal));
-            return self.close(&connection, &refusal, CloseReason::LoginRefused);
-        }
-        let session_id = {
-            let mut state = connection.state.borrow_mut();
-            state.session.handle_registered(now, login);
-            self.set_label(&connection, &mut state, Label::Online);
-            self.metrics
-                .record(Metric::LoginDuration, 0, state.opened.elapsed().as_secs_f64());
-            self.new_session_id()
-        };
-        self.metrics.add_labelled(Metric::Logins, 0, 1);
-        self.metrics.shift(Metric::SessionsOnline, 1);
-        tracing::debug!(
-            session = session_id,
-            user = ?login.user.id.as_str(),
-            platform = ?login.platform,
-            device = ?login.device_id,
-            package = ?login.package_name,
-            sdk = ?login.sdk,
-            "logged in"
-        );
-        let datagrams = login.datagrams && connection.transport.datagram_bytes_max().is_some();
-        if datagrams {
-            connection.outbox.borrow_mut().send_barrage_in_datagrams();
-        }
-        let interval = self.config().connections.heartbeat_interval;
-        let result = LoginResult {
-            session_id,
-            user_id: login.user.id.as_str().to_owned(),
-            heartbeat_interval_ms: u32::try_from(interval.as_millis()).unwrap_or(u32::MAX),
-            server_time_ms: login.started_at_ms,
-            token_expires_at_ms: login.token_expires.unix_ms,
-            limits: Some(Limits::of_protocol()),
-            datagrams,
-            ..LoginResult::default()
-        };
-        self.answer(&connection, &frames::reply(request_id, reply::Result::Login(result)));
-        self.rearm(&connection, now.instant);
     }
 
     fn admit(self: &Rc<Self>, key: ConnectionKey, user: Arc<User>, room: RoomKey, frames: &[Bytes]) {
@@ -486,7 +447,7 @@ impl Worker {
     }
 
     /// A command of a connection got its answer. Returns the connection, if it is still there, to be flushed later.
-    fn answered(&self, key: ConnectionKey, moved: bool) -> Option<Rc<Connection>> {
+    pub(super) fn answered(&self, key: ConnectionKey, moved: bool) -> Option<Rc<Connection>> {
         let connection = self.connection(key)?;
         {
             let mut state = connection.state.borrow_mut();
@@ -527,7 +488,7 @@ impl Worker {
     fn count_message(&self, kind: MessageType, effects: &[Effect]) {
         let taken = effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Publish { .. } | Effect::Shed(_)));
+            .any(|effect| matches!(effect, Effect::Publish { .. } | Effect::Shed(_) | Effect::Undistributed));
         let kind = match kind {
             MessageType::Text | MessageType::Unspecified => 0,
             MessageType::Command => 1,
@@ -565,14 +526,5 @@ impl Worker {
         if code != ErrorCode::NO_ERROR {
             self.metrics.add_code(code);
         }
-    }
-
-    fn new_session_id(&self) -> String {
-        let mut bytes = [0; 16];
-        self.shared
-            .random
-            .fill(&mut bytes)
-            .expect("the system has random numbers");
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -124,6 +124,7 @@ fn run(
         worker.spawn(core("sockets", worker.clone().serve_sockets()));
         worker.spawn(core("pump", worker.clone().pump(incoming)));
         worker.spawn(core("sweep", worker.clone().sweep()));
+        worker.spawn(core("broadcast", worker.clone().broadcast()));
         worker.spawn(core("tick", worker.clone().tick()));
         let mut doors = Vec::new();
         if let Some(listener) = listeners.tcp {
