@@ -3,11 +3,14 @@
 //! One file for each command, and one for the five ways in, which differ little. A command sees who asks and what, never
 //! a session or a socket. What a session answers itself (login, logout, ping, a new token) is with the session.
 
+mod attributes;
 mod enter;
 mod leave_room;
+mod queries;
 mod send_message;
+mod switch_room;
 
-use sluice_protocol::{ErrorCode, RoomId, frame::Body};
+use sluice_protocol::{ErrorCode, RoomId, SwitchRoom, frame::Body};
 
 use crate::frames;
 use crate::identity::{AppIndex, RoomKey};
@@ -15,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::room::Request;
 
 pub(crate) use send_message::may_go_unanswered;
+pub(crate) use switch_room::Switch;
 
 /// A command that failed.
 #[derive(Debug)]
@@ -32,12 +36,18 @@ pub(crate) fn handle(request_id: u32, command: Body, app: AppIndex) -> Result<(R
     let asked = match command {
         Body::SendMessage(command) => return send_message::handle(request_id, command, app),
         Body::CreateRoom(command) => enter::create_room(command, app),
-        Body::JoinRoom(command) => enter::join_room(&command, app),
+        Body::JoinRoom(command) => enter::join_room(command, app),
         Body::EnterRoom(command) => enter::enter_room(command, app),
-        Body::JoinChatRoom(command) => enter::join_chat_room(&command, app),
-        Body::JoinExistChatRoom(command) => enter::join_exist_chat_room(&command, app),
+        Body::JoinChatRoom(command) => enter::join_chat_room(command, app),
+        Body::JoinExistChatRoom(command) => enter::join_exist_chat_room(command, app),
         Body::LeaveRoom(command) => leave_room::handle(&command, app),
-        // The session's own commands; and replies and events, which the codec does not let through.
+        Body::QueryRoom(command) => queries::room(&command, app),
+        Body::QueryRoomMembers(command) => queries::members(&command, app),
+        Body::QueryNamedMembers(command) => queries::named_members(&command, app),
+        Body::SetRoomAttributes(command) => attributes::set(command, app),
+        Body::DeleteRoomAttributes(command) => attributes::delete(command, app),
+        Body::QueryRoomAttributes(command) => attributes::query(command, app),
+        // The session's own commands and those that concern more than one room; and replies and events, which the codec does not let through.
         Body::Login(_)
         | Body::Logout(_)
         | Body::Ping(_)
@@ -59,15 +69,20 @@ pub(crate) fn handle(request_id: u32, command: Body, app: AppIndex) -> Result<(R
         | Body::RoomMessageRecalled(_)
         | Body::SystemMessage(_)
         | Body::SwitchRoom(_)
-        | Body::LeaveAllRooms(_)
-        | Body::QueryRoom(_)
-        | Body::QueryRoomMembers(_)
-        | Body::QueryNamedMembers(_)
-        | Body::SetRoomAttributes(_)
-        | Body::DeleteRoomAttributes(_)
-        | Body::QueryRoomAttributes(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
+        | Body::LeaveAllRooms(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
     };
     asked.map_err(|refusal| Refused {
+        answer: Some(frames::refuse(request_id, &refusal)),
+        refusal,
+    })
+}
+
+/// Checks a command to leave one room for another.
+///
+/// # Errors
+/// When a field is wrong.
+pub(crate) fn switch_room(request_id: u32, command: SwitchRoom, app: AppIndex) -> Result<Switch, Refused> {
+    switch_room::handle(command, app).map_err(|refusal| Refused {
         answer: Some(frames::refuse(request_id, &refusal)),
         refusal,
     })

@@ -15,6 +15,7 @@ mod environment;
 mod kind;
 mod layers;
 mod origin;
+mod policy;
 mod reference;
 mod settings;
 mod suggestion;
@@ -24,11 +25,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use app::{App, AppState, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+pub use app::{ApiKey, ApiScope, ApiSignature, App, AppState, Secret, SingleLogin, TokenAlgorithm, TokenKey};
 pub use certificate::CertificateError;
 pub use kind::parse_duration;
 pub use layers::{Flag, Loaded, Mode, Sources};
 pub use origin::{Origin, Problem, Problems};
+pub use policy::{AppPolicySettings, AttributeLimits, EndsKind, RoomEnds, RoomPolicy, preset_name};
 pub use reference::{app_reference, setting_reference};
 
 pub(crate) use app::{DEVELOPMENT_APP_FILE, apps_of_file};
@@ -54,8 +56,12 @@ pub struct Config {
     pub connections: Connections,
     /// Times around tokens.
     pub tokens: Tokens,
+    /// What becomes of sessions whose connection is lost.
+    pub sessions: Sessions,
     /// Limits of rooms.
     pub rooms: Rooms,
+    /// The server API.
+    pub api: Api,
     /// What is logged and how.
     pub log: Log,
     /// The apps (tenants) that may log in. Keys are unique.
@@ -73,6 +79,8 @@ pub struct Listen {
     pub quic: Option<SocketAddr>,
     /// HTTP for metrics and health. Default `127.0.0.1:7480`.
     pub http: Option<SocketAddr>,
+    /// The server API. Default `127.0.0.1:7482`.
+    pub api: Option<SocketAddr>,
     /// Whether plain TCP may listen beyond loopback, where tokens and messages can be read on the way. Default no.
     pub allow_plaintext: bool,
     /// Whether HTTP, which asks nobody for a password, may listen beyond loopback. Default no.
@@ -125,6 +133,15 @@ pub struct Connections {
     pub private_queue_bytes: usize,
     /// Most memory for all that waits for clients: private queues and room logs, all workers together. Default 1 GiB.
     pub backlog_bytes: usize,
+    /// Failed logins from one address in a minute that are told why, for each worker. Default 30.
+    pub failed_logins_per_minute: usize,
+}
+
+/// What becomes of sessions whose connection is lost.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    /// How long a session and its places in rooms are kept for its client to come back; nothing: not at all. Default 30 s.
+    pub resume_window: Duration,
 }
 
 /// Times around tokens, and who may issue them.
@@ -149,6 +166,16 @@ pub struct Rooms {
     pub room_messages_per_second: Rate,
     /// Commands to enter or leave rooms that a session may send each second; 100. Each may cost one write per member.
     pub moves_per_second: Rate,
+    /// Commands to set or delete attributes of rooms that a session may send each second. Default 10.
+    pub attribute_writes_per_second: Rate,
+    /// Questions about rooms that a session may ask each second. Default 10.
+    pub queries_per_second: Rate,
+    /// Most members of a room of the kind `room`; `None` for no limit. Default none.
+    pub room_members_max: Option<usize>,
+    /// Most members of a room of the kind `live`; `None` for no limit. Default none.
+    pub live_members_max: Option<usize>,
+    /// How long a room of the kind `live` may be without a message or a join. Default an hour.
+    pub live_idle: Duration,
     /// Messages of classes that may be shed which a room of the kind `live` distributes in any 200 ms. Default 40.
     pub live_budget: Budget,
     /// How many of those are for class high alone. Default 20.
@@ -165,6 +192,19 @@ pub struct Rooms {
     pub count_interval: Duration,
     /// Values that may wait in the mailbox from one worker to another. Default 65536.
     pub mailbox_messages: usize,
+}
+
+/// The server API, by which the apps' own servers steer the gateway.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Whether it is served over TLS, with the certificate of [`Tls`]. Default no.
+    pub tls: bool,
+    /// Whether it may listen beyond loopback. Needs TLS, and secrets of 32 bytes. Default no.
+    pub allow_public: bool,
+    /// Wrongly signed calls from one address in a minute that are told what is wrong. Default 30.
+    pub failed_signatures_per_minute: usize,
+    /// How large the audit log may become before it begins anew; the last one is kept beside it. Default 64 MiB.
+    pub audit_bytes: usize,
 }
 
 /// How often something may happen.
@@ -210,6 +250,12 @@ impl Config {
     /// All that is wrong, in every layer, each with its origin and what was expected.
     pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         layers::load(sources)
+    }
+
+    /// Whether anything is served with the certificate.
+    pub(crate) fn needs_certificate(&self) -> bool {
+        let api = self.api.tls && self.listen.api.is_some();
+        self.listen.tls.is_some() || self.listen.quic.is_some() || api
     }
 
     /// All defaults, for a gateway that keeps its things in `data`. There is no app in it yet.

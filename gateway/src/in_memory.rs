@@ -19,7 +19,7 @@ use crate::fan_out::Slice;
 use crate::identity::{AppIndex, Caller, ConnectionKey, ConnectionRef, RoomKey, User, WorkerIndex};
 use crate::outbox::{Moved, Outbox, SharedOutbox};
 use crate::policy::Policies;
-use crate::room::{Create, Effect, Enter, NewRoom, Outgoing, Request, Rooms, Rules};
+use crate::room::{Create, Effect, Enter, NewRoom, Outgoing, Request, RoomPlaces, Rooms, Rules};
 use crate::writer::Wire;
 
 /// As in a worker's sweep.
@@ -86,6 +86,7 @@ impl Crowd {
                     config.rooms.clone(),
                     &config.apps,
                     Arc::new(Policies::new(&config.apps)),
+                    Arc::new(RoomPlaces::new(&config.apps)),
                 ),
             ),
             slice: Slice::new(room.clone(), config.rooms.log_bytes),
@@ -125,11 +126,12 @@ impl Crowd {
     /// Has everybody enter the room, one after the other, and delivers what that tells the others.
     pub fn join(&mut self) {
         for index in 0..self.order.len() {
-            let create = Create::IfMissing(NewRoom {
-                name: String::new(),
-                preset: RoomPreset::Room,
-            });
-            self.ask(index, Request::Enter(Enter { create, history: 0 }));
+            let enter = Enter {
+                create: Create::IfMissing(NewRoom::of_preset(RoomPreset::Room, String::new())),
+                history: 0,
+                extra: String::new(),
+            };
+            self.ask(index, Request::Enter(enter));
             self.pass(Duration::from_micros(50));
         }
         self.sweep();
@@ -253,16 +255,7 @@ mod tests {
     #[test]
     fn everybody_in_the_crowd_gets_every_broadcast_until_they_leave() {
         let mut config = Config::defaults(Path::new("data"));
-        config.apps.push(crate::config::App {
-            key: "app".into(),
-            id_profile: IdProfile::Zim,
-            single_login: crate::config::SingleLogin::Single,
-            packages: Vec::new(),
-            low_types: Vec::new(),
-            protected_senders: Vec::new(),
-            state: crate::config::AppState::Enabled,
-            keys: Vec::new(),
-        });
+        config.apps.push(crate::config::App::new("app"));
         let mut crowd = Crowd::new(&config);
         crowd.connect(1_000);
         crowd.join();

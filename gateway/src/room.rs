@@ -15,38 +15,48 @@ mod members;
 mod moderation;
 mod order;
 mod orders;
+mod places;
 mod queries;
 mod recent;
+mod record;
 mod request;
+mod restore;
 mod rooms;
 mod rules;
 mod send;
 mod voice;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-use sluice_protocol::{ErrorCode, MessageType, RoomDestroyed, RoomDestroyedReason, RoomPreset, UserId, frame::Body};
+use sluice_protocol::{MessageType, RoomDestroyed, RoomDestroyedReason, UserId, frame::Body};
 
 use crate::class::Class;
 use crate::clock::Now;
+use crate::config::RoomPolicy;
 use crate::frames;
 use crate::identity::{Caller, ConnectionRef, RoomKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::policy::AppPolicy;
 use crate::rate_limit::SlidingWindow;
-use crate::refusal::Refusal;
 
+use attributes::Attributes;
 pub(crate) use attributes::Write;
 pub(crate) use ending::Ends;
+use ending::Presence;
 use history::History;
 use ingress::Ingress;
 use member_events::MemberEvents;
 use members::Members;
-use moderation::Moderation;
+use moderation::{Kicked, Moderation};
 pub(crate) use order::{Answer, Description, ListedFirst, ListedMember, Order, Ordered, Published, Tell};
-pub(crate) use queries::Query;
+use places::RoomPlace;
+pub(crate) use places::RoomPlaces;
+use queries::Lists;
+pub(crate) use queries::{Cursor, Query};
 use recent::Recent;
+use record::{Keeping, Maker};
 pub(crate) use request::{Create, Effect, Enter, Entered, NewRoom, Outgoing, Request};
 pub(crate) use rooms::Rooms;
 pub(crate) use rules::Rules;
@@ -62,8 +72,16 @@ const SENDERS_SWEPT_AT_MIN: usize = 64;
 pub(crate) struct Room {
     key: RoomKey,
     name: String,
-    preset: RoomPreset,
+    policy: Arc<RoomPolicy>,
     created_at_ms: i64,
+    /// What ends it: as its policy says, or otherwise.
+    ends: Ends,
+    presence: Presence,
+    /// When there was a message or a join.
+    active_at: Instant,
+    /// When its entry among the deadlines comes up.
+    armed: Option<Instant>,
+    keeping: Keeping,
     members: Members,
     /// The newest message's number.
     sequence: u64,
@@ -74,8 +92,17 @@ pub(crate) struct Room {
     /// When to forget the senders that are idle: once there are so many.
     senders_swept_at: usize,
     member_events: MemberEvents,
-    /// Made when it is first needed; rooms of the preset `room` have none.
+    /// Made when it is first needed; rooms whose policy has no budget have none.
     ingress: Option<Box<Ingress>>,
+    kicked: Kicked,
+    /// Who stays though gone, as [allowed](Moderation::allowed).
+    staying: Vec<UserId>,
+    /// Made when one is first written.
+    attributes: Option<Box<Attributes>>,
+    /// Of members, for those who ask.
+    lists: Lists,
+    /// Among those that the app may have.
+    _place: RoomPlace,
 }
 
 /// What a room looks at when it is asked something.
@@ -99,12 +126,17 @@ enum Sender {
 }
 
 impl Room {
-    fn new(key: RoomKey, name: String, preset: RoomPreset, now: Now) -> Self {
+    fn new(key: RoomKey, name: String, policy: Arc<RoomPolicy>, place: RoomPlace, now: Now) -> Self {
         Self {
             key,
             name,
-            preset,
+            ends: policy.ends.into(),
+            policy,
             created_at_ms: now.unix_ms,
+            presence: Presence::Unused,
+            active_at: now.instant,
+            armed: None,
+            keeping: Keeping::default(),
             members: Members::default(),
             sequence: 0,
             history: History::default(),
@@ -113,11 +145,12 @@ impl Room {
             senders_swept_at: SENDERS_SWEPT_AT_MIN,
             member_events: MemberEvents::new(now.instant),
             ingress: None,
+            kicked: Kicked::default(),
+            staying: Vec::new(),
+            attributes: None,
+            lists: Lists::default(),
+            _place: place,
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.members.live() == 0
     }
 
     fn workers(&self) -> Vec<WorkerIndex> {
@@ -171,11 +204,12 @@ impl Room {
             Request::Leave(reason) => self.leave(context, caller, reason),
             Request::Detach => self.detach(caller),
             Request::Resume { old, after } => self.resume(context, caller, old, after),
-            _ if !self.members.is_inside(&caller.user, caller.connection) => request.refuse_outsider(caller),
-            Request::Send(message) => self.send(context, caller, message, message_ids),
-            Request::Query(_) | Request::WriteAttributes(_) => {
-                request.refuse_with(caller, &Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED))
+            _ if !self.members.is_inside(&caller.user, caller.connection) => {
+                self.refuse_outsider(context, caller, request)
             }
+            Request::Send(message) => self.send(context, caller, message, message_ids),
+            Request::WriteAttributes(write) => self.write_attributes(context, caller, write),
+            Request::Query(query) => self.query(context, caller, query),
         }
     }
 

@@ -139,18 +139,12 @@ impl Deref for Gateway {
 
 fn app() -> App {
     App {
-        key: APP_KEY.to_owned(),
-        id_profile: IdProfile::Zim,
-        single_login: SingleLogin::Single,
-        packages: Vec::new(),
-        low_types: Vec::new(),
-        protected_senders: Vec::new(),
-        state: AppState::Enabled,
         keys: vec![TokenKey {
             id: None,
             algorithm: TokenAlgorithm::Hs256 {
                 secret: Secret::new(SECRET),
             },
         }],
+        ..App::new(APP_KEY)
     }
 }

@@ -2,52 +2,95 @@
 //!
 //! They differ in what they do about a room that exists or does not, the preset of one they make, and the history they want.
 
-use sluice_protocol::{CreateRoom, EnterRoom, JoinChatRoom, JoinExistChatRoom, JoinRoom, RoomPreset, limits};
+use std::time::Duration;
 
-use crate::command::room_key;
+use sluice_protocol::{
+    CreateRoom, EnterRoom, ErrorCode, JoinChatRoom, JoinExistChatRoom, JoinRoom, RoomPreset, limits,
+};
+
+use crate::command::{attributes, room_key};
 use crate::identity::{AppIndex, RoomKey};
 use crate::refusal::Refusal;
-use crate::room::{Create, Enter, NewRoom, Request};
+use crate::room::{Create, Ends, Enter, NewRoom, Request};
 
 pub(super) fn create_room(command: CreateRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
     let room = room_key(app, &command.room_id)?;
-    let create = Create::Always(new_room(command.room_name, RoomPreset::Room)?);
-    Ok(enter(room, create, 0))
+    let new = NewRoom {
+        ends: delay(command.destroy_delay_seconds)?,
+        attributes: attributes::first(command.attribute_keys, command.attribute_values)?,
+        ..new_room(command.room_name, command.policy, RoomPreset::Room)?
+    };
+    enter(room, Create::Always(new), 0, command.extra)
 }
 
-pub(super) fn join_room(command: &JoinRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
-    Ok(enter(room_key(app, &command.room_id)?, Create::Never, 0))
+pub(super) fn join_room(command: JoinRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    enter(room_key(app, &command.room_id)?, Create::Never, 0, command.extra)
 }
 
 pub(super) fn enter_room(command: EnterRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
     let room = room_key(app, &command.room_id)?;
-    let create = Create::IfMissing(new_room(command.room_name, RoomPreset::Room)?);
-    Ok(enter(room, create, 0))
+    let new = NewRoom {
+        ends: delay(command.destroy_delay_seconds)?,
+        attributes: attributes::first(command.attribute_keys, command.attribute_values)?,
+        ..new_room(command.room_name, command.policy, RoomPreset::Room)?
+    };
+    enter(room, Create::IfMissing(new), 0, command.extra)
 }
 
-pub(super) fn join_chat_room(command: &JoinChatRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+pub(super) fn join_chat_room(command: JoinChatRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
     let room = room_key(app, &command.room_id)?;
-    let create = Create::IfMissing(new_room(String::new(), RoomPreset::Live)?);
-    Ok(enter(room, create, history(command.message_count)?))
+    let new = new_room(String::new(), command.policy, RoomPreset::Live)?;
+    let history = history(command.message_count)?;
+    enter(room, Create::IfMissing(new), history, command.extra)
 }
 
-pub(super) fn join_exist_chat_room(command: &JoinExistChatRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+pub(super) fn join_exist_chat_room(command: JoinExistChatRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
     let room = room_key(app, &command.room_id)?;
-    Ok(enter(room, Create::Never, history(command.message_count)?))
+    enter(room, Create::Never, history(command.message_count)?, command.extra)
 }
 
-fn enter(room: RoomKey, create: Create, history: usize) -> (RoomKey, Request) {
-    (room, Request::Enter(Enter { create, history }))
+pub(super) fn enter(
+    room: RoomKey,
+    create: Create,
+    history: usize,
+    extra: String,
+) -> Result<(RoomKey, Request), Refusal> {
+    if extra.len() > limits::JOIN_EXTRA_BYTES {
+        return Err(Refusal::new(ErrorCode::JOIN_EXTRA_TOO_LONG));
+    }
+    let enter = Enter { create, history, extra };
+    Ok((room, Request::Enter(enter)))
 }
 
-fn new_room(name: String, preset: RoomPreset) -> Result<NewRoom, Refusal> {
+/// How a room is made whose policy is the preset unless another is named.
+pub(super) fn new_room(name: String, policy: String, preset: RoomPreset) -> Result<NewRoom, Refusal> {
     if name.len() > limits::ROOM_NAME_BYTES {
         return Err(Refusal::parameter("room_name"));
     }
-    Ok(NewRoom { name, preset })
+    if policy.len() > limits::POLICY_NAME_BYTES {
+        return Err(Refusal::parameter("policy"));
+    }
+    let by_default = NewRoom::of_preset(preset, name);
+    if policy.is_empty() {
+        Ok(by_default)
+    } else {
+        Ok(NewRoom { policy, ..by_default })
+    }
 }
 
-fn history(message_count: i32) -> Result<usize, Refusal> {
+/// How a room ends that outlives its last member. Without a delay it is as the policy says.
+fn delay(seconds: u32) -> Result<Option<Ends>, Refusal> {
+    match seconds {
+        0 => Ok(None),
+        1..=limits::DESTROY_DELAY_SECONDS => Ok(Some(Ends::WhenEmpty {
+            delay: Duration::from_secs(seconds.into()),
+        })),
+        _ => Err(Refusal::parameter("destroy_delay_seconds")),
+    }
+}
+
+/// How many messages a way into a chat room asks for.
+pub(super) fn history(message_count: i32) -> Result<usize, Refusal> {
     match message_count {
         -1 => Ok(0),
         0 => Ok(limits::ROOM_HISTORY_MESSAGES_DEFAULT),
@@ -138,16 +181,12 @@ mod tests {
     #[test]
     fn the_five_ways_in_differ_in_what_they_create() {
         let created = asked(create_room("lobby", "Lobby"));
-        assert!(matches!(created.create, Create::Always(new) if new.name == "Lobby" && new.preset == RoomPreset::Room));
+        assert!(matches!(created.create, Create::Always(new) if new.name == "Lobby" && new.policy == "room"));
         assert!(matches!(asked(join_room("lobby")).create, Create::Never));
         let entered = asked(enter_room("lobby", "Lobby"));
-        assert!(
-            matches!(entered.create, Create::IfMissing(new) if new.name == "Lobby" && new.preset == RoomPreset::Room)
-        );
+        assert!(matches!(entered.create, Create::IfMissing(new) if new.name == "Lobby" && new.policy == "room"));
         let joined = asked(join_chat_room("lobby", 0));
-        assert!(
-            matches!(joined.create, Create::IfMissing(new) if new.name.is_empty() && new.preset == RoomPreset::Live)
-        );
+        assert!(matches!(joined.create, Create::IfMissing(new) if new.name.is_empty() && new.policy == "live"));
         assert!(matches!(asked(join_exist_chat_room("lobby", 0)).create, Create::Never));
     }
 

@@ -1,18 +1,28 @@
 //! Apps: the tenants of a gateway, their keys and their policies. In a file, each is a table `[[apps]]`.
 
+mod api_key;
 mod read;
 mod table;
 
 use std::fmt;
+use std::time::Duration;
 
 use sluice_protocol::IdProfile;
 
+use super::policy::AppPolicySettings;
+
+pub(super) use api_key::{API_KEY_SETTINGS, API_SECRET_BYTES_PUBLIC};
+pub use api_key::{ApiKey, ApiScope, ApiSignature};
 pub(crate) use read::apps_of_file;
-pub(super) use read::{AppOrigins, read};
+pub(super) use read::{AppOrigins, read, require, tables};
 pub(super) use table::{APP_SETTINGS, KEY_SETTINGS};
 
 /// Where development mode keeps its app, in the data folder.
 pub(crate) const DEVELOPMENT_APP_FILE: &str = "app-dev.toml";
+
+/// How long a token of the server API lives where nobody says: a month, as a telephone that is opened now and then is back
+/// before.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// An app (tenant): who may log in with its key, and how.
 #[derive(Debug, Clone)]
@@ -29,10 +39,45 @@ pub struct App {
     pub low_types: Vec<String>,
     /// Users whose messages in rooms are never shed.
     pub protected_senders: Vec<String>,
+    /// How long the tokens live that the server API issues. Default 30 days.
+    pub token_lifetime: Duration,
+    /// Most rooms at once. Default 100000.
+    pub rooms_max: usize,
+    /// Most rooms that one session may be inside at once, at most [`sluice_protocol::limits::ROOMS_PER_SESSION`]. Default 5.
+    pub rooms_per_user: usize,
+    /// Most rooms that the app's server may exempt from ending by being idle. Default 5.
+    pub keep_alive_max: usize,
+    /// Policies of its own, beside the two presets. Names are unique.
+    pub policies: Vec<AppPolicySettings>,
     /// Whether it may be used. Default [`AppState::Enabled`].
     pub state: AppState,
     /// The keys its tokens are checked with, 1 to 16. The algorithm comes from the key, never from the token.
     pub keys: Vec<TokenKey>,
+    /// The keys that its server signs calls of the server API with, at most 16. Default none.
+    pub api_keys: Vec<ApiKey>,
+}
+
+impl App {
+    /// An app with nothing but a key: what it can have has its default.
+    #[must_use]
+    pub fn new(key: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            id_profile: IdProfile::default(),
+            single_login: SingleLogin::Single,
+            packages: Vec::new(),
+            low_types: Vec::new(),
+            protected_senders: Vec::new(),
+            token_lifetime: TOKEN_LIFETIME,
+            rooms_max: table::ROOMS_DEFAULT,
+            rooms_per_user: table::ROOMS_PER_USER_DEFAULT,
+            keep_alive_max: table::KEEP_ALIVE_DEFAULT,
+            policies: Vec::new(),
+            state: AppState::Enabled,
+            keys: Vec::new(),
+            api_keys: Vec::new(),
+        }
+    }
 }
 
 /// How many connections one user of an app may have; the oldest one above gives way.

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::app::{APP_SETTINGS, App, AppOrigins, Secret, TokenAlgorithm};
+use super::app::{APP_SETTINGS, ApiKey, App, AppOrigins, Secret, TokenAlgorithm};
 use super::kind::{MASK, toml_text};
 use super::origin::Origin;
+use super::policy::POLICY_SETTINGS;
 use super::settings::{Default, SETTINGS};
-use super::{Loaded, Mode};
+use super::{Loaded, Mode, Rate};
 
 /// Column of the comments; longer lines have theirs two blanks after the value.
 const COMMENT_COLUMN: usize = 48;
@@ -57,6 +58,20 @@ fn print_app(toml: &mut String, app: &App, origins: &AppOrigins) {
         let comment = said.map_or(Origin::Default, |(_, origin)| origin.clone()).to_string();
         line(toml, &format!("{key} = {}", setting.kind.show(&mut app)), &comment);
     }
+    for (policy, origins) in app.policies.iter_mut().zip(&origins.policies) {
+        line(toml, "", "");
+        line(toml, "[[apps.policies]]", &origins.policy.to_string());
+        for setting in POLICY_SETTINGS {
+            if let Some(origin) = origins.at(setting.path) {
+                let key = setting.path.rsplit('.').next().unwrap_or(setting.path);
+                line(
+                    toml,
+                    &format!("{key} = {}", setting.kind.show(policy)),
+                    &origin.to_string(),
+                );
+            }
+        }
+    }
     for (key, origin) in app.keys.iter().zip(&origins.keys) {
         line(toml, "", "");
         line(toml, "[[apps.keys]]", &origin.to_string());
@@ -78,6 +93,26 @@ fn print_app(toml: &mut String, app: &App, origins: &AppOrigins) {
             }
         }
     }
+    for (key, origin) in app.api_keys.iter().zip(&origins.api_keys) {
+        line(toml, "", "");
+        line(toml, "[[apps.api_keys]]", &origin.to_string());
+        print_api_key(toml, key);
+    }
+}
+
+fn print_api_key(toml: &mut String, key: &ApiKey) {
+    let list = |names: Vec<&str>| names.iter().map(|name| toml_text(name)).collect::<Vec<_>>().join(", ");
+    let scopes = list(key.scopes.iter().map(|scope| scope.name()).collect());
+    let signatures = list(key.signatures.iter().map(|signature| signature.name()).collect());
+    let rate = match key.rate {
+        Rate::PerSecond(rate) => rate.to_string(),
+        Rate::Unlimited => toml_text("unlimited"),
+    };
+    line(toml, &format!("id = {}", toml_text(&key.id)), "");
+    line(toml, &format!("secret = {}", toml_text(MASK)), &described(&key.secret));
+    line(toml, &format!("scopes = [{scopes}]"), "");
+    line(toml, &format!("rate = {rate}"), "");
+    line(toml, &format!("signatures = [{signatures}]"), "");
 }
 
 /// Enough to see that the right secret was read, too little to guess it.

@@ -50,6 +50,11 @@ pub(super) enum Kind<S: 'static> {
         auto: Option<fn() -> usize>,
         field: fn(&mut S) -> &mut usize,
     },
+    /// A whole number from 1, or `unlimited`.
+    Cap {
+        max: usize,
+        field: fn(&mut S) -> &mut Option<usize>,
+    },
     /// A whole number per second, or `unlimited`.
     Rate(fn(&mut S) -> &mut Rate),
     /// A whole number, or `unlimited`.
@@ -128,6 +133,15 @@ impl<S> Kind<S> {
                     }
                 }
             }
+            Self::Cap { max, field } => {
+                *field(target) = match written.text() {
+                    Some("unlimited") => None,
+                    _ => {
+                        let count = usize::try_from(written.integer()?).ok()?;
+                        Some(Some(count).filter(|count| (1..=*max).contains(count))?)
+                    }
+                }
+            }
             Self::Rate(field) => {
                 *field(target) = match written.text() {
                     Some("unlimited") => Rate::Unlimited,
@@ -202,6 +216,7 @@ impl<S> Kind<S> {
                 let auto = if auto.is_some() { ", or \"auto\"" } else { "" };
                 format!("a whole number from {min} to {max}{auto}")
             }
+            Self::Cap { max, .. } => format!("a whole number from 1 to {max}, or \"unlimited\""),
             Self::Budget(_) => format!("a whole number from 1 to {BUDGET_MAX}, or \"unlimited\""),
             Self::Rate(_) => format!("a whole number from 1 to {}, or \"unlimited\"", u32::MAX),
             Self::Boolean(_) => "true or false".into(),
@@ -221,6 +236,7 @@ impl<S> Kind<S> {
             Self::Count { min, max, auto, .. } => {
                 format!("{min} to {max}{}", if auto.is_some() { ", or \"auto\"" } else { "" })
             }
+            Self::Cap { max, .. } => format!("1 to {max}, or \"unlimited\""),
             Self::Rate(_) => "rate".into(),
             Self::Budget(_) => format!("1 to {BUDGET_MAX}, or \"unlimited\""),
             Self::Boolean(_) | Self::Text { .. } | Self::Texts { .. } | Self::Secret { .. } => self.expected(),
@@ -237,6 +253,10 @@ impl<S> Kind<S> {
             Self::Duration { field, .. } => toml_text(&show_duration(*field(target))),
             Self::Size { field, .. } => toml_text(&show_size(*field(target))),
             Self::Count { field, .. } => field(target).to_string(),
+            Self::Cap { field, .. } => match field(target) {
+                Some(count) => count.to_string(),
+                None => toml_text("unlimited"),
+            },
             Self::Rate(field) => match field(target) {
                 Rate::PerSecond(rate) => rate.to_string(),
                 Rate::Unlimited => toml_text("unlimited"),

@@ -10,7 +10,9 @@ use super::kind::{Written, quoted};
 use super::origin::{Origin, Problem, Problems};
 use super::settings::{Default, SETTINGS, Setting};
 use super::suggestion::nearest;
-use super::{Budget, Config, Connections, Listen, Log, LogFormat, Quic, Rate, Rooms, Tls, TlsVersion, Tokens};
+use super::{
+    Api, Budget, Config, Connections, Listen, Log, LogFormat, Quic, Rate, Rooms, Sessions, Tls, TlsVersion, Tokens,
+};
 use super::{effective, environment, unsafe_mix};
 
 /// Everything a configuration can come from.
@@ -236,6 +238,7 @@ fn unset() -> Config {
             tls: None,
             quic: None,
             http: None,
+            api: None,
             allow_plaintext: false,
             allow_public_http: false,
         },
@@ -254,6 +257,7 @@ fn unset() -> Config {
             closing_timeout: Duration::ZERO,
             private_queue_bytes: 0,
             backlog_bytes: 0,
+            failed_logins_per_minute: 0,
         },
         tokens: Tokens {
             warning: Duration::ZERO,
@@ -261,10 +265,18 @@ fn unset() -> Config {
             leeway: Duration::ZERO,
             operator_tokens: false,
         },
+        sessions: Sessions {
+            resume_window: Duration::ZERO,
+        },
         rooms: Rooms {
             live_messages_per_second: Rate::Unlimited,
             room_messages_per_second: Rate::Unlimited,
             moves_per_second: Rate::Unlimited,
+            attribute_writes_per_second: Rate::Unlimited,
+            queries_per_second: Rate::Unlimited,
+            room_members_max: None,
+            live_members_max: None,
+            live_idle: Duration::ZERO,
             live_budget: Budget::Unlimited,
             live_budget_for_high: 0,
             log_bytes: 0,
@@ -273,6 +285,12 @@ fn unset() -> Config {
             digest_interval: Duration::ZERO,
             count_interval: Duration::ZERO,
             mailbox_messages: 0,
+        },
+        api: Api {
+            tls: false,
+            allow_public: false,
+            failed_signatures_per_minute: 0,
+            audit_bytes: 0,
         },
         log: Log {
             format: LogFormat::Text,

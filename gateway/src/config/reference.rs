@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::app::{APP_SETTINGS, KEY_SETTINGS};
+use super::app::{API_KEY_SETTINGS, APP_SETTINGS, KEY_SETTINGS};
+use super::policy::POLICY_SETTINGS;
 use super::settings::{Default, SETTINGS, Setting};
 
 /// Every setting but those of apps, one Markdown table per section.
@@ -33,12 +34,14 @@ pub fn setting_reference() -> String {
     markdown
 }
 
-/// The keys of `[[apps]]` and `[[apps.keys]]` as Markdown tables.
+/// The keys of `[[apps]]`, `[[apps.keys]]` and `[[apps.api_keys]]` as Markdown tables.
 #[must_use]
 pub fn app_reference() -> String {
     let mut markdown = String::new();
     table(&mut markdown, "`[[apps]]`", APP_SETTINGS, Names::KeyOnly);
+    table(&mut markdown, "`[[apps.policies]]`", POLICY_SETTINGS, Names::KeyOnly);
     table(&mut markdown, "`[[apps.keys]]`", KEY_SETTINGS, Names::KeyOnly);
+    table(&mut markdown, "`[[apps.api_keys]]`", API_KEY_SETTINGS, Names::KeyOnly);
     markdown
 }
 

@@ -76,17 +76,39 @@ const QUEUE_BYTES_MAX: usize = 1 << 30;
 /// Each message of a budget takes memory in every busy room; more than this in 200 ms is no budget.
 pub(super) const BUDGET_MAX: usize = 100_000;
 
+/// Whoever fails more often in a minute than this is no person behind a slip of the pen, however many share an address.
+const FAILED_LOGINS_MAX: usize = 1_000_000;
+
+/// Places that are kept for longer are ghosts to everybody else in the room.
+const RESUME_WINDOW_MAX: Duration = Duration::from_secs(600);
+
 /// Room for a busy room's log and some private queues on each of a few workers.
 const BACKLOG_BYTES_MIN: usize = 16 << 20;
 
 /// Above any machine's memory.
 const BACKLOG_BYTES_MAX: usize = 1 << 46;
 
+/// Above any room there is.
+pub(super) const MEMBERS_MAX: usize = 10_000_000;
+
+/// A room that is idle for less may be waiting for its next message; one that is for longer is forgotten.
+pub(super) const IDLE_MIN: Duration = Duration::from_secs(60);
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(7 * 86_400);
+
 /// Above it, joins and leaves could not be told from counts any more.
 const MEMBER_EVENTS_MAX: usize = 10_000_000;
 
 /// More waiting values than this are seconds of work that nobody waits for any more.
 const MAILBOX_MAX: usize = 1 << 24;
+
+/// More than this in a minute is no guess but a flood, and telling it apart costs memory for each.
+const FAILED_SIGNATURES_MAX: usize = 10_000;
+
+/// Some thousand changes.
+const AUDIT_BYTES_MIN: usize = 1 << 20;
+
+/// More than anybody reads.
+const AUDIT_BYTES_MAX: usize = 1 << 40;
 
 /// The descriptors that `auto` leaves for files, the store and HTTP: a fifth of what the system allows.
 const CONNECTIONS_SHARE_PERCENT: u64 = 80;
@@ -142,6 +164,13 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         default: Default::Text("127.0.0.1:7480"),
         meaning: "Address for `/metrics`, `/livez` and `/readyz`.",
         cost: "Off loopback it needs `listen.allow_public_http`.",
+    },
+    Setting {
+        path: "listen.api",
+        kind: Kind::Address(|c| &mut c.listen.api),
+        default: Default::Text("127.0.0.1:7482"),
+        meaning: "Address for the server API, by which the apps' own servers steer the gateway.",
+        cost: "Off loopback it needs `api.tls`, `api.allow_public` and API secrets of 32 bytes.",
     },
     Setting {
         path: "listen.allow_plaintext",
@@ -291,6 +320,29 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         cost: "This much memory when many clients do not read.",
     },
     Setting {
+        path: "connections.failed_logins_per_minute",
+        kind: Kind::Count {
+            min: 1,
+            max: FAILED_LOGINS_MAX,
+            auto: None,
+            field: |c| &mut c.connections.failed_logins_per_minute,
+        },
+        default: Default::Text("30"),
+        meaning: "Logins from one address (in IPv6, one /64) that fail for their app, token or user and are told why, in a minute and on each worker; further ones get 30015. Logins that are good always pass.",
+        cost: "Whoever guesses learns more each minute.",
+    },
+    Setting {
+        path: "sessions.resume_window",
+        kind: Kind::Duration {
+            min: Duration::ZERO,
+            max: RESUME_WINDOW_MAX,
+            field: |c| &mut c.sessions.resume_window,
+        },
+        default: Default::Text("30s"),
+        meaning: "How long a session whose connection is lost keeps its places in rooms, so that its client can go on with it on another connection and nobody notices. `0s`: it leaves at once, and nothing can be resumed.",
+        cost: "Rooms show members for longer who are gone. About 300 bytes for each lost session and 40 for each of its rooms.",
+    },
+    Setting {
         path: "tokens.warning",
         kind: Kind::Duration {
             min: Duration::from_secs(1),
@@ -350,6 +402,51 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         default: Default::Text("100"),
         meaning: "Commands to enter or leave rooms a session may send each second; beyond it, 20607 `rate`.",
         cost: "In rooms of up to `rooms.member_events_each` members each may cost one write per member, which slow members may not miss.",
+    },
+    Setting {
+        path: "rooms.attribute_writes_per_second",
+        kind: Kind::Rate(|c| &mut c.rooms.attribute_writes_per_second),
+        default: Default::Text("10"),
+        meaning: "Commands to set or delete attributes of rooms a session may send each second; beyond it, 20607 `rate`. A room takes 100 of them each second, whoever sends them.",
+        cost: "Each is one write per member of up to 40 KiB, which slow members may not miss.",
+    },
+    Setting {
+        path: "rooms.queries_per_second",
+        kind: Kind::Rate(|c| &mut c.rooms.queries_per_second),
+        default: Default::Text("10"),
+        meaning: "Questions about rooms and their members a session may ask each second; beyond it, 20607 `rate`.",
+        cost: "A page of members is up to 60 KiB.",
+    },
+    Setting {
+        path: "rooms.room_members_max",
+        kind: Kind::Cap {
+            max: MEMBERS_MAX,
+            field: |c| &mut c.rooms.room_members_max,
+        },
+        default: Default::Text("unlimited"),
+        meaning: "Most members of a room of the preset `room`; beyond it, 23411. Users on the room's allow list and those the app's server put inside neither count nor are refused.",
+        cost: "Every message costs one write per member.",
+    },
+    Setting {
+        path: "rooms.live_members_max",
+        kind: Kind::Cap {
+            max: MEMBERS_MAX,
+            field: |c| &mut c.rooms.live_members_max,
+        },
+        default: Default::Text("unlimited"),
+        meaning: "The same for rooms of the preset `live`.",
+        cost: "Every message costs one write per member.",
+    },
+    Setting {
+        path: "rooms.live_idle",
+        kind: Kind::Duration {
+            min: IDLE_MIN,
+            max: IDLE_MAX,
+            field: |c| &mut c.rooms.live_idle,
+        },
+        default: Default::Text("1h"),
+        meaning: "After how long without a message or a join a room of the preset `live` ends, and its members are told.",
+        cost: "Rooms that nobody needs stay for longer.",
     },
     Setting {
         path: "rooms.live_budget",
@@ -439,6 +536,43 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         default: Default::Text("65536"),
         meaning: "Values that may wait in the mailbox of a worker, each KiB of a message counted as one more; a full one turns commands away as busy.",
         cost: "Up to 1 KiB each, and as much more delay when workers are behind.",
+    },
+    Setting {
+        path: "api.tls",
+        kind: Kind::Boolean(|c| &mut c.api.tls),
+        default: Default::Text("false"),
+        meaning: "Whether the server API is served over TLS, with the certificate of `[tls]`.",
+        cost: "A handshake for each connection, a third of a millisecond.",
+    },
+    Setting {
+        path: "api.allow_public",
+        kind: Kind::Boolean(|c| &mut c.api.allow_public),
+        default: Default::Text("false"),
+        meaning: "Whether the server API may listen off loopback. Only with `api.tls`, and when every API secret has at least 32 bytes.",
+        cost: "Whoever reaches it and has a secret, or sees a `sha1` signature, steers the app.",
+    },
+    Setting {
+        path: "api.failed_signatures_per_minute",
+        kind: Kind::Count {
+            min: 1,
+            max: FAILED_SIGNATURES_MAX,
+            auto: None,
+            field: |c| &mut c.api.failed_signatures_per_minute,
+        },
+        default: Default::Text("30"),
+        meaning: "Wrongly signed calls from one address in a minute that are answered 1004; further ones get 1008. Rightly signed calls always pass.",
+        cost: "Whoever guesses secrets learns more each minute.",
+    },
+    Setting {
+        path: "api.audit_bytes",
+        kind: Kind::Size {
+            min: AUDIT_BYTES_MIN,
+            max: AUDIT_BYTES_MAX,
+            field: |c| &mut c.api.audit_bytes,
+        },
+        default: Default::Text("64MiB"),
+        meaning: "How large `audit.log` in the data folder may become: then it is renamed to `audit.log.1`, in place of the one before, and begins anew.",
+        cost: "Twice this much disk. A change takes about 300 bytes.",
     },
     Setting {
         path: "log.format",

@@ -1,5 +1,7 @@
 //! Values that are fine alone and wrong together.
 
+mod api;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -25,10 +27,21 @@ pub(super) fn check(loaded: &Loaded, broken: &BTreeSet<&'static str>, problems: 
     if sound(&["listen.http", "listen.allow_public_http"]) {
         http_stays_home(loaded, problems);
     }
+    if sound(&["listen.api", "api.tls", "api.allow_public", "data", "apps"]) {
+        api::stays_home_or_is_safe(loaded, problems);
+    }
     if sound(&["listen.tcp", "listen.tls", "listen.quic", "data", "apps"]) {
         development_secret_stays_home(loaded, problems);
     }
-    if sound(&["listen.tls", "listen.quic", "tls.certificate", "tls.key", "data"]) {
+    if sound(&[
+        "listen.tls",
+        "listen.quic",
+        "listen.api",
+        "api.tls",
+        "tls.certificate",
+        "tls.key",
+        "data",
+    ]) {
         certificate_is_usable(loaded, problems);
     }
     if sound(&["connections.max"]) {
@@ -39,6 +52,9 @@ pub(super) fn check(loaded: &Loaded, broken: &BTreeSet<&'static str>, problems: 
     }
     if sound(&["rooms.live_budget", "rooms.live_budget_for_high"]) {
         the_part_for_high_is_in_the_budget(loaded, problems);
+        if sound(&["apps"]) {
+            the_part_for_high_is_in_the_budget_of_each_policy(loaded, problems);
+        }
     }
 }
 
@@ -67,6 +83,7 @@ fn tcp_ports_differ(loaded: &Loaded, broken: &BTreeSet<&'static str>, problems: 
         ("listen.tcp", listen.tcp),
         ("listen.tls", listen.tls),
         ("listen.http", listen.http),
+        ("listen.api", listen.api),
     ];
     let listeners = listeners.map(|(path, address)| (path, address.filter(|_| !broken.contains(path))));
     for (index, (path, address)) in listeners.into_iter().enumerate() {
@@ -157,7 +174,7 @@ fn development_secret_stays_home(loaded: &Loaded, problems: &mut Vec<Problem>) {
 
 fn certificate_is_usable(loaded: &Loaded, problems: &mut Vec<Problem>) {
     let config = &loaded.config;
-    let wanted = config.listen.tls.is_some() || config.listen.quic.is_some();
+    let wanted = config.needs_certificate();
     // Development mode makes its own, or says why it cannot.
     let made = loaded.mode == Mode::Development && loaded.certificate_is_default();
     if !wanted || made {
@@ -168,7 +185,8 @@ fn certificate_is_usable(loaded: &Loaded, problems: &mut Vec<Problem>) {
             CertificateError::Certificate { .. } => "tls.certificate",
             CertificateError::Key { .. } | CertificateError::Mismatch { .. } => "tls.key",
         };
-        let message = format!("{path}: {error}; TLS and QUIC need both (or listen.tls and listen.quic off)");
+        let message =
+            format!("{path}: {error}; TLS and QUIC need both (or listen.tls and listen.quic off, and api.tls too)");
         problems.push(Problem::new(loaded.origin(path), message));
     }
 }
@@ -204,5 +222,23 @@ fn the_part_for_high_is_in_the_budget(loaded: &Loaded, problems: &mut Vec<Proble
             rooms.live_budget_for_high
         );
         problems.push(Problem::new(loaded.origin("rooms.live_budget_for_high"), message));
+    }
+}
+
+fn the_part_for_high_is_in_the_budget_of_each_policy(loaded: &Loaded, problems: &mut Vec<Problem>) {
+    for (app, origins) in loaded.config.apps.iter().zip(&loaded.app_origins) {
+        for (own, origins) in app.policies.iter().zip(&origins.policies) {
+            let policy = loaded.config.rooms.policy(own);
+            if let Some(at) = origins.at("apps.policies.budget_for_high")
+                && let Budget::Messages(budget) = policy.budget
+                && policy.budget_for_high > budget
+            {
+                let message = format!(
+                    "apps.policies.budget_for_high: found {}, expected at most its budget, which is {budget}",
+                    policy.budget_for_high
+                );
+                problems.push(Problem::new(at, message));
+            }
+        }
     }
 }

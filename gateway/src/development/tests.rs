@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::*;
-use crate::config::{App, AppState, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+use crate::config::{App, Secret, TokenAlgorithm, TokenKey};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -27,17 +27,11 @@ impl Drop for Folder {
 
 fn app(algorithm: TokenAlgorithm) -> App {
     App {
-        key: "demo".into(),
-        id_profile: sluice_protocol::IdProfile::Zim,
-        single_login: SingleLogin::Single,
-        packages: Vec::new(),
-        low_types: Vec::new(),
-        protected_senders: Vec::new(),
-        state: AppState::Enabled,
         keys: vec![TokenKey {
             id: Some("first".into()),
             algorithm,
         }],
+        ..App::new("demo")
     }
 }
 

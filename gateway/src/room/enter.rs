@@ -1,43 +1,52 @@
 //! Coming into a room and going: entering, leaving, a connection that is lost, a session that resumes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sluice_protocol::{
-    LeaveReason, LeaveRoomResult, RoomDestroyed, RoomDestroyedReason, RoomEntered, RoomInfo, RoomResumed, frame::Body,
-    reply,
+    ErrorCode, LeaveReason, LeaveRoomResult, RoomDestroyed, RoomDestroyedReason, RoomEntered, RoomResumed, UserId,
+    frame::Body, reply,
 };
 
 use crate::frames;
-use crate::identity::{Caller, ConnectionRef, RoomKey};
+use crate::identity::{Caller, ConnectionRef, RoomKey, User};
+use crate::refusal::Refusal;
 use crate::room::members::{Arrival, Departure};
 use crate::room::{Context, Effect, Enter, Entered, Request, Room, member_events};
 
 impl Room {
     pub(super) fn enter(&mut self, context: Context<'_>, caller: &Caller, enter: &Enter, created: bool) -> Vec<Effect> {
         let rules = context.rules;
+        if self.is_full_for(context, &caller.user.id) {
+            return vec![Effect::unchanged(caller, &Refusal::new(ErrorCode::CHATROOM_FULL))];
+        }
         let arrival = self
             .members
             .enter(&caller.user, caller.connection, context.now.unix_seconds());
+        self.came_in(&caller.user.id);
         #[cfg(test)]
         self.fail_on_purpose(caller.user.id.as_str().as_bytes());
         let history = match arrival {
             Arrival::AlreadyInside => Vec::new(),
-            Arrival::NewUser | Arrival::NewConnection => self.history.newest(enter.history),
+            Arrival::NewUser | Arrival::NewConnection => {
+                self.active_at = context.now.instant;
+                self.history.newest(enter.history)
+            }
         };
+        let mute = context.moderation.mute_of(&caller.user.id, context.app, context.now);
         let entered = RoomEntered {
-            room: Some(RoomInfo {
-                room_id: self.key.id.as_str().to_owned(),
-                room_name: self.name.clone(),
-                preset: self.preset.into(),
-                created_at_ms: self.created_at_ms,
-                ..RoomInfo::default()
-            }),
+            room: Some(self.info()),
             created,
             already_inside: arrival == Arrival::AlreadyInside,
             member_count: self.members.len() as u64,
             sequence: self.sequence,
             history_count: u32::try_from(history.len()).expect("at most fifty"),
             member_events: member_events::step(self.members.len(), &rules.rooms).into(),
-            ..RoomEntered::default()
+            muted: mute.muted,
+            muted_until_ms: mute.until_ms,
+            room_muted: mute.room_muted,
+            distribution_stopped: context.moderation.rules.stopped,
+            attributes_version: self.attributes_version(),
         };
         let reply = frames::reply(caller.request_id, reply::Result::RoomEntered(entered)).into();
 
@@ -46,9 +55,10 @@ impl Room {
         self.tell_what_was_shed(&mut effects);
         if arrival == Arrival::NewUser {
             // Before the newcomer is admitted: the event is for the others. A first member has no others, but counts.
+            let members = self.members.len();
             let event = self
                 .member_events
-                .on_join(&self.key, &caller.user, self.members.len(), &rules.rooms);
+                .on_join(&self.key, &caller.user, &enter.extra, members, &rules.rooms);
             effects.extend(event.filter(|_| !created).map(|body| self.publish_event(body)));
         }
         let frames = std::iter::once(reply).chain(history).collect();
@@ -65,14 +75,31 @@ impl Room {
         effects
     }
 
+    /// Whether the policy's limit keeps a user out who is not inside. Those on the allow list and whom the app's server put inside
+    /// neither count nor are kept out.
+    fn is_full_for(&self, context: Context<'_>, user: &UserId) -> bool {
+        let Some(max) = self.policy.members_max else {
+            return false;
+        };
+        let allowed = &context.moderation.allowed;
+        if self.members.contains(user) || allowed.contains(user, context.now) {
+            return false;
+        }
+        let allowed = allowed.listed(context.now);
+        let free = allowed
+            .iter()
+            .filter(|(user, _)| self.members.contains(user) && !self.members.is_by_server(user));
+        self.members.len() - self.members.by_server_count() - free.count() >= max
+    }
+
     pub(super) fn leave(&mut self, context: Context<'_>, caller: &Caller, reason: LeaveReason) -> Vec<Effect> {
         if !self.members.is_inside(&caller.user, caller.connection) {
-            return Request::Leave(reason).refuse_outsider(caller);
+            return self.refuse_outsider(context, caller, Request::Leave(reason));
         }
         let mut effects = Vec::new();
         // While the leaver's worker is still one of the room's: what was shed was its loss, too.
         self.tell_what_was_shed(&mut effects);
-        let departure = self.members.leave(&caller.user, caller.connection);
+        let departure = self.leave_or_stay(context, caller, reason);
         let frame = (reason == LeaveReason::Left && caller.request_id != 0).then(|| {
             let result = LeaveRoomResult {
                 room_id: self.key.id.as_str().to_owned(),
@@ -83,14 +110,28 @@ impl Room {
             connection: caller.connection,
             frame,
         });
-        if departure == Departure::LastOfUser && self.members.len() > 0 {
+        if departure == Departure::LastOfUser {
+            self.tell_who_left(context, &caller.user, reason, &mut effects);
+        }
+        effects
+    }
+
+    /// A user is outside, with all connections: the others are told, if there are any, and what goes with a user goes.
+    pub(super) fn tell_who_left(
+        &mut self,
+        context: Context<'_>,
+        user: &Arc<User>,
+        reason: LeaveReason,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.members.len() > 0 {
             let rules = context.rules;
             let event = self
                 .member_events
-                .on_leave(&self.key, &caller.user, reason, self.members.len(), &rules.rooms);
+                .on_leave(&self.key, user, reason, self.members.len(), &rules.rooms);
             effects.extend(event.map(|body| self.publish_event(body)));
         }
-        effects
+        self.delete_attributes_of(context.rules, user, effects);
     }
 
     /// A connection is lost. Others notice nothing: its place is kept.
@@ -113,11 +154,12 @@ impl Room {
         let mut effects = Vec::new();
         self.tell_what_was_shed(&mut effects);
         if !self.members.resume(&caller.user, old, caller.connection) {
-            effects.push(not_inside(&self.key, caller));
+            effects.push(self.tell_why_outside(context, caller));
             return effects;
         }
         let missed = after.map_or(0, |after| self.sequence.saturating_sub(after));
         let replay = self.history.after(after.unwrap_or(self.sequence));
+        let mute = context.moderation.mute_of(&caller.user.id, context.app, context.now);
         let resumed = RoomResumed {
             room_id: self.key.id.as_str().to_owned(),
             sequence: self.sequence,
@@ -125,6 +167,11 @@ impl Room {
             missed: missed.saturating_sub(replay.len() as u64),
             member_count: self.members.len() as u64,
             member_events: member_events::step(self.members.len(), &context.rules.rooms).into(),
+            muted: mute.muted,
+            muted_until_ms: mute.until_ms,
+            room_muted: mute.room_muted,
+            distribution_stopped: context.moderation.rules.stopped,
+            attributes_version: self.attributes_version(),
             ..RoomResumed::default()
         };
         let event = frames::event(Body::RoomResumed(resumed)).into();
@@ -143,7 +190,7 @@ pub(super) fn not_inside(room: &RoomKey, caller: &Caller) -> Effect {
         room_id: room.id.as_str().to_owned(),
         reason: RoomDestroyedReason::Unspecified.into(),
     };
-    Effect::Notify {
+    Effect::NotResumed {
         connection: caller.connection,
         frame: frames::event(Body::RoomDestroyed(destroyed)).into(),
     }

@@ -8,7 +8,7 @@ use sluice_protocol::{MessageType, RoomMessage, frame::Body, limits};
 
 use crate::frames;
 
-/// The newest messages of the types that are kept, up to [`limits::ROOM_HISTORY_MESSAGES`].
+/// The newest messages of the types that are kept, up to [`limits::ROOM_HISTORY_MESSAGES`] or what the room's policy says.
 #[derive(Debug, Default)]
 pub(super) struct History {
     messages: VecDeque<RoomMessage>,
@@ -20,17 +20,28 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Keeps `message` if its type is one that is kept, and forgets the oldest beyond the limit.
-    pub(super) fn keep(&mut self, message: &RoomMessage) {
-        if !is_kept(message.r#type()) {
+    /// Keeps `message` if its type is one that is kept, and forgets the oldest beyond `max`.
+    pub(super) fn keep(&mut self, message: &RoomMessage, max: usize) {
+        if max == 0 || !is_kept(message.r#type()) {
             return;
         }
-        if self.messages.len() == limits::ROOM_HISTORY_MESSAGES {
+        if self.messages.len() >= max {
             self.messages.pop_front();
         }
         self.messages.push_back(message.clone());
         self.frames = Vec::new();
         self.frames_bytes = 0;
+    }
+
+    /// Forgets a message, and returns its number if it was kept.
+    pub(super) fn take_back(&mut self, message_id: u64) -> Option<u64> {
+        let place = self
+            .messages
+            .iter()
+            .position(|message| message.message_id == message_id)?;
+        self.frames = Vec::new();
+        self.frames_bytes = 0;
+        self.messages.remove(place).map(|message| message.sequence)
     }
 
     /// The newest `count` as frames, oldest first, counting down to 0. Fewer where they would be more than

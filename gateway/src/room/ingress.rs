@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::class::Class;
-use crate::config::{self, Budget};
+use crate::config::{Budget, RoomPolicy};
 use crate::missed::Missed;
 use crate::rate_limit::SlidingWindow;
 
@@ -30,14 +30,14 @@ pub(super) struct Ingress {
 
 impl Ingress {
     /// Decides about message number `sequence`.
-    pub(super) fn judge(&mut self, now: Instant, class: Class, sequence: u64, rules: &config::Rooms) -> Verdict {
-        let Budget::Messages(budget) = rules.live_budget else {
+    pub(super) fn judge(&mut self, now: Instant, class: Class, sequence: u64, policy: &RoomPolicy) -> Verdict {
+        let Budget::Messages(budget) = policy.budget else {
             return Verdict::Distribute;
         };
         if !class.may_be_shed() {
             return Verdict::Distribute;
         }
-        let reserved = rules.live_budget_for_high;
+        let reserved = policy.budget_for_high;
         let took_reserved = class == Class::High && self.for_high.take_within(now, reserved, WINDOW).is_ok();
         if took_reserved || self.for_all.take_within(now, budget - reserved, WINDOW).is_ok() {
             return Verdict::Distribute;

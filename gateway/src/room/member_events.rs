@@ -64,11 +64,12 @@ impl MemberEvents {
         }
     }
 
-    /// `user` came and the room has `members` now. Returns what to publish at once.
+    /// `user` came, with something for the others, and the room has `members` now. Returns what to publish at once.
     pub(super) fn on_join(
         &mut self,
         room: &RoomKey,
         user: &Arc<User>,
+        extra: &str,
         members: usize,
         rules: &config::Rooms,
     ) -> Option<Body> {
@@ -77,7 +78,7 @@ impl MemberEvents {
                 room_id: room.id.as_str().to_owned(),
                 members: vec![user_info(user)],
                 member_count: members as u64,
-                ..RoomMemberJoined::default()
+                extra: extra.to_owned(),
             })),
             Step::Digest => {
                 self.note(user, true);

@@ -15,7 +15,9 @@ pub(super) struct Members {
     users: HashMap<ByUserId, Places>,
     /// How many connections are attached from each worker.
     by_worker: Vec<u32>,
-    /// Users that the app's server put inside and that have no connection here.
+    /// Users that the app's server put inside.
+    by_server: usize,
+    /// Those of them that have no connection here.
     by_server_alone: usize,
 }
 
@@ -95,6 +97,23 @@ impl Members {
     /// Users inside with a connection, or a place kept for one. A room is in use while there are any.
     pub(super) fn live(&self) -> usize {
         self.users.len() - self.by_server_alone
+    }
+
+    /// Users that the app's server put inside, with the second they joined.
+    pub(super) fn by_server(&self) -> impl Iterator<Item = (&Arc<User>, u32)> {
+        let by_server = |places: &Places| matches!(places, Places::Other(several) if several.by_server);
+        // Most rooms have none, and need not be looked through.
+        let users = if self.by_server == 0 { None } else { Some(&self.users) };
+        users
+            .into_iter()
+            .flatten()
+            .filter(move |(_, places)| by_server(places))
+            .map(|(user, places)| (&user.0, places.joined()))
+    }
+
+    /// How many they are.
+    pub(super) fn by_server_count(&self) -> usize {
+        self.by_server
     }
 
     pub(super) fn is_inside(&self, user: &User, connection: ConnectionRef) -> bool {
@@ -226,6 +245,7 @@ impl Members {
                 };
                 self.users
                     .insert(ByUserId(user.clone()), Places::Other(Box::new(several)));
+                self.by_server += 1;
                 self.by_server_alone += 1;
                 Arrival::NewUser
             }
@@ -235,15 +255,35 @@ impl Members {
                     Arrival::AlreadyInside
                 } else {
                     several.by_server = true;
+                    self.by_server += 1;
                     Arrival::NewConnection
                 }
             }
         }
     }
 
+    /// The app's server no longer keeps a user inside. Returns the user if there is no connection that does.
+    pub(super) fn release(&mut self, user: &UserId) -> Option<Arc<User>> {
+        let Some(Places::Other(several)) = self.users.get_mut(user) else {
+            return None;
+        };
+        if !std::mem::take(&mut several.by_server) {
+            return None;
+        }
+        self.by_server -= 1;
+        if !several.places.is_empty() {
+            return None;
+        }
+        self.by_server_alone -= 1;
+        self.users.remove_entry(user).map(|(user, _)| user.0)
+    }
+
     /// Takes a user out, with all connections. Returns those that were attached, or `None` if it was not inside.
     pub(super) fn remove(&mut self, user: &UserId) -> Option<(Arc<User>, Vec<ConnectionRef>)> {
         let (user, places) = self.users.remove_entry(user)?;
+        if matches!(&places, Places::Other(several) if several.by_server) {
+            self.by_server -= 1;
+        }
         if places.as_slice().is_empty() {
             self.by_server_alone -= 1;
         }

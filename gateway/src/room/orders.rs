@@ -7,7 +7,7 @@ use crate::room::{Order, Ordered, Rooms};
 impl Rooms {
     /// Carries out an order of the app's server.
     pub(crate) fn order(&mut self, now: Now, key: &RoomKey, order: Order) -> Ordered {
-        match order {
+        let mut ordered = match order {
             Order::Create(_)
             | Order::SetEnds(_)
             | Order::Destroy
@@ -24,6 +24,8 @@ impl Rooms {
             | Order::Rules => self.moderate(now, key, order),
             Order::Publish(_) | Order::Recall { .. } => self.speak(now, key, order),
             Order::WriteAttributes { .. } | Order::Attributes(_) => self.order_attributes(now, key, order),
-        }
+        };
+        self.settle(now, key, &mut ordered.effects);
+        ordered
     }
 }

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use sluice_protocol::{ErrorCode, LeaveReason, MessageType, Priority, RoomPreset, SendMessageResult, reply};
 
 use crate::class::Class;
+use crate::config::preset_name;
 use crate::frames;
 use crate::identity::{Caller, ConnectionRef, WorkerIndex};
 use crate::refusal::Refusal;
+use crate::room::Ends;
 use crate::room::attributes::Write;
 use crate::room::queries::Query;
 use crate::store::Change;
@@ -61,6 +63,8 @@ pub(crate) struct Enter {
     pub create: Create,
     /// Newest messages wanted.
     pub history: usize,
+    /// What the newcomer brings for those inside, at most [`sluice_protocol::limits::JOIN_EXTRA_BYTES`].
+    pub extra: String,
 }
 
 /// What entering does about a room that exists or does not.
@@ -78,7 +82,36 @@ pub(crate) enum Create {
 #[derive(Debug)]
 pub(crate) struct NewRoom {
     pub name: String,
-    pub preset: RoomPreset,
+    /// By its name.
+    pub policy: String,
+    /// That the policy must be of; `None`: of any, as the app's server may have.
+    pub family: Option<RoomPreset>,
+    /// Where that is not as the policy says.
+    pub ends: Option<Ends>,
+    /// First attributes, key and value. They belong to the member who makes the room; those of the app's server are written by an
+    /// order of their own.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl NewRoom {
+    /// A room of a preset, as a member makes it.
+    pub(crate) fn of_preset(preset: RoomPreset, name: String) -> Self {
+        Self {
+            name,
+            policy: preset_name(preset).to_owned(),
+            family: Some(preset),
+            ends: None,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// A room as the app's server makes it when it says nothing else: of the preset `live`.
+    pub(crate) fn by_server(name: String) -> Self {
+        Self {
+            family: None,
+            ..Self::of_preset(RoomPreset::Live, name)
+        }
+    }
 }
 
 /// A message on its way into a room, checked for form and size.
@@ -136,10 +169,18 @@ pub(crate) enum Effect {
     },
     /// The room took a message and gives it to nobody.
     Shed(Class),
+    /// The room answered a message and does nothing with it, since the app has stopped distribution.
+    Undistributed,
     /// Tells all connections inside of such messages.
     Gap { to: Vec<WorkerIndex>, frame: Bytes },
     /// The connection was put out: it gets nothing more of the room but this event.
-    Expel { connection: ConnectionRef, frame: Bytes },
+    Expel {
+        connection: ConnectionRef,
+        frame: Bytes,
+        reason: LeaveReason,
+    },
+    /// The connection was to go on with the places of another, and has none here: it gets this event.
+    NotResumed { connection: ConnectionRef, frame: Bytes },
     /// An event for one connection.
     Notify { connection: ConnectionRef, frame: Bytes },
     /// To be kept. What answers the request is given when it is.
@@ -183,6 +224,15 @@ impl Effect {
         Self::Reply {
             to: caller.connection,
             frame: Some(frames::refuse(caller.request_id, refusal).into()),
+            code: refusal.code,
+        }
+    }
+
+    /// Refuses a command whose answer says more than the refusal.
+    pub(super) fn refused_with_result(caller: &Caller, refusal: &Refusal, result: reply::Result) -> Self {
+        Self::Reply {
+            to: caller.connection,
+            frame: Some(frames::refuse_with_result(caller.request_id, refusal, result).into()),
             code: refusal.code,
         }
     }

@@ -9,21 +9,26 @@ use crate::clock::Now;
 use crate::identity::{Caller, RoomKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
-use crate::store::KeptRoom;
+use crate::room::ending::{Deadlines, End};
 use crate::room::enter::not_inside;
-use crate::room::moderation::Moderation;
-use crate::room::{Context, Create, Effect, Request, Room, Rules};
+use crate::room::moderation::Decisions;
+use crate::room::{Context, Create, Effect, Ends, Enter, Maker, NewRoom, Request, Room, Rules};
+
+/// Rooms that one tick ends, so that it does not keep everybody waiting when many do at once; the others end with the next.
+const ENDS_PER_TICK: usize = 1000;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Rooms {
-    rooms: HashMap<RoomKey, Room>,
+    pub(super) rooms: HashMap<RoomKey, Room>,
     /// Rooms with a member digest, a count or a notice of what was shed to come.
     pending: HashSet<RoomKey>,
+    /// When rooms may end.
+    deadlines: Deadlines,
     /// What was decided about rooms, whether they exist or not.
-    moderation: HashMap<RoomKey, Moderation>,
-    message_ids: MessageIds,
-    rules: Rules,
+    pub(super) moderation: Decisions,
+    pub(super) message_ids: MessageIds,
+    pub(super) rules: Rules,
 }
 
 /// What a tick came to.
@@ -34,19 +39,25 @@ pub(crate) struct Due {
     pub failed: Vec<RoomKey>,
 }
 
+/// Whether a room is there that somebody wants to enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    Before,
+    JustNow,
+}
+
 impl Rooms {
+    /// No rooms yet.
     pub(crate) fn new(worker: WorkerIndex, rules: Rules) -> Self {
         Self {
             rooms: HashMap::new(),
             pending: HashSet::new(),
-            moderation: HashMap::new(),
+            deadlines: Deadlines::default(),
+            moderation: Decisions::default(),
             message_ids: MessageIds::new(worker),
             rules,
         }
     }
-
-    /// Takes in what the store has kept of rooms whose home is here.
-    pub(crate) fn restore(&mut self, _kept: Vec<(RoomKey, KeptRoom)>, _now: Now) {}
 
     /// How many rooms there are.
     pub(crate) fn len(&self) -> usize {
@@ -63,57 +74,133 @@ impl Rooms {
         self.rooms.get(key).map_or_else(Vec::new, Room::workers)
     }
 
-    /// Answers one request. A room comes into being with its first member and is gone with its last.
+    /// Answers one request.
     pub(crate) fn handle(&mut self, now: Now, key: &RoomKey, caller: &Caller, request: Request) -> Vec<Effect> {
-        let exists = self.rooms.contains_key(key);
-        if let Request::Enter(enter) = &request {
-            let refused = match (&enter.create, exists) {
-                (Create::Always(_), true) => Some(Refusal::new(ErrorCode::ROOM_ALREADY_EXISTS)),
-                (Create::Never, false) => Some(Refusal::new(ErrorCode::CHATROOM_NOT_EXIST)),
-                _ => None,
-            };
-            if let Some(refusal) = refused {
-                return vec![Effect::unchanged(caller, &refusal)];
-            }
-        }
-        let created = if let Request::Enter(enter) = &request
-            && !exists
-            && let Create::Always(new) | Create::IfMissing(new) = &enter.create
-        {
-            self.rooms
-                .insert(key.clone(), Room::new(key.clone(), new.name.clone(), new.preset, now));
-            true
-        } else {
-            false
+        let created = match &request {
+            Request::Enter(enter) => match self.open(now, key, caller, enter) {
+                Ok(opened) => opened == Opened::JustNow,
+                Err(refusal) => return vec![Effect::unchanged(caller, &refusal)],
+            },
+            _ => false,
         };
-        let Some(room) = self.rooms.get_mut(key) else {
+        if !self.rooms.contains_key(key) {
             return refuse_without_room(key, caller, request);
-        };
+        }
+        let effects = self.in_room(now, key, |room, context, message_ids| {
+            let effects = room.handle(context, caller, request, created, message_ids);
+            let record = room.record(context.rules).filter(|_| created);
+            let attributes = created.then(|| room.record_of_attributes(context.rules));
+            let kept = record.into_iter().chain(attributes.into_iter().flatten());
+            kept.chain(effects).collect()
+        });
+        let mut effects: Vec<Effect> = effects.unwrap_or_default();
+        self.settle(now, key, &mut effects);
+        effects
+    }
+
+    /// Does something in a room, if there is one. Whoever calls this [settles](Self::settle) the room when all is done.
+    pub(super) fn in_room<T>(
+        &mut self,
+        now: Now,
+        key: &RoomKey,
+        act: impl FnOnce(&mut Room, Context<'_>, &mut MessageIds) -> T,
+    ) -> Option<T> {
+        let room = self.rooms.get_mut(key)?;
         let app = self.rules.policies.of(key.app);
-        let none = Moderation::default();
         let context = Context {
             now,
             rules: &self.rules,
             app: &app,
-            moderation: self.moderation.get(key).unwrap_or(&none),
+            moderation: self.moderation.of(key),
         };
-        let effects = room.handle(context, caller, request, created, &mut self.message_ids);
-        if room.is_empty() {
-            self.rooms.remove(key);
-            self.pending.remove(key);
-        } else if room.is_pending(&self.rules) && !self.pending.contains(key) {
-            self.pending.insert(key.clone());
+        Some(act(room, context, &mut self.message_ids))
+    }
+
+    /// Makes a room of what is asked for. It is not one of ours yet.
+    pub(super) fn make(&self, now: Now, key: &RoomKey, new: &NewRoom, maker: Maker<'_>) -> Result<Room, Refusal> {
+        let policy = self.rules.policy(key.app, &new.policy, new.family)?;
+        let ends = new.ends.unwrap_or(policy.ends.into());
+        if let (Maker::Member(_), Ends::WhenEmpty { .. }, false) =
+            (maker, ends, matches!(Ends::from(policy.ends), Ends::WhenEmpty { .. }))
+        {
+            return Err(Refusal::parameter("destroy_delay_seconds"));
         }
-        effects
+        let place = self.rules.places.take(key.app);
+        let place = place.ok_or(const { Refusal::new(ErrorCode::ROOM_LIMIT_OF_APP) })?;
+        let mut room = Room::new(key.clone(), new.name.clone(), policy.clone(), place, now);
+        room.ends = ends;
+        room.made_by(maker);
+        if let Maker::Member(caller) = maker {
+            room.set_first_attributes(&caller.user.id, &new.attributes, now)?;
+        }
+        Ok(room)
+    }
+
+    pub(super) fn insert(&mut self, room: Room) {
+        self.rooms.insert(room.key.clone(), room);
+    }
+
+    /// Sees to it that there is a room that somebody may enter, as the way in demands.
+    fn open(&mut self, now: Now, key: &RoomKey, caller: &Caller, enter: &Enter) -> Result<Opened, Refusal> {
+        let exists = self.rooms.contains_key(key);
+        match (&enter.create, exists) {
+            (Create::Always(_), true) => return Err(Refusal::new(ErrorCode::ROOM_ALREADY_EXISTS)),
+            (Create::Never, false) => return Err(Refusal::new(ErrorCode::CHATROOM_NOT_EXIST)),
+            _ => self.moderation.of(key).may_enter(&caller.user.id, now)?,
+        }
+        match &enter.create {
+            Create::Always(new) | Create::IfMissing(new) if !exists => {
+                let room = self.make(now, key, new, Maker::Member(caller))?;
+                self.insert(room);
+                Ok(Opened::JustNow)
+            }
+            _ => Ok(Opened::Before),
+        }
+    }
+
+    /// Draws the conclusions when something was done in a room: it ends, or will, or has something to tell.
+    pub(super) fn settle(&mut self, now: Now, key: &RoomKey, effects: &mut Vec<Effect>) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        room.note_presence(now, &self.rules, effects);
+        match room.end(now, &self.rules.policies.of(key.app)) {
+            End::Now(reason) => self.remove(key, reason, effects),
+            end => {
+                self.deadlines.arm(room, end);
+                if room.is_pending(&self.rules) && !self.pending.contains(key) {
+                    self.pending.insert(key.clone());
+                }
+            }
+        }
+    }
+
+    /// Has a room that was there before the start end when it is time: with the first tick, if it should have ended already.
+    pub(super) fn watch(&mut self, now: Now, key: &RoomKey) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        let end = match room.end(now, &self.rules.policies.of(key.app)) {
+            End::Now(_) => End::NotBefore(now.instant),
+            end => end,
+        };
+        self.deadlines.arm(room, end);
     }
 
     /// Ends a room, if there is one.
-    pub(crate) fn destroy(&mut self, key: &RoomKey, reason: RoomDestroyedReason) -> Option<Effect> {
-        self.pending.remove(key);
-        self.rooms.remove(key).map(|room| room.destroy(reason))
+    pub(crate) fn destroy(&mut self, key: &RoomKey, reason: RoomDestroyedReason) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.remove(key, Some(reason), &mut effects);
+        effects
     }
 
-    /// Member digests, counts and notices that are due, by room, and the rooms whose code failed at it.
+    fn remove(&mut self, key: &RoomKey, reason: Option<RoomDestroyedReason>, effects: &mut Vec<Effect>) {
+        self.pending.remove(key);
+        let Some(room) = self.rooms.remove(key) else { return };
+        effects.extend(reason.map(|reason| room.destroy(reason)));
+        effects.extend(room.record_of_end(&self.rules));
+        let rooms = &self.rooms;
+        let is_armed = |key: &RoomKey, at| rooms.get(key).is_some_and(|room| room.armed == Some(at));
+        self.deadlines.sweep(rooms.len(), is_armed);
+    }
+
+    /// Member digests, counts and notices that are due, by room, the ends of rooms, and the rooms whose code failed at it.
     pub(crate) fn tick(&mut self, now: Now) -> Due {
         let mut due = Due::default();
         let Self {
@@ -131,7 +218,35 @@ impl Rooms {
                 false
             }
         });
+        self.end_those_due(now, &mut due);
         due
+    }
+
+    fn end_those_due(&mut self, now: Now, due: &mut Due) {
+        for _ in 0..ENDS_PER_TICK {
+            let Some((key, at)) = self.deadlines.pop(now.instant) else {
+                return;
+            };
+            let Some(room) = self.rooms.get_mut(&key).filter(|room| room.armed == Some(at)) else {
+                continue;
+            };
+            room.armed = None;
+            match room.end(now, &self.rules.policies.of(key.app)) {
+                End::Now(reason) => {
+                    let mut effects = Vec::new();
+                    self.remove(&key, reason, &mut effects);
+                    due.effects
+                        .extend(effects.into_iter().map(|effect| (key.clone(), effect)));
+                }
+                end => self.deadlines.arm(room, end),
+            }
+        }
+    }
+
+    /// Entries among the deadlines, those out of date counted.
+    #[cfg(test)]
+    pub(super) fn deadlines(&self) -> usize {
+        self.deadlines.len()
     }
 }
 
@@ -139,7 +254,7 @@ impl Rooms {
 fn refuse_without_room(key: &RoomKey, caller: &Caller, request: Request) -> Vec<Effect> {
     match request {
         Request::Resume { .. } => vec![not_inside(key, caller)],
-        Request::Leave(_) => request.refuse_outsider(caller),
+        Request::Leave(_) => request.refuse_with(caller, &Refusal::new(ErrorCode::NOT_IN_CHATROOM)),
         request => request.refuse_with(caller, &Refusal::new(ErrorCode::CHATROOM_NOT_EXIST)),
     }
 }

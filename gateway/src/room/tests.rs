@@ -1,6 +1,7 @@
 //! The rules of rooms with a made-up clock, and a property against a simple model.
 
 mod against_a_model;
+mod attributes;
 mod entering;
 mod faults;
 mod ingress;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use prost::Message;
 use slotmap::SlotMap;
 use sluice_protocol::{
-    Frame, IdProfile, LeaveReason, LeaveRoomResult, Priority, Reply, RoomEntered, RoomId, RoomInfo, RoomMessage,
+    ErrorCode, Frame, IdProfile, LeaveReason, LeaveRoomResult, Priority, Reply, RoomEntered, RoomId, RoomInfo, RoomMessage, RoomPreset,
     SendMessageResult, reply,
 };
 
@@ -23,6 +24,7 @@ use super::*;
 use crate::config::{self, Config};
 use crate::identity::{AppIndex, ConnectionKey, User, WorkerIndex};
 use crate::policy::Policies;
+use crate::refusal::Refusal;
 use crate::store::Change;
 
 /// Somebody's connection.
@@ -47,6 +49,7 @@ struct Outcome {
     /// To everybody inside, in order.
     published: Vec<Frame>,
     shed: Vec<Class>,
+    undistributed: usize,
     /// To single connections.
     others: Vec<Effect>,
     kept: Vec<Change>,
@@ -58,20 +61,12 @@ struct Outcome {
 fn rules(change: impl FnOnce(&mut config::Rooms), change_app: impl FnOnce(&mut config::App)) -> Rules {
     let mut rooms = Config::defaults(Path::new("data")).rooms;
     change(&mut rooms);
-    let mut app = config::App {
-        key: "app".into(),
-        id_profile: IdProfile::Zim,
-        single_login: config::SingleLogin::Single,
-        packages: Vec::new(),
-        low_types: Vec::new(),
-        protected_senders: Vec::new(),
-        state: config::AppState::Enabled,
-        keys: Vec::new(),
-    };
+    let mut app = config::App::new("app");
     change_app(&mut app);
     let apps = [app];
     let policies = Arc::new(Policies::new(&apps));
-    Rules::new(rooms, &apps, policies)
+    let places = Arc::new(RoomPlaces::new(&apps));
+    Rules::new(rooms, &apps, policies, places)
 }
 
 impl Hall {
@@ -92,6 +87,12 @@ impl Hall {
             },
             keys: SlotMap::with_key(),
         }
+    }
+
+    /// A room of a preset that is none of the hall's.
+    fn room_of(&self, preset: RoomPreset) -> Room {
+        let new = new_room("", preset);
+        self.rooms.make(self.now, &lobby(), &new, Maker::Server).expect("a room")
     }
 
     fn wait(&mut self, time: Duration) {
@@ -149,8 +150,11 @@ impl Hall {
                 }
                 Effect::Publish { frame, .. } | Effect::Gap { frame, .. } => outcome.published.push(open(&frame)),
                 Effect::Shed(class) => outcome.shed.push(class),
-                Effect::Expel { .. } | Effect::Notify { .. } => outcome.others.push(effect),
+                Effect::Expel { .. } | Effect::NotResumed { .. } | Effect::Notify { .. } => {
+                    outcome.others.push(effect);
+                }
                 Effect::Keep(change) => outcome.kept.push(change),
+                Effect::Undistributed => outcome.undistributed += 1,
                 Effect::Destroy { .. } => panic!("{effect:?}"),
             }
         }
@@ -290,14 +294,15 @@ fn lobby() -> RoomKey {
 }
 
 fn new_room(name: &str, preset: RoomPreset) -> NewRoom {
-    NewRoom {
-        name: name.to_owned(),
-        preset,
-    }
+    NewRoom::of_preset(preset, name.to_owned())
 }
 
 fn enter(create: Create, history: usize) -> Request {
-    Request::Enter(Enter { create, history })
+    Request::Enter(Enter {
+        create,
+        history,
+        extra: String::new(),
+    })
 }
 
 fn message(kind: MessageType, content: &str) -> Outgoing {

@@ -173,12 +173,15 @@ mod tests {
     const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
     fn app(key: &str) -> App {
-        App { keys: vec![TokenKey {
+        App {
+            keys: vec![TokenKey {
                 id: None,
                 algorithm: TokenAlgorithm::Hs256 {
                     secret: Secret::new(SECRET),
                 },
-            }], ..App::new(key) }
+            }],
+            ..App::new(key)
+        }
     }
 
     fn config() -> Config {

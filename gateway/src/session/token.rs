@@ -165,10 +165,9 @@ mod tests {
 
     use jsonwebtoken::{EncodingKey, crypto};
     use serde_json::{Value, json};
-    use sluice_protocol::IdProfile;
 
     use super::*;
-    use crate::config::{AppState, Secret, SingleLogin, TokenKey};
+    use crate::config::{Secret, TokenKey};
 
     const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
     const NOW_S: u64 = 1_800_000_000;
@@ -214,14 +213,8 @@ mod tests {
 
     fn verifier(keys: Vec<TokenKey>) -> Verifier {
         Verifier::new(&App {
-            key: "shop".into(),
-            id_profile: IdProfile::Zim,
-            single_login: SingleLogin::Single,
-            packages: Vec::new(),
-            low_types: Vec::new(),
-            protected_senders: Vec::new(),
-            state: AppState::Enabled,
             keys,
+            ..App::new("shop")
         })
         .unwrap()
     }
@@ -607,19 +600,13 @@ mod tests {
     #[test]
     fn what_is_no_public_key_is_refused_when_the_app_is_prepared() {
         let app = App {
-            key: "shop".into(),
-            id_profile: IdProfile::Zim,
-            single_login: SingleLogin::Single,
-            packages: Vec::new(),
-            low_types: Vec::new(),
-            protected_senders: Vec::new(),
-            state: AppState::Enabled,
             keys: vec![TokenKey {
                 id: None,
                 algorithm: TokenAlgorithm::EdDsa {
                     public_key_pem: "no PEM".into(),
                 },
             }],
+            ..App::new("shop")
         };
         let error = Verifier::new(&app).unwrap_err();
         assert!(error.to_string().contains("app shop"), "{error}");

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use sluice_protocol::IdProfile;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{APP_SETTINGS, Algorithm, KEY_SETTINGS, KeyTable, SECRET_BYTES_MAX, SECRET_BYTES_MIN, secret};
-use super::{App, AppState, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+use super::{App, Secret, TokenAlgorithm, TokenKey, api_key};
 use crate::config::document::{self, Place, Present, fill, read_text};
 use crate::config::origin::{Origin, Problem, Problems};
+use crate::config::policy::{self, PolicyOrigins};
 use crate::config::settings::Setting;
 
 /// Apps are numbered with 16 bits inside; a gateway with more tenants than this wants to be several.
@@ -27,8 +27,12 @@ const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
 pub(in crate::config) struct AppOrigins {
     pub(in crate::config) app: Origin,
     pub(in crate::config) present: Present,
+    /// In the order of [`App::policies`].
+    pub(in crate::config) policies: Vec<PolicyOrigins>,
     /// In the order of [`App::keys`].
     pub(in crate::config) keys: Vec<Origin>,
+    /// In the order of [`App::api_keys`].
+    pub(in crate::config) api_keys: Vec<Origin>,
 }
 
 /// Only the apps of the file at `path`.
@@ -79,7 +83,7 @@ pub(in crate::config) fn read(
 }
 
 /// The tables of an array of tables, each with its line.
-fn tables<'a, 'i>(
+pub(in crate::config) fn tables<'a, 'i>(
     path: &str,
     value: &'a Spanned<DeValue<'i>>,
     origin: &Origin,
@@ -114,23 +118,27 @@ fn tables<'a, 'i>(
 }
 
 fn read_app(table: &DeTable<'_>, origin: Origin, place: &Place<'_>, problems: &mut Vec<Problem>) -> (App, AppOrigins) {
-    let mut app = App {
-        key: String::new(),
-        id_profile: IdProfile::default(),
-        single_login: SingleLogin::Single,
-        packages: Vec::new(),
-        low_types: Vec::new(),
-        protected_senders: Vec::new(),
-        state: AppState::Enabled,
-        keys: Vec::new(),
-    };
+    let mut app = App::new(String::new());
     let mut origins = AppOrigins {
-        present: fill(APP_SETTINGS, &["keys"], &mut app, table, place, problems),
+        present: fill(
+            APP_SETTINGS,
+            &["keys", "api_keys", "policies"],
+            &mut app,
+            table,
+            place,
+            problems,
+        ),
         app: origin,
+        policies: Vec::new(),
         keys: Vec::new(),
+        api_keys: Vec::new(),
     };
     require(APP_SETTINGS, "apps.key", &origins.present, &origins.app, problems);
 
+    if let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == "policies") {
+        let found = policy::read(value, &place.at(&key.span()), place, problems);
+        (app.policies, origins.policies) = found.into_iter().unzip();
+    }
     let keys = table.iter().find(|(key, _)| key.get_ref() == "keys");
     let found = keys.map_or_else(Vec::new, |(key, value)| {
         tables("apps.keys", value, &place.at(&key.span()), place, problems)
@@ -155,6 +163,7 @@ fn read_app(table: &DeTable<'_>, origin: Origin, place: &Place<'_>, problems: &m
         app.keys.push(key);
         origins.keys.push(origin);
     }
+    (app.api_keys, origins.api_keys) = api_key::read(table, place, problems);
     (app, origins)
 }
 
@@ -231,7 +240,14 @@ fn read_key(table: &DeTable<'_>, origin: &Origin, place: &Place<'_>, problems: &
     })
 }
 
-fn require<S>(settings: &[Setting<S>], path: &str, present: &Present, origin: &Origin, problems: &mut Vec<Problem>) {
+/// Adds a problem where a key that must be said is not.
+pub(in crate::config) fn require<S>(
+    settings: &[Setting<S>],
+    path: &str,
+    present: &Present,
+    origin: &Origin,
+    problems: &mut Vec<Problem>,
+) {
     if !present.iter().any(|(other, _)| *other == path) {
         let expected = settings
             .iter()

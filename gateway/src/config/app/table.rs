@@ -1,6 +1,8 @@
 //! The tables of what can be said of an app and of its keys.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sluice_protocol::{IdProfile, limits};
 
@@ -28,6 +30,27 @@ const LOW_TYPES_MAX: usize = 20;
 
 /// What they say takes memory wherever somebody is slow.
 const PROTECTED_SENDERS_MAX: usize = 1000;
+
+/// Shorter tokens than this run out while a client connects.
+const TOKEN_LIFETIME_MIN: Duration = Duration::from_secs(60);
+
+/// Longer ones outlive the telephones they are for.
+const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(3650 * 86_400);
+
+/// Rooms of an app, where it says nothing: each takes some KiB, so a gigabyte at worst.
+pub(super) const ROOMS_DEFAULT: usize = 100_000;
+
+/// More rooms than this on one machine are several machines' work.
+const ROOMS_MAX: usize = 10_000_000;
+
+/// Rooms of a session, where the app says nothing: as the vendor allows whose rooms these are.
+pub(super) const ROOMS_PER_USER_DEFAULT: usize = 5;
+
+/// Rooms exempt from ending by being idle, where the app says nothing: as the vendor allows who has such a list.
+pub(super) const KEEP_ALIVE_DEFAULT: usize = 5;
+
+/// More than these are what a policy that never ends by itself is for.
+const KEEP_ALIVE_MAX: usize = 1_000;
 
 /// The keys of a table `[[apps]]`.
 pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
@@ -133,6 +156,53 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
         default: Default::Empty,
         meaning: "Users whose messages in rooms are never shed.",
         cost: "A member that is too slow for what may not be shed is closed, so these had better not say much.",
+    },
+    Setting {
+        path: "apps.token_lifetime",
+        kind: Kind::Duration {
+            min: TOKEN_LIFETIME_MIN,
+            max: TOKEN_LIFETIME_MAX,
+            field: |app| &mut app.token_lifetime,
+        },
+        default: Default::Text("30d"),
+        meaning: "How long the tokens live that the server API issues (`/user/getToken`), with the app's first HS256 key.",
+        cost: "A token cannot be taken back: whoever has one can log in for that long, unless the user is blocked.",
+    },
+    Setting {
+        path: "apps.rooms_max",
+        kind: Kind::Count {
+            min: 1,
+            max: ROOMS_MAX,
+            auto: None,
+            field: |app| &mut app.rooms_max,
+        },
+        default: Default::Text("100000"),
+        meaning: "Most rooms of the app at once; who would create one more is refused with 6000324. Rooms that are still there after a restart count and are never refused.",
+        cost: "About a KiB for an empty room, and its history.",
+    },
+    Setting {
+        path: "apps.rooms_per_user",
+        kind: Kind::Count {
+            min: 1,
+            max: limits::ROOMS_PER_SESSION,
+            auto: None,
+            field: |app| &mut app.rooms_per_user,
+        },
+        default: Default::Text("5"),
+        meaning: "Rooms that one session may be inside at once, told at login; beyond it, 6000325.",
+        cost: "Memory for each membership, and all that is said in each room.",
+    },
+    Setting {
+        path: "apps.keep_alive_max",
+        kind: Kind::Count {
+            min: 0,
+            max: KEEP_ALIVE_MAX,
+            auto: None,
+            field: |app| &mut app.keep_alive_max,
+        },
+        default: Default::Text("5"),
+        meaning: "Rooms that the app's server may keep from ending by being idle.",
+        cost: "They live, with all they hold, until it lets go of them.",
     },
     Setting {
         path: "apps.state",
@@ -245,7 +315,10 @@ pub(in crate::config) const KEY_SETTINGS: &[Setting<KeyTable>] = &[
 
 /// `text` as a secret, where its length allows.
 pub(super) fn secret(text: &str) -> Option<Secret> {
-    (SECRET_BYTES_MIN..=SECRET_BYTES_MAX)
-        .contains(&text.len())
-        .then(|| Secret::new(text))
+    secret_of(text, SECRET_BYTES_MIN..=SECRET_BYTES_MAX)
+}
+
+/// The same with bounds of its own, in bytes.
+pub(super) fn secret_of(text: &str, bytes: RangeInclusive<usize>) -> Option<Secret> {
+    bytes.contains(&text.len()).then(|| Secret::new(text))
 }

@@ -52,7 +52,8 @@ fn enter_faulty(hall: &mut Hall, device: &Device) -> bool {
 
 /// Ends the room, and returns the workers that are told.
 fn destroyed(hall: &mut Hall) -> Vec<u16> {
-    match hall.rooms.destroy(&faulty(), RoomDestroyedReason::Fault) {
+    let mut effects = hall.rooms.destroy(&faulty(), RoomDestroyedReason::Fault).into_iter();
+    match effects.next() {
         Some(Effect::Destroy { to, frame }) => {
             let expected = RoomDestroyed {
                 room_id: ROOM.into(),
@@ -78,7 +79,7 @@ fn a_room_that_fails_is_destroyed_on_all_workers_and_made_anew_as_often_as_it_ha
         assert!(ask(&mut hall, &bob, Request::Send(text(FAULT))).is_none());
         assert_eq!(destroyed(&mut hall), [0, 3]);
         assert_eq!((hall.rooms.len(), hall.rooms.members()), (0, 0));
-        assert!(hall.rooms.destroy(&faulty(), RoomDestroyedReason::Fault).is_none());
+        assert!(hall.rooms.destroy(&faulty(), RoomDestroyedReason::Fault).is_empty());
     }
     // Half way in: whoever asks is told like those inside, if it got as far as being one of them.
     assert!(enter_faulty(&mut hall, &alice));
@@ -140,19 +141,13 @@ fn gateway(change: impl FnOnce(&mut config::Rooms)) -> (Server, SocketAddr, Sock
     config.rooms.moves_per_second = config::Rate::Unlimited;
     change(&mut config.rooms);
     config.apps = vec![config::App {
-        key: "app".into(),
-        id_profile: IdProfile::Zim,
-        single_login: config::SingleLogin::Single,
-        packages: Vec::new(),
-        low_types: Vec::new(),
-        protected_senders: Vec::new(),
-        state: config::AppState::Enabled,
         keys: vec![config::TokenKey {
             id: None,
             algorithm: config::TokenAlgorithm::Hs256 {
                 secret: config::Secret::new(SECRET),
             },
         }],
+        ..config::App::new("app")
     }];
     let server = Server::start(config).expect("a gateway on ports of its own");
     let addresses = server.addresses();

@@ -306,7 +306,7 @@ fn a_repeat_is_answered_even_when_the_sender_is_too_fast() {
 fn only_those_who_sent_something_lately_are_remembered() {
     let mut hall = Hall::new();
     let rules = rules(|_| (), |_| ());
-    let mut room = Room::new(lobby(), String::new(), RoomPreset::Live, hall.now);
+    let mut room = hall.room_of(RoomPreset::Live);
     let (app, moderation) = (AppPolicy::default(), Moderation::default());
     let context = |now| Context {
         now,

@@ -1,0 +1,90 @@
+//! Rooms that were there before the start.
+//!
+//! Nobody is inside but whom the app's server put there, and messages begin at 1 again: numbers and history are not kept. Times that end
+//! a room by what happens in it begin anew.
+
+use std::sync::Arc;
+
+use sluice_protocol::{RoomPreset, UserId};
+
+use crate::clock::Now;
+use crate::identity::{RoomKey, User};
+use crate::room::attributes::Attributes;
+use crate::room::record::Keeping;
+use crate::room::{Ends, Room, Rooms};
+use crate::store::{AttributeRecord, Entry, KeptRoom, RoomList, RoomRecord};
+
+impl Rooms {
+    /// Puts back what was kept of the rooms whose home this is, before anybody is served.
+    pub(crate) fn restore(&mut self, kept: Vec<(RoomKey, KeptRoom)>, now: Now) {
+        for (key, kept) in kept {
+            let (members, listed) = kept
+                .users
+                .into_iter()
+                .partition(|(list, ..)| *list == RoomList::ServerMember);
+            self.moderation.restore(&key, kept.rules, listed);
+            if let Some(record) = kept.record {
+                self.restore_room(key, record, members, kept.attributes, now);
+            }
+        }
+    }
+
+    fn restore_room(
+        &mut self,
+        key: RoomKey,
+        record: RoomRecord,
+        members: Vec<(RoomList, String, Entry)>,
+        attributes: Vec<(String, AttributeRecord)>,
+        now: Now,
+    ) {
+        let policy = match self.rules.policy(key.app, &record.policy, None) {
+            Ok(policy) => policy,
+            Err(_) => {
+                let (room, policy) = (key.id.as_str(), &record.policy);
+                tracing::warn!(
+                    room,
+                    policy,
+                    "the app has no such policy any more: the room goes on as \"live\""
+                );
+                self.rules.preset(key.app, RoomPreset::Live)
+            }
+        };
+        let place = self.rules.places.take_again(key.app);
+        let mut room = Room::new(key.clone(), record.name, policy.clone(), place, now);
+        room.created_at_ms = record.created_at_ms;
+        room.keeping = Keeping {
+            by_server: record.by_server,
+            kept: true,
+        };
+        if !record.ends.is_empty() {
+            match Ends::of_text(&record.ends) {
+                Some(ends) => room.ends = ends,
+                None => tracing::warn!(
+                    room = key.id.as_str(),
+                    ends = record.ends,
+                    "how the room ends cannot be read: it ends as its policy says"
+                ),
+            }
+        }
+        if record.attributes_version > 0 || !attributes.is_empty() {
+            let attributes = Attributes::restored(attributes, record.attributes_version);
+            room.attributes = Some(Box::new(attributes));
+        }
+        let profile = self.rules.id_profile(key.app);
+        for (_, user, entry) in members {
+            let Ok(id) = UserId::parse(&user, profile) else {
+                tracing::warn!(user, "what was kept is no user id any more and is left out");
+                continue;
+            };
+            let user = User {
+                app: key.app,
+                id,
+                name: entry.text.into(),
+            };
+            let joined = u32::try_from(entry.since_ms / 1000).unwrap_or(0);
+            room.members.join_by_server(&Arc::new(user), joined);
+        }
+        self.insert(room);
+        self.watch(now, &key);
+    }
+}
