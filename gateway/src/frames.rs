@@ -25,8 +25,13 @@ pub(crate) fn refuse_message(request_id: u32, refusal: &Refusal, client_message_
         client_message_id,
         ..SendMessageResult::default()
     };
+    refuse_with_result(request_id, refusal, reply::Result::SendMessage(result))
+}
+
+/// A refusing reply that says more than the refusal.
+pub(crate) fn refuse_with_result(request_id: u32, refusal: &Refusal, result: reply::Result) -> Vec<u8> {
     let reply = Reply {
-        result: Some(reply::Result::SendMessage(result)),
+        result: Some(result),
         ..refusing(refusal)
     };
     encode(request_id, Body::Reply(reply))

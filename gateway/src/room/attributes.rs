@@ -1,11 +1,29 @@
-//! Attributes of a room: short texts by key, each with an owner and a version.
+//! Attributes of a room: short texts by key, each with an owner and a version, that all members can read and see change.
+//!
+//! [`Attributes`] has the rules; here is what a room does about them: whom it answers, what it tells the members and what it has kept.
+//! Every command that changes something raises the room's version by one and is one event, which is never shed, so that a client which
+//! saw no gap in the versions knows them all.
 
-use sluice_protocol::ErrorCode;
+mod entries;
+
+use std::sync::Arc;
+
+use sluice_protocol::{
+    AttributeRefusal, ErrorCode, RoomAttribute, RoomAttributes, RoomAttributesChanged, RoomAttributesWritten,
+    frame::Body, reply,
+};
 
 use crate::clock::Now;
-use crate::identity::RoomKey;
+use crate::identity::{Caller, RoomKey, User};
 use crate::refusal::Refusal;
-use crate::room::{Order, Ordered, Rooms};
+use crate::room::{Answer, Context, Effect, Order, Ordered, RETRY_AFTER_MIN, Room, Rooms, Rules, member_events};
+use crate::store::{AttributeRecord, Change};
+
+pub(super) use entries::Attributes;
+use entries::{Changed, Written};
+
+/// There are none in rooms of this policy.
+const OFF: Refusal = Refusal::new(ErrorCode::ATTRIBUTES_OFF);
 
 /// What somebody wants written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +46,177 @@ pub(crate) enum Write {
     },
 }
 
+impl Room {
+    /// The version of the attributes, 0 when there never was one.
+    pub(super) fn attributes_version(&self) -> u64 {
+        self.attributes.as_ref().map_or(0, |attributes| attributes.version())
+    }
+
+    /// A member writes.
+    pub(super) fn write_attributes(&mut self, context: Context<'_>, caller: &Caller, write: Write) -> Vec<Effect> {
+        let Some(limits) = self.policy.attributes else {
+            return vec![Effect::refused_query(caller, &OFF)];
+        };
+        let attributes = self.attributes.get_or_insert_default();
+        if let Err(wait) = attributes.take_rate(context.now.instant) {
+            let refusal = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate");
+            let refusal = refusal.retry_after(wait.max(RETRY_AFTER_MIN));
+            return vec![Effect::refused_query(caller, &refusal)];
+        }
+        let by = caller.user.id.as_str();
+        let Written { changed, refused } = attributes.write(by, write, &limits, context.now.unix_ms);
+        let version = changed.as_ref().map(|changed| changed.version);
+        let mut effects = Vec::with_capacity(2);
+        self.tell_of(context.rules, changed, Some(&caller.user), &mut effects);
+        let written = RoomAttributesWritten {
+            room_id: self.key.id.as_str().to_owned(),
+            version: version.unwrap_or_default(),
+            refused: refused.into_iter().map(refused_attribute).collect(),
+        };
+        let result = reply::Result::RoomAttributesWritten(written);
+        effects.push(if version.is_some() {
+            Effect::reply(caller, result)
+        } else {
+            let refusal = Refusal::new(ErrorCode::ATTRIBUTES_PARTLY_FAILED);
+            Effect::refused_with_result(caller, &refusal, result)
+        });
+        effects
+    }
+
+    /// A member asks.
+    pub(super) fn query_attributes(&self, caller: &Caller, keys: &[String]) -> Vec<Effect> {
+        if self.policy.attributes.is_none() {
+            return vec![Effect::refused_query(caller, &OFF)];
+        }
+        let selected = self.attributes.iter().flat_map(|attributes| attributes.select(keys));
+        let result = RoomAttributes {
+            room_id: self.key.id.as_str().to_owned(),
+            attributes: selected.map(|(key, entry)| attribute(key, entry)).collect(),
+            version: self.attributes_version(),
+        };
+        vec![Effect::reply(caller, reply::Result::RoomAttributes(result))]
+    }
+
+    /// A user is no longer inside, however it went: what goes with it is deleted.
+    pub(super) fn delete_attributes_of(&mut self, rules: &Rules, user: &Arc<User>, effects: &mut Vec<Effect>) {
+        let attributes = self.attributes.as_mut();
+        let changed = attributes.and_then(|attributes| attributes.delete_with_owner(&user.id));
+        self.tell_of(rules, changed, Some(user), effects);
+    }
+
+    /// Nobody is left whose they could be.
+    pub(super) fn delete_all_attributes(&mut self, rules: &Rules, effects: &mut Vec<Effect>) {
+        let changed = self.attributes.as_mut().and_then(|attributes| attributes.clear());
+        self.tell_of(rules, changed, None, effects);
+    }
+
+    /// All attributes as they are to be kept, if the room is.
+    pub(super) fn record_of_attributes(&self, rules: &Rules) -> Vec<Effect> {
+        let attributes = self.attributes.iter().filter(|_| self.is_kept());
+        let entries = attributes.flat_map(|attributes| attributes.select(&[]));
+        entries
+            .map(|(key, entry)| self.put_attribute(rules, key, entry))
+            .collect()
+    }
+
+    /// As they were kept.
+    pub(super) fn restore_attributes(&mut self, entries: Vec<(String, AttributeRecord)>, version: u64) {
+        if version > 0 {
+            self.attributes = Some(Box::new(Attributes::restored(entries, version)));
+        }
+    }
+
+    fn order_attributes(&mut self, context: Context<'_>, order: Order) -> Ordered {
+        let Some(limits) = self.policy.attributes else {
+            return Ordered::refuse(OFF);
+        };
+        match order {
+            Order::WriteAttributes { by, write } => {
+                let attributes = self.attributes.get_or_insert_default();
+                let owner = by.as_ref().map_or("", |user| user.id.as_str());
+                let Written { changed, refused } = attributes.write(owner, write, &limits, context.now.unix_ms);
+                let version = changed.as_ref().map_or(0, |changed| changed.version);
+                let mut effects = Vec::new();
+                self.tell_of(context.rules, changed, by.as_ref(), &mut effects);
+                Ordered {
+                    answer: Ok(Answer::AttributesWritten { version, refused }),
+                    effects,
+                }
+            }
+            Order::Attributes(keys) => {
+                let selected = self.attributes.iter().flat_map(|attributes| attributes.select(&keys));
+                let selected = selected.map(|(key, entry)| (key.clone(), entry.clone()));
+                Ordered::answer(Answer::Attributes(selected.collect()))
+            }
+            order => unreachable!("{order:?} is no order about attributes"),
+        }
+    }
+
+    /// Tells the members of a change, and has it kept if the room is.
+    fn tell_of(&mut self, rules: &Rules, changed: Option<Changed>, by: Option<&Arc<User>>, effects: &mut Vec<Effect>) {
+        let (Some(changed), Some(attributes)) = (changed, &self.attributes) else {
+            return;
+        };
+        let set = changed.set.iter();
+        let set: Vec<_> = set.filter_map(|key| Some((key, attributes.get(key)?))).collect();
+        let mut records = Vec::new();
+        if self.is_kept() {
+            records.extend(set.iter().map(|(key, entry)| self.put_attribute(rules, key, entry)));
+            records.extend(changed.deleted.iter().map(|key| self.remove_attribute(rules, key)));
+            records.extend(self.record(rules));
+        }
+        let event = RoomAttributesChanged {
+            room_id: self.key.id.as_str().to_owned(),
+            version: changed.version,
+            set: set.into_iter().map(|(key, entry)| attribute(key, entry)).collect(),
+            deleted: changed.deleted,
+            by: by.map(|user| member_events::user_info(user)),
+        };
+        self.tell_what_was_shed(effects);
+        effects.push(self.publish_event(Body::RoomAttributesChanged(event)));
+        effects.append(&mut records);
+    }
+
+    fn put_attribute(&self, rules: &Rules, key: &str, entry: &AttributeRecord) -> Effect {
+        Effect::Keep(Change::PutAttribute {
+            app: rules.app_key(self.key.app).to_owned(),
+            room: self.key.id.as_str().to_owned(),
+            key: key.to_owned(),
+            attribute: entry.clone(),
+        })
+    }
+
+    fn remove_attribute(&self, rules: &Rules, key: &str) -> Effect {
+        Effect::Keep(Change::RemoveAttribute {
+            app: rules.app_key(self.key.app).to_owned(),
+            room: self.key.id.as_str().to_owned(),
+            key: key.to_owned(),
+        })
+    }
+}
+
 impl Rooms {
-    pub(super) fn order_attributes(&mut self, _now: Now, _key: &RoomKey, _order: Order) -> Ordered {
-        Ordered::refuse(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED))
+    pub(super) fn order_attributes(&mut self, now: Now, key: &RoomKey, order: Order) -> Ordered {
+        let ordered = self.in_room(now, key, |room, context, _| room.order_attributes(context, order));
+        let mut ordered = ordered.unwrap_or_else(|| Ordered::refuse(Refusal::new(ErrorCode::CHATROOM_NOT_EXIST)));
+        self.settle(now, key, &mut ordered.effects);
+        ordered
+    }
+}
+
+fn attribute(key: &str, entry: &AttributeRecord) -> RoomAttribute {
+    RoomAttribute {
+        key: key.to_owned(),
+        value: entry.value.clone(),
+        owner_id: entry.owner.clone(),
+        version: entry.version,
+    }
+}
+
+fn refused_attribute((key, refusal): (String, Refusal)) -> AttributeRefusal {
+    AttributeRefusal {
+        key,
+        code: refusal.code.number(),
+        detail: refusal.detail.into_owned(),
     }
 }

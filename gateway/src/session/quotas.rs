@@ -14,6 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) struct Quotas {
     second: Option<Instant>,
     moves: u32,
+    attribute_writes: u32,
     renewals: u32,
 }
 
@@ -25,6 +26,15 @@ impl Quotas {
     pub(crate) fn take_move(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
         let left = self.left(now);
         take(&mut self.moves, rate, left)
+    }
+
+    /// Takes a place for a command to set or delete attributes of a room, whichever it is.
+    ///
+    /// # Errors
+    /// When the second is full: how long until the next.
+    pub(crate) fn take_attribute_write(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
+        let left = self.left(now);
+        take(&mut self.attribute_writes, rate, left)
     }
 
     /// Takes a place for a new token. To verify one takes as long as a hundred other commands, whether it is good or not.
@@ -97,6 +107,9 @@ mod tests {
         }
         assert_eq!(quotas.take_renewal(now), Err(SECOND));
         assert_eq!(quotas.take_move(now, Rate::PerSecond(1)), Ok(()));
+        assert_eq!(quotas.take_attribute_write(now, Rate::PerSecond(1)), Ok(()));
+        assert_eq!(quotas.take_attribute_write(now, Rate::PerSecond(1)), Err(SECOND));
+        assert_eq!(quotas.take_move(now, Rate::PerSecond(1)), Err(SECOND));
         assert_eq!(quotas.take_renewal(now + SECOND), Ok(()));
     }
 }
