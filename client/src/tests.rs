@@ -6,4 +6,6 @@ mod events;
 mod heartbeat;
 mod login;
 mod peer;
+mod reconnecting;
+mod rooms;
 mod transports;

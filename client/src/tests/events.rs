@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    Close, ErrorCode, LeaveReason, Pong, RoomGap, RoomMemberCount, RoomMemberDigest, RoomMemberJoined, RoomMemberLeft,
+    Close, ErrorCode, LeaveReason, MuteScope, Pong, RoomAttributesChanged, RoomGap, RoomKickedOut, RoomMemberCount,
+    RoomMemberDigest, RoomMemberJoined, RoomMemberLeft, RoomMessageRecalled, RoomMuteChanged, SystemMessage,
     TokenWillExpire, UserInfo, reply,
 };
 use tokio::io::AsyncWriteExt;
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 
 use super::peer;
 use crate::event::EVENT_QUEUE_LENGTH;
-use crate::{Event, Events};
+use crate::{Event, Events, MessageKind, Mute};
 
 #[tokio::test]
 async fn every_event_arrives_typed_and_in_order() {
@@ -53,6 +54,34 @@ async fn every_event_arrives_typed_and_in_order() {
             barrage: 2,
             ..RoomGap::default()
         }),
+        Body::RoomKickedOut(RoomKickedOut {
+            room_id: room_id(),
+            reason: LeaveReason::Blocked.into(),
+            until_ms: 9,
+            extra: "spam".into(),
+        }),
+        Body::RoomMuteChanged(RoomMuteChanged {
+            room_id: room_id(),
+            scope: MuteScope::User.into(),
+            muted: true,
+            ..RoomMuteChanged::default()
+        }),
+        Body::RoomAttributesChanged(RoomAttributesChanged {
+            room_id: room_id(),
+            version: 3,
+            deleted: vec!["topic".into()],
+            by: Some(UserInfo::default()),
+            ..RoomAttributesChanged::default()
+        }),
+        Body::RoomMessageRecalled(RoomMessageRecalled {
+            message_id: 77,
+            ..RoomMessageRecalled::default()
+        }),
+        Body::SystemMessage(SystemMessage {
+            r#type: 200,
+            object_name: "app:news".into(),
+            ..SystemMessage::default()
+        }),
         Body::TokenWillExpire(TokenWillExpire { seconds: 30 }),
     ] {
         server.event(body).await;
@@ -63,6 +92,23 @@ async fn every_event_arrives_typed_and_in_order() {
     assert!(matches!(events.next().await, Some(Event::MemberDigest(event)) if event.joined_count == 9));
     assert!(matches!(events.next().await, Some(Event::MemberCount(event)) if event.member_count == 12_000));
     assert!(matches!(events.next().await, Some(Event::Gap(event)) if event.missed() == 3));
+    assert!(matches!(
+        events.next().await,
+        Some(Event::KickedOut(event)) if (event.reason, event.until_ms) == (LeaveReason::Blocked, 9)
+    ));
+    assert!(matches!(
+        events.next().await,
+        Some(Event::MuteChanged(event)) if (event.scope, event.mute) == (MuteScope::User, Mute::WithoutEnd)
+    ));
+    assert!(matches!(
+        events.next().await,
+        Some(Event::AttributesChanged(event)) if event.deleted == ["topic"] && event.by.is_none()
+    ));
+    assert!(matches!(events.next().await, Some(Event::MessageRecalled(event)) if event.message_id == 77));
+    assert!(matches!(
+        events.next().await,
+        Some(Event::SystemMessage(event)) if matches!(&event.kind, MessageKind::Custom { object_name } if object_name == "app:news")
+    ));
     assert_eq!(
         events.next().await,
         Some(Event::TokenWillExpire {
