@@ -55,6 +55,8 @@ fn op() -> impl Strategy<Value = Op> {
 /// The room as it should be.
 #[derive(Debug, Default)]
 struct Model {
+    /// Of which preset, if there is a room.
+    room: Option<RoomPreset>,
     inside: BTreeMap<usize, BTreeSet<usize>>,
     sequence: u64,
     kept: Vec<u64>,
@@ -75,7 +77,8 @@ impl Model {
                 self.inside.remove(&user_of(device));
             }
         }
-        if self.inside.is_empty() {
+        // A live room waits for others.
+        if self.inside.is_empty() && self.room == Some(RoomPreset::Room) {
             *self = Self::default();
         }
     }
@@ -140,10 +143,14 @@ impl World {
                     self.mailboxes[device] = Mailbox::default();
                 }
                 Effect::Publish { to, frame, .. } => self.publish(&to, &open(&frame)),
+                // Live rooms, which outlive their members.
+                Effect::Keep(Change::PutRoom { .. }) => {}
                 Effect::Expel { .. }
+                | Effect::NotResumed { .. }
                 | Effect::Notify { .. }
                 | Effect::Keep(_)
                 | Effect::Shed(_)
+                | Effect::Undistributed
                 | Effect::Gap { .. }
                 | Effect::Destroy { .. } => panic!("{effect:?}"),
             }
@@ -177,12 +184,17 @@ impl World {
     }
 
     fn enter(&mut self, device: usize, create: Create, history: usize) {
-        let exists = !self.model.inside.is_empty();
-        let code = match create {
+        let exists = self.model.room.is_some();
+        let code = match &create {
             Create::Always(_) if exists => 6_000_323,
             Create::Never if !exists => 23410,
             _ => 0,
         };
+        if let Create::Always(new) | Create::IfMissing(new) = &create
+            && !exists
+        {
+            self.model.room = new.family;
+        }
         let was_inside = self.model.is_inside(device);
         let frames = self.ask(device, enter(create, history));
         let Some(Body::Reply(reply)) = &frames[0].body else {
@@ -259,6 +271,7 @@ impl World {
         let id = id.filter(|_| kind != MessageType::Barrage);
         let known = id.and_then(|id| self.model.answers.get(&(user_of(device), id)));
         match known {
+            _ if self.model.room.is_none() => assert_eq!(reply.code, 23410),
             _ if !self.model.is_inside(device) => assert_eq!(reply.code, 23406),
             Some((first_kind, sequence)) if *first_kind == kind => {
                 assert_eq!((reply.code, result.duplicate, result.sequence), (0, true, *sequence));
@@ -285,7 +298,7 @@ impl World {
     }
 
     fn check(&self) {
-        assert_eq!(self.hall.rooms.len(), usize::from(!self.model.inside.is_empty()));
+        assert_eq!(self.hall.rooms.len(), usize::from(self.model.room.is_some()));
         assert_eq!(self.hall.rooms.members(), self.model.inside.len());
         let users: BTreeSet<String> = self.model.inside.keys().map(|user| format!("user{user}")).collect();
         for (device, mailbox) in self.mailboxes.iter().enumerate() {

@@ -15,7 +15,7 @@ fn of_two_who_create_a_room_one_wins() {
                 room_name: "Lobby".into(),
                 preset: RoomPreset::Room.into(),
                 created_at_ms: 1_800_000_000_000,
-                ..RoomInfo::default()
+                policy: "room".into(),
             }),
             created: true,
             already_inside: false,
@@ -140,11 +140,11 @@ fn who_logs_out_or_is_lost_gets_no_answer_and_the_others_hear_why() {
 }
 
 #[test]
-fn who_is_not_inside_neither_sends_nor_leaves_and_a_missing_room_answers_the_same() {
+fn who_is_not_inside_neither_sends_nor_leaves_and_hears_of_a_room_that_is_missing() {
     let mut hall = Hall::new();
     let [alice, stranger] = hall.devices(["alice", "stranger"]);
     let refused = hall.send(&stranger, named("m1", "hello"));
-    assert_eq!(refused.refused(), (23406, "", 0));
+    assert_eq!(refused.refused(), (23410, "", 0));
     assert_eq!(hall.leave(&stranger).refused(), (23406, "", 0));
     assert_eq!(hall.rooms.len(), 0, "asking makes no room");
 
@@ -162,7 +162,7 @@ fn who_is_not_inside_neither_sends_nor_leaves_and_a_missing_room_answers_the_sam
 fn a_room_is_gone_with_its_last_member_and_the_next_one_begins_anew() {
     let mut hall = Hall::new();
     let [alice, bob] = hall.devices(["alice", "bob"]);
-    hall.enter_live(&alice, 0);
+    hall.create(&alice);
     hall.send(&alice, named("m1", "hello"));
     let last = hall.leave(&alice);
     assert!(last.published.is_empty(), "there is nobody to tell");

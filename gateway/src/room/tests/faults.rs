@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use jsonwebtoken::{EncodingKey, Header};
@@ -131,9 +133,29 @@ fn a_room_that_fails_at_its_tick_is_told_apart_from_the_others() {
     }
 }
 
-/// A gateway with two workers, plain TCP and metrics, and nothing in its folder.
-fn gateway(change: impl FnOnce(&mut config::Rooms)) -> (Server, SocketAddr, SocketAddr) {
-    let mut config = Config::defaults(Path::new("unused"));
+/// A folder among the system's temporary ones.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("sluice-faults-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("the system takes temporary folders");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A gateway with two workers, plain TCP and metrics.
+fn gateway(folder: &Folder, change: impl FnOnce(&mut config::Rooms)) -> (Server, SocketAddr, SocketAddr) {
+    let mut config = Config::defaults(&folder.0);
     let any = Some(([127, 0, 0, 1], 0).into());
     (config.listen.tcp, config.listen.http) = (any, any);
     (config.listen.tls, config.listen.quic) = (None, None);
@@ -223,7 +245,8 @@ async fn expect_metric(http: SocketAddr, name: &str, is_right: impl Fn(f64) -> b
 
 #[tokio::test]
 async fn the_gateway_outlives_a_room_that_fails_and_its_members_enter_it_anew() {
-    let (server, tcp, http) = gateway(|_| ());
+    let folder = Folder::new();
+    let (server, tcp, http) = gateway(&folder, |_| ());
     let mut members = Vec::new();
     for number in 0..MEMBERS {
         let member = online(tcp, &format!("member{number}")).await;
@@ -250,7 +273,7 @@ async fn the_gateway_outlives_a_room_that_fails_and_its_members_enter_it_anew() 
         for (client, events) in &mut members {
             expect_destroyed(events).await;
             let refused = client.send(OutgoingMessage::text(ROOM, "anybody there?")).await;
-            assert_eq!(refused.expect_err("nobody is inside").code, ErrorCode::NOT_IN_CHATROOM);
+            assert_eq!(refused.expect_err("it is no more").code, ErrorCode::CHATROOM_NOT_EXIST);
             let refused = client.leave_room(ROOM).await;
             assert_eq!(refused.expect_err("nobody is inside").code, ErrorCode::NOT_IN_CHATROOM);
         }
@@ -270,7 +293,7 @@ async fn the_gateway_outlives_a_room_that_fails_and_its_members_enter_it_anew() 
     let failed = saboteur.enter_room(ROOM, "").await.expect_err("the room failed");
     assert_eq!(code(&failed), (ErrorCode::INTERNAL_ERROR, "room"));
     let refused = saboteur.send(OutgoingMessage::text(ROOM, "hello")).await;
-    assert_eq!(refused.expect_err("it is not inside").code, ErrorCode::NOT_IN_CHATROOM);
+    assert_eq!(refused.expect_err("it is no more").code, ErrorCode::CHATROOM_NOT_EXIST);
     saboteur.enter_room("elsewhere", "").await.expect("a room that works");
     saboteur
         .send(OutgoingMessage::text("elsewhere", "hello"))
@@ -288,7 +311,8 @@ async fn the_gateway_outlives_a_room_that_fails_and_its_members_enter_it_anew() 
 
 #[tokio::test]
 async fn the_gateway_outlives_a_room_that_fails_at_its_tick() {
-    let (server, tcp, http) = gateway(|rooms| rooms.member_events_each = 0);
+    let folder = Folder::new();
+    let (server, tcp, http) = gateway(&folder, |rooms| rooms.member_events_each = 0);
     let mut members = Vec::new();
     for number in 0..MEMBERS {
         members.push(online(tcp, &format!("member{number}")).await);
