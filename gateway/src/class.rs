@@ -15,10 +15,14 @@ pub(crate) enum Class {
     Barrage,
 }
 
-/// Whether an app has set a message's type to the lower of two levels.
+/// What an app has said of a message's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TypeLevel {
+    /// The app relies on messages of this type.
+    Allowed,
+    /// Nothing.
     High,
+    /// It is the lower of two levels.
     Low,
 }
 
@@ -33,7 +37,7 @@ impl Class {
     /// How many there are, for tables indexed by class.
     pub(crate) const COUNT: usize = 6;
 
-    /// The class of a member's message: a sender the app relies on is protected; barrage is its own; the rest takes the lower of
+    /// The class of a message: of a sender or a type the app relies on it is protected; barrage is its own; the rest takes the lower of
     /// its priority and the level of its type, where a message without a priority takes the default of the room's preset.
     pub(crate) fn of_message(
         kind: MessageType,
@@ -42,7 +46,7 @@ impl Class {
         level: TypeLevel,
         sender: Sender,
     ) -> Self {
-        if sender == Sender::Protected {
+        if sender == Sender::Protected || level == TypeLevel::Allowed {
             return Self::Protected;
         }
         if kind == MessageType::Barrage {
@@ -58,7 +62,7 @@ impl Class {
             },
         };
         match level {
-            TypeLevel::High => by_priority,
+            TypeLevel::Allowed | TypeLevel::High => by_priority,
             // The later, the sooner it goes.
             TypeLevel::Low => by_priority.max(Self::Low),
         }
@@ -99,6 +103,20 @@ mod tests {
         assert_eq!(like(MessageType::Custom, Priority::High), Class::Low);
         assert_eq!(like(MessageType::Custom, Priority::Default), Class::Low);
         assert_eq!(like(MessageType::Barrage, Priority::High), Class::Barrage);
+    }
+
+    #[test]
+    fn a_type_the_app_relies_on_is_never_shed_whatever_its_priority() {
+        for priority in [Priority::Default, Priority::Low] {
+            let class = Class::of_message(
+                MessageType::Custom,
+                priority,
+                RoomPreset::Room,
+                TypeLevel::Allowed,
+                Sender::Ordinary,
+            );
+            assert_eq!(class, Class::Protected);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod normal;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
@@ -132,6 +133,23 @@ impl Words {
             return Verdict::Clean;
         }
         Verdict::Replaced(replaced)
+    }
+}
+
+impl Default for Words {
+    /// No words, so that every text is clean.
+    fn default() -> Self {
+        Self::new([]).expect("no words are within all limits")
+    }
+}
+
+/// How many there are: the words themselves had better not be in a log, nor had ten thousand of anything.
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Words")
+            .field("blocked", &self.blocked.texts.len())
+            .field("replaced", &self.replaced.texts.len())
+            .finish()
     }
 }
 

@@ -117,8 +117,9 @@ impl Rooms {
 
 impl Room {
     fn join_by_server(&mut self, context: Context<'_>, user: &Arc<User>, effects: &mut Vec<Effect>) {
+        let stayed = self.put_in(&user.id);
         let arrival = self.members.join_by_server(user, context.now.unix_seconds());
-        if arrival == Arrival::AlreadyInside {
+        if arrival == Arrival::AlreadyInside && !stayed {
             return;
         }
         let entry = Entry {

@@ -33,6 +33,7 @@ struct Answer {
     sequence: u64,
     server_time_ms: i64,
     distributed: bool,
+    notice: i32,
 }
 
 /// What is known of a message that comes in.
@@ -60,7 +61,7 @@ impl Recent {
                 server_time_ms: answer.server_time_ms,
                 duplicate: true,
                 distributed: answer.distributed,
-                ..SendMessageResult::default()
+                notice: answer.notice,
             }),
         }
     }
@@ -78,6 +79,7 @@ impl Recent {
             sequence: result.sequence,
             server_time_ms: result.server_time_ms,
             distributed: result.distributed,
+            notice: result.notice,
         };
         self.order.push_back(name);
         self.answers.insert(name, answer);

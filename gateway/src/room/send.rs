@@ -1,33 +1,21 @@
 //! A message: is it a repeat, may it be sent, who gets it.
 
-use sluice_protocol::{ErrorCode, MessageType, RoomMessage, RoomPreset, SendMessageResult, frame::Body};
+mod words;
 
-use crate::class::{self, Class, TypeLevel};
+use sluice_protocol::{
+    ErrorCode, MessageType, Priority, RoomMessage, RoomPreset, SendMessageResult, UserId, frame::Body,
+};
+
+use crate::class::{self, Class};
 use crate::clock::Now;
-use crate::config;
+use crate::config::{Budget, Rate};
 use crate::frames;
-use crate::identity::{Caller, User};
+use crate::identity::Caller;
 use crate::message_id::MessageIds;
-use crate::policy::AppPolicy;
 use crate::refusal::Refusal;
 use crate::room::ingress::Verdict;
 use crate::room::recent::Seen;
 use crate::room::{Context, Effect, Outgoing, RETRY_AFTER_MIN, Room, SENDERS_SWEPT_AT_MIN, Sender, member_events};
-
-/// The class of a message that `sender` sends to a room of this preset.
-fn class_of(app: &AppPolicy, sender: &User, message: &Outgoing, preset: RoomPreset) -> Class {
-    let level = if app.low_types.contains_key(&message.object_name) {
-        TypeLevel::Low
-    } else {
-        TypeLevel::High
-    };
-    let sender = if app.protected_senders.contains(sender.id.as_str()) {
-        class::Sender::Protected
-    } else {
-        class::Sender::Ordinary
-    };
-    Class::of_message(message.kind, message.priority, preset, level, sender)
-}
 
 impl Room {
     pub(super) fn send(
@@ -37,7 +25,8 @@ impl Room {
         message: Outgoing,
         message_ids: &mut MessageIds,
     ) -> Vec<Effect> {
-        let Context { now, rules, app, .. } = context;
+        let Context { now, app, .. } = context;
+        // First of all: a repeat of a message that was taken is answered as the first time, whatever has become of its sender since.
         match self.recent.look_up(&caller.user.id, &message) {
             Seen::Never => {}
             Seen::Before(result) => {
@@ -48,30 +37,47 @@ impl Room {
                 return vec![Effect::refused(caller, &refusal, message.client_message_id)];
             }
         }
-        if let Err(refusal) = self.take_rate(now, caller, message.kind, &rules.rooms) {
-            return vec![Effect::refused(caller, &refusal, message.client_message_id)];
+        let allowed = context.moderation.may_send(&caller.user.id, app, now);
+        let allowed = allowed.and_then(|()| self.take_rate(now, caller, message.kind));
+        let text = match allowed.and_then(|()| words::check(&app.words, &message)) {
+            Ok(text) => text,
+            Err(refusal) => return vec![Effect::refused(caller, &refusal, message.client_message_id)],
+        };
+        #[cfg(test)]
+        self.fail_on_purpose(&message.content);
+        self.active_at = now.instant;
+        let mut result = SendMessageResult {
+            client_message_id: message.client_message_id.clone(),
+            message_id: message_ids.next(now.unix_ms),
+            sequence: 0,
+            server_time_ms: now.unix_ms,
+            duplicate: false,
+            distributed: false,
+            notice: text.notice(),
+        };
+        if context.moderation.rules.stopped {
+            self.recent.remember(&caller.user.id, &message, &result);
+            return vec![Effect::Undistributed, Effect::taken(caller, result)];
         }
 
         self.sequence += 1;
-        #[cfg(test)]
-        self.fail_on_purpose(&message.content);
-        let class = class_of(app, &caller.user, &message, self.preset);
-        let verdict = match self.preset {
-            RoomPreset::Live => {
+        let class = self.class_of(
+            context,
+            &caller.user.id,
+            message.kind,
+            message.priority,
+            &message.object_name,
+        );
+        let verdict = match self.policy.budget {
+            Budget::Messages(_) => {
                 let ingress = self.ingress.get_or_insert_default();
-                ingress.judge(now.instant, class, self.sequence, &rules.rooms)
+                ingress.judge(now.instant, class, self.sequence, &self.policy)
             }
-            RoomPreset::Room => Verdict::Distribute,
+            Budget::Unlimited => Verdict::Distribute,
         };
-        let result = SendMessageResult {
-            client_message_id: message.client_message_id.clone(),
-            message_id: message_ids.next(now.unix_ms),
-            sequence: self.sequence,
-            server_time_ms: now.unix_ms,
-            duplicate: false,
-            distributed: verdict == Verdict::Distribute,
-            ..SendMessageResult::default()
-        };
+        result.sequence = self.sequence;
+        result.distributed = verdict == Verdict::Distribute;
+        // As it was sent, since that is what a repeat brings.
         self.recent.remember(&caller.user.id, &message, &result);
         let room_message = RoomMessage {
             room_id: self.key.id.as_str().to_owned(),
@@ -80,7 +86,7 @@ impl Room {
             server_time_ms: result.server_time_ms,
             sender: Some(member_events::user_info(&caller.user)),
             r#type: message.kind.into(),
-            content: message.content,
+            content: text.instead_of(message.content),
             object_name: message.object_name,
             priority: message.priority.into(),
             extended_data: message.extended_data,
@@ -89,7 +95,7 @@ impl Room {
             left: 0,
             ..RoomMessage::default()
         };
-        self.history.keep(&room_message);
+        self.history.keep(&room_message, self.policy.history_messages);
         if verdict == Verdict::Shed {
             return vec![Effect::Shed(class), Effect::taken(caller, result)];
         }
@@ -105,25 +111,43 @@ impl Room {
         effects
     }
 
-    fn take_rate(
-        &mut self,
-        now: Now,
-        caller: &Caller,
+    /// The class of a message that `sender` sends here, or the app's server in this name.
+    pub(super) fn class_of(
+        &self,
+        context: Context<'_>,
+        sender: &UserId,
         kind: MessageType,
-        rules: &config::Rooms,
-    ) -> Result<(), Refusal> {
+        priority: Priority,
+        object_name: &str,
+    ) -> Class {
+        let Context {
+            now, app, moderation, ..
+        } = context;
+        let sender = if app.protects(sender) || moderation.allowed.contains(sender, now) {
+            class::Sender::Protected
+        } else {
+            class::Sender::Ordinary
+        };
+        Class::of_message(
+            kind,
+            priority,
+            self.policy.family,
+            app.level_of(object_name, now),
+            sender,
+        )
+    }
+
+    fn take_rate(&mut self, now: Now, caller: &Caller, kind: MessageType) -> Result<(), Refusal> {
         if kind == MessageType::Barrage {
             return Ok(());
         }
-        let (sender, rate) = match self.preset {
-            RoomPreset::Live => (Sender::User(caller.user.id.clone()), rules.live_messages_per_second),
-            RoomPreset::Room => (
-                Sender::Connection(caller.connection, kind),
-                rules.room_messages_per_second,
-            ),
-        };
-        let config::Rate::PerSecond(limit) = rate else {
+        let rate = self.policy.message_rate;
+        let Rate::PerSecond(limit) = rate else {
             return Ok(());
+        };
+        let sender = match self.policy.family {
+            RoomPreset::Live => Sender::User(caller.user.id.clone()),
+            RoomPreset::Room => Sender::Connection(caller.connection, kind),
         };
         if self.senders.len() >= self.senders_swept_at {
             self.senders.retain(|_, window| !window.is_idle(now.instant));

@@ -6,6 +6,7 @@ mod entering;
 mod faults;
 mod ingress;
 mod ladder;
+mod moderation;
 mod sending;
 
 use std::path::Path;
