@@ -90,7 +90,7 @@ pub enum DevelopmentError {
 pub fn prepare(loaded: Loaded) -> Result<Config, DevelopmentError> {
     let own_certificate = loaded.certificate_is_default();
     let mut config = loaded.config;
-    let listens = config.listen.tls.is_some() || config.listen.quic.is_some();
+    let listens = config.needs_certificate();
     make_folder(&config.data)?;
     config.apps = app_file::load_or_make(&config.data.join(DEVELOPMENT_APP_FILE))?;
     if own_certificate && listens {

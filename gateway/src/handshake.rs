@@ -65,6 +65,16 @@ pub(crate) fn tls_config(config: &Config) -> Result<Arc<rustls::ServerConfig>, T
     Ok(Arc::new(server_config(config, versions)?))
 }
 
+/// TLS for the server API, which speaks HTTP/1.1.
+///
+/// # Errors
+/// When certificate or key cannot be used.
+pub(crate) fn api_tls_config(config: &Config) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+    let mut tls = rustls::ServerConfig::clone(&*tls_config(config)?);
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(tls))
+}
+
 /// TLS and transport limits for QUIC, for each of so many endpoints. They must all have clones of it: the key of the tokens by
 /// which clients prove their address is in it.
 ///

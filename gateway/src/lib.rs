@@ -12,6 +12,7 @@ pub mod metrics;
 
 mod accept;
 mod admission;
+mod api;
 mod class;
 mod clock;
 mod command;
@@ -43,6 +44,7 @@ mod worker;
 mod writer;
 
 pub use accept::quic::ResetSecretError;
+pub use api::openapi_document;
 pub use handshake::TlsError;
 pub use server::{Addresses, Server, ServerError};
 pub use session::token::TokenKeyError;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::accept;
 use crate::accept::quic::{ResetSecret, ResetSecretError, Sockets};
 use crate::admission::Admission;
+use crate::api;
 use crate::clock::Now;
 use crate::config::Config;
 use crate::handshake::{self, TlsError};
@@ -18,10 +19,11 @@ use crate::http::{self, Health};
 use crate::identity::RoomKey;
 use crate::metrics::{Registry, WorkerFigures};
 use crate::policy::Policies;
+use crate::room::RoomPlaces;
 use crate::session::apps::Apps;
 use crate::session::token::TokenKeyError;
 use crate::store::{KeptRoom, Store};
-use crate::worker::{self, Listeners, Shared, WorkerHandle};
+use crate::worker::{self, Listeners, Operator, Shared, WorkerHandle};
 
 /// Where a running gateway listens. The ports are the real ones, also where the configuration said 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +36,8 @@ pub struct Addresses {
     pub quic: Option<SocketAddr>,
     /// Metrics and health.
     pub http: Option<SocketAddr>,
+    /// The server API.
+    pub api: Option<SocketAddr>,
 }
 
 /// Why a gateway did not start.
@@ -61,6 +65,9 @@ pub enum ServerError {
     /// The store cannot be opened.
     #[error("the store: {0}")]
     Store(String),
+    /// The server API cannot be started.
+    #[error("the server API: {0}")]
+    Api(io::Error),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -73,6 +80,7 @@ pub struct Server {
     shutdown: watch::Sender<bool>,
     workers: Vec<WorkerHandle>,
     http: Option<http::HttpHandle>,
+    api: Option<api::ApiHandle>,
     /// A second handle on each socket of QUIC. When one leaves the group, the kernel counts the others anew: a worker that has
     /// ended already would turn the last packets of the others away from them.
     _quic_sockets: Vec<UdpSocket>,
@@ -119,6 +127,13 @@ impl Server {
             .http
             .map(|address| http::bind(address).map_err(|cause| listen("http", address, cause)));
         let http = http.transpose()?;
+        let api = config
+            .listen
+            .api
+            .map(|address| http::bind(address).map_err(|cause| listen("api", address, cause)));
+        let api = api.transpose()?;
+        let api_tls = config.api.tls.then(|| handshake::api_tls_config(&config));
+        let api_tls = api_tls.filter(|_| api.is_some()).transpose()?;
 
         let (store, kept) = Store::open(&config.data, Now::read().unix_ms).map_err(|error| ServerError::Store(error.to_string()))?;
         let (shutdown, stopping) = watch::channel(false);
@@ -127,6 +142,7 @@ impl Server {
             apps: Apps::new(&config)?,
             store,
             policies: Arc::new(Policies::new(&config.apps)),
+            room_places: Arc::new(RoomPlaces::new(&config.apps)),
             registry: Registry::new(),
             homes: hashbrown::DefaultHashBuilder::default(),
             random: handshake::provider().secure_random,
@@ -146,7 +162,9 @@ impl Server {
             None => None,
         };
         let kept = rooms_by_home(kept.rooms, &shared);
-        let workers = worker::mailboxes(workers)
+        let mailboxes = worker::mailboxes(workers);
+        let outside = mailboxes.first().map(|first| first.outside(shared.config.rooms.mailbox_messages));
+        let workers = mailboxes
             .into_iter()
             .zip(listeners)
             .zip(kept)
@@ -155,11 +173,20 @@ impl Server {
             })
             .collect::<Result<_, _>>()
             .map_err(ServerError::Thread)?;
+        let api = match api.zip(outside) {
+            Some((listener, outside)) => {
+                addresses.api = listener.local_addr().ok();
+                let operator = Operator::new(shared, outside);
+                Some(api::start(listener, api_tls, operator, stopping).map_err(ServerError::Api)?)
+            }
+            None => None,
+        };
         Ok(Self {
             addresses,
             shutdown,
             workers,
             http,
+            api,
             _quic_sockets: quic_sockets,
         })
     }
@@ -176,6 +203,9 @@ impl Server {
         self.shutdown.send_replace(true);
         for worker in self.workers {
             worker.join();
+        }
+        if let Some(api) = self.api {
+            api.join();
         }
         if let Some(http) = self.http {
             http.stop();

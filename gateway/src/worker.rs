@@ -56,6 +56,7 @@ use connection::Connection;
 use mailbox::{Mailboxes, Outside};
 use sweep::Slices;
 
+pub(crate) use keeping::refusal as refusal_of;
 pub(crate) use mailbox::{Mailbox, mailboxes};
 pub(crate) use operator::Operator;
 pub(crate) use start::{Listeners, WorkerHandle, start};

@@ -38,7 +38,8 @@ const LEAVES: [&str; 15] = [
 ];
 
 /// What joins the stages and may know all of them. Nobody but they know each other.
-const SHELLS: [&str; 8] = [
+const SHELLS: [&str; 9] = [
+    "api",
     "cli",
     "development",
     "http",

@@ -138,6 +138,32 @@ pub(crate) mod label {
         name: "how",
         values: &["datagram", "stream"],
     };
+    /// Paths of the server API that are counted together; in the order of `api::path::Group`.
+    pub(crate) const API_GROUP: Label = Label {
+        name: "group",
+        values: &[
+            "user",
+            "room",
+            "gag",
+            "block",
+            "allow_list",
+            "priority",
+            "distribution",
+            "keep_alive",
+            "attribute",
+            "message",
+            "word",
+            "none",
+        ],
+    };
+    /// Codes of the server API; the last stands for any other.
+    pub(crate) const API_CODE: Label = Label {
+        name: "code",
+        values: &[
+            "200", "404", "1000", "1001", "1002", "1003", "1004", "1005", "1006", "1007", "1008", "1009", "1015", "1016",
+            "1019", "1050", "23410", "other",
+        ],
+    };
     pub(crate) const LEAVE_REASON: Label = Label {
         name: "reason",
         values: &["left", "logout", "offline", "kicked", "blocked", "user_blocked"],
@@ -267,6 +293,14 @@ metrics! {
         "Panics in what was done for one connection. Each is a defect, and the connection is gone.";
     RoomPanics: Kind::Counter, "sluice_room_panics_total", [],
         "Panics in what was done for one room. Each is a defect, and the room is gone.";
+    ApiRequests: Kind::Counter, "sluice_api_requests_total", [label::API_GROUP, label::API_CODE],
+        "Calls of the server API by group of paths and code of the answer. `none` is what was turned away before its path was looked at, or has no path.";
+    ApiRequestDuration: SECONDS, "sluice_api_request_duration_seconds", [label::API_GROUP],
+        "Time from the head of a call to its answer.";
+    ApiConnections: Kind::Gauge, "sluice_api_connections", [],
+        "Connections to the server API.";
+    AuditLost: Kind::Counter, "sluice_audit_lines_lost_total", [],
+        "Changes by the server API that the file of the audit log does not have, because the disk was slow or full.";
 }
 
 #[cfg(test)]

@@ -68,9 +68,11 @@ impl Guesses {
         }
     }
 
+    /// Counts something wrong that came from `peer`.
+    ///
     /// # Errors
     /// When there are too many: how long the minute lasts.
-    fn count(&mut self, now: Instant, peer: IpAddr) -> Result<(), Duration> {
+    pub(crate) fn count(&mut self, now: Instant, peer: IpAddr) -> Result<(), Duration> {
         let network = Network::of(peer);
         if self.networks.len() >= self.networks_max && !self.networks.contains_key(&network) {
             self.sweep(now);

@@ -1,0 +1,203 @@
+//! One call, checked: what a path's code works with.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use sluice_protocol::{RoomId, UserId};
+use tokio::sync::oneshot;
+
+use crate::api::Api;
+use crate::api::failure::Failure;
+use crate::api::field::{Checked, Fields};
+use crate::clock::Now;
+use crate::config::App;
+use crate::identity::{AppIndex, RoomKey, UserKey};
+use crate::policy::Policies;
+use crate::room::{Answer, Order};
+use crate::store::Change;
+use crate::worker::{Operator, refusal_of};
+
+/// What a path answers besides the code: the fields of an object.
+pub(super) type Answered = Result<Map<String, Value>, Failure>;
+
+/// A path's code at work.
+pub(super) type Running = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub api: Arc<Api>,
+    pub app: AppIndex,
+    /// When it came.
+    pub now: Now,
+    pub fields: Fields,
+}
+
+/// Nothing but the code.
+pub(super) fn done() -> Answered {
+    Ok(Map::new())
+}
+
+/// The fields of `object`, which must be one.
+pub(super) fn answer(object: Value) -> Answered {
+    match object {
+        Value::Object(fields) => Ok(fields),
+        other => Ok(Map::from_iter([("result".to_owned(), other)])),
+    }
+}
+
+impl Call {
+    /// The way to rooms and users.
+    pub(super) fn operator(&self) -> &Operator {
+        &self.api.operator
+    }
+
+    /// What the app's server has decided for all rooms and users.
+    pub(super) fn policies(&self) -> &Policies {
+        &self.api.operator.shared().policies
+    }
+
+    /// The app's settings.
+    pub(super) fn settings(&self) -> &App {
+        &self.api.operator.shared().apps.get(self.app).settings
+    }
+
+    /// A room of this app.
+    pub(super) fn room_key(&self, id: RoomId) -> RoomKey {
+        RoomKey { app: self.app, id }
+    }
+
+    /// A user of this app.
+    pub(super) fn user_key(&self, id: UserId) -> UserKey {
+        UserKey { app: self.app, id }
+    }
+
+    /// Has a room carry out an order, and waits until what it changes is kept.
+    pub(super) async fn order(&self, room: RoomId, order: Order) -> Result<Answer, Failure> {
+        Ok(self.operator().order(self.room_key(room), order).await?)
+    }
+
+    /// Changes a list of the app and waits until that is kept. `change` is given what takes the changes to the store, to be called
+    /// while the list cannot change again.
+    pub(super) async fn keep<T, E>(
+        &self,
+        change: impl FnOnce(&mut dyn FnMut(Vec<Change>)) -> Result<T, E>,
+    ) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
+        let (kept, told) = oneshot::channel();
+        let mut kept = Some(kept);
+        let result = change(&mut |changes| {
+            if let Some(kept) = kept.take() {
+                let store = &self.operator().shared().store;
+                store.submit(changes, move |result| {
+                    // Nobody waits any more when the call took too long.
+                    let _ = kept.send(result);
+                });
+            }
+        })?;
+        // Where nothing was to be kept, nobody is told.
+        drop(kept);
+        match told.await {
+            Ok(Err(error)) => Err(refusal_of(&error).into()),
+            Ok(Ok(())) | Err(_) => Ok(result),
+        }
+    }
+
+    /// The room of a field that must be there.
+    pub(super) fn room(&self, name: &'static str) -> Result<RoomId, Failure> {
+        let room = self.rooms(name).into_iter().next();
+        room.ok_or_else(|| missing(name))
+    }
+
+    pub(super) fn rooms(&self, name: &'static str) -> Vec<RoomId> {
+        self.all(name, |value| match value {
+            Checked::Room(room) => Some(room.clone()),
+            _ => None,
+        })
+    }
+
+    /// Rooms with a name each.
+    pub(super) fn named_rooms(&self, name: &'static str) -> Vec<(RoomId, String)> {
+        self.all(name, |value| match value {
+            Checked::NamedRoom(room, name) => Some((room.clone(), name.clone())),
+            _ => None,
+        })
+    }
+
+    /// The user of a field that must be there.
+    pub(super) fn user(&self, name: &'static str) -> Result<UserId, Failure> {
+        let user = self.users(name).into_iter().next();
+        user.ok_or_else(|| missing(name))
+    }
+
+    pub(super) fn users(&self, name: &'static str) -> Vec<UserId> {
+        self.all(name, |value| match value {
+            Checked::User(user) => Some(user.clone()),
+            _ => None,
+        })
+    }
+
+    /// The text of a field that may be missing.
+    pub(super) fn text(&self, name: &'static str) -> Option<String> {
+        self.texts(name).into_iter().next()
+    }
+
+    /// The text of a field that must be there.
+    pub(super) fn required_text(&self, name: &'static str) -> Result<String, Failure> {
+        self.text(name).ok_or_else(|| missing(name))
+    }
+
+    /// The texts of a field that may be there several times, or of one array.
+    pub(super) fn texts(&self, name: &'static str) -> Vec<String> {
+        let texts = self.all(name, |value| match value {
+            Checked::Text(text) => Some(vec![text.clone()]),
+            Checked::Texts(texts) => Some(texts.clone()),
+            _ => None,
+        });
+        texts.into_iter().flatten().collect()
+    }
+
+    pub(super) fn number(&self, name: &'static str) -> Option<i64> {
+        let all = self.all(name, |value| match value {
+            Checked::Number(number) => Some(*number),
+            _ => None,
+        });
+        all.into_iter().next()
+    }
+
+    pub(super) fn flag(&self, name: &'static str) -> Option<bool> {
+        let all = self.all(name, |value| match value {
+            Checked::Flag(flag) => Some(*flag),
+            _ => None,
+        });
+        all.into_iter().next()
+    }
+
+    pub(super) fn object(&self, name: &'static str) -> Option<Map<String, Value>> {
+        let all = self.all(name, |value| match value {
+            Checked::Object(object) => Some(object.clone()),
+            _ => None,
+        });
+        all.into_iter().next()
+    }
+
+    /// When something ends that lasts the minutes of a field that must be there: milliseconds since 1970.
+    pub(super) fn until_ms(&self, name: &'static str) -> Result<i64, Failure> {
+        let minutes = self.number(name).ok_or_else(|| missing(name))?;
+        Ok(self.now.unix_ms + minutes * 60_000)
+    }
+
+    fn all<T>(&self, name: &'static str, wanted: impl FnMut(&Checked) -> Option<T>) -> Vec<T> {
+        let field = self.fields.iter().find(|(known, _)| *known == name);
+        debug_assert!(field.is_some(), "{name} is no field of this path");
+        field.map_or_else(Vec::new, |(_, values)| values.iter().filter_map(wanted).collect())
+    }
+}
+
+fn missing(name: &'static str) -> Failure {
+    Failure::parameter(format!("{name}: is missing"))
+}

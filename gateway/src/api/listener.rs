@@ -1,0 +1,167 @@
+//! Connections of the server API: HTTP/1.1, in the clear or over TLS, few and not for long.
+//!
+//! hyper is driven directly, where axum would do it for us: it cannot be told how long the head of a request may take, and a client
+//! that sends its head a byte a minute would hold a place for hours.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::api::Api;
+use crate::api::serve::serve;
+
+/// Connections at once; who comes then waits to be let in. An app's server has a few for all its calls, and there are not that many
+/// apps. Each may cost [`crate::api::serve::BODY_BYTES_MAX`] and a head.
+const CONNECTIONS_MAX: usize = 256;
+
+/// How long the head of a request may take, from the end of the one before: also how long a connection may idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Largest head of a request.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Headers of a request.
+const HEADERS_MAX: usize = 64;
+
+/// How long calls that are under way may take when the gateway stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long to wait where the system has no descriptor or memory for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often counters go to the shared series.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Serves until `stopping`, and then until those are answered that have asked.
+pub(super) async fn run(
+    api: Arc<Api>,
+    listener: std::net::TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    mut stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let flushing = tokio::spawn(flush(api.clone()));
+    let until = stopping.clone();
+    tokio::select! {
+        () = accept(&api, &listener, tls.map(TlsAcceptor::from), &places, &until) => {}
+        // An error means that the server is gone, which is as good a reason to stop.
+        _ = stopping.wait_for(|stop| *stop) => {}
+    }
+    drop(listener);
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    if tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(all)).await.is_err() {
+        tracing::warn!("calls of the server API were cut off by the end of the gateway");
+    }
+    flushing.abort();
+    api.figures.flush(api.audit.take_lost());
+    Ok(())
+}
+
+async fn flush(api: Arc<Api>) {
+    loop {
+        tokio::time::sleep(FLUSH_INTERVAL).await;
+        api.figures.flush(api.audit.take_lost());
+    }
+}
+
+/// Takes connections for ever.
+async fn accept(
+    api: &Arc<Api>,
+    listener: &TcpListener,
+    tls: Option<TlsAcceptor>,
+    places: &Arc<Semaphore>,
+    stopping: &watch::Receiver<bool>,
+) {
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // An answer is one write: it should leave at once.
+        let _ = stream.set_nodelay(true);
+        let (api, tls, stopping) = (api.clone(), tls.clone(), stopping.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let _counted = Counted::one_more(&api);
+            let patience = api.operator.shared().config.connections.handshake_timeout;
+            match tls {
+                None => converse(api.clone(), stream, peer, stopping).await,
+                Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => converse(api.clone(), stream, peer, stopping).await,
+                    Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake"),
+                    Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+                },
+            }
+        });
+    }
+}
+
+/// A connection among those that are counted.
+struct Counted(Arc<Api>);
+
+impl Counted {
+    fn one_more(api: &Arc<Api>) -> Self {
+        api.figures.connections(1);
+        Self(api.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.figures.connections(-1);
+    }
+}
+
+/// Serves the requests of one connection.
+async fn converse(
+    api: Arc<Api>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let address: IpAddr = peer.ip().to_canonical();
+    let service = service_fn(|request| {
+        let api = api.clone();
+        async move { Ok::<_, Infallible>(serve(api, address, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let stop = async move {
+        // An error means that the server is gone, which is as good a reason.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "a connection of the server API");
+    }
+}

@@ -1,0 +1,203 @@
+//! One request, from its head to its answer. The order of the checks is the point: nobody who is not known learns what there is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::api::audit::Record;
+use crate::api::body::{self, Form};
+use crate::api::call::{Answered, Call};
+use crate::api::failure::{Code, Failure};
+use crate::api::path::{Effect, Group, Path};
+use crate::api::paths::{self, Found};
+use crate::api::signature::{Claim, Signed};
+use crate::api::{Api, field};
+use crate::clock::Now;
+use crate::config::ApiSignature;
+
+/// Largest body: the largest content of a message with every byte of it written as three, and as much again.
+pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
+
+/// How long a call may take, its body included. Twice what an order to a room may.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest id of a request that is taken over and sent back, as the vendor has it.
+const REQUEST_ID_BYTES_MAX: usize = 36;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// The one thing that is told everybody.
+const DOCUMENT: &str = "/openapi.json";
+
+/// Where it is sent back and told in the audit log.
+pub(super) const REQUEST_ID: &str = "x-request-id";
+
+/// What became known of a call on its way: for the audit log and the metrics.
+#[derive(Debug)]
+struct Seen {
+    group: Group,
+    request_id: String,
+    record: Option<Record>,
+}
+
+/// Answers a request of `peer`.
+pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    if head.uri.path() == DOCUMENT && head.method == Method::GET {
+        let mut response = Response::new(Full::new(api.document.clone()));
+        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        return response;
+    }
+    let now = Now::read();
+    let mut seen = Seen {
+        group: Group::None,
+        request_id: request_id(&api, &head.headers),
+        record: None,
+    };
+    let answer = tokio::time::timeout(CALL_TIMEOUT, answer(&api, peer, &head, body, now, &mut seen)).await;
+    let answered = answer.unwrap_or_else(|_| {
+        let message = "the call took too long; whether it was done is not known";
+        Err(Failure::new(Code::TIMEOUT, message))
+    });
+    let code = answered.as_ref().err().map_or(Code::OK, |failure| failure.code);
+    api.figures.count(seen.group, code, now.instant.elapsed());
+    if let Some(record) = seen.record {
+        api.audit.tell(record, code);
+    }
+    respond(head.uri.path(), &seen.request_id, answered)
+}
+
+async fn answer(
+    api: &Arc<Api>,
+    peer: IpAddr,
+    head: &Parts,
+    incoming: Incoming,
+    now: Now,
+    seen: &mut Seen,
+) -> Answered {
+    let claim = Claim::read(&head.headers)?;
+    let mut incoming = Some(incoming);
+    let mut bytes = Bytes::new();
+    if claim.kind == ApiSignature::Hmac
+        && let Some(body) = incoming.take()
+    {
+        bytes = collect(body).await?;
+    }
+    let path = head.uri.path();
+    let signed = Signed {
+        method: head.method.as_str(),
+        path,
+        body: &bytes,
+    };
+    let apps = &api.operator.shared().apps;
+    let signer = match api.keys.admit(apps, &claim, signed, now) {
+        Ok(signer) => signer,
+        Err(failure) if failure.code == Code::SIGNATURE => return Err(api.guessed(now, peer, failure)),
+        Err(failure) => return Err(failure),
+    };
+    let path: &'static Path = match paths::find(path) {
+        Found::Served(path) => path,
+        Found::Unserved => return Err(Failure::new(Code::NOT_ENABLED, "this path of the vendor's is not served")),
+        Found::Unknown => return Err(Failure::new(Code::UNKNOWN_PATH, "there is no such path")),
+    };
+    seen.group = path.group;
+    if head.method != Method::POST {
+        return Err(Failure::parameter("the method must be POST"));
+    }
+    let settings = &apps.get(signer.app).settings;
+    let key = &settings.api_keys[signer.key];
+    if !key.scopes.contains(&path.scope) {
+        let message = format!("the key is not for the scope {:?}", path.scope.name());
+        return Err(Failure::new(Code::SCOPE, message));
+    }
+    let form = Form::of(head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()))?;
+    if let Some(body) = incoming {
+        bytes = collect(body).await?;
+    }
+    let given = body::parse(form, &bytes)?;
+    let fields = field::check(path.fields, settings.id_profile, &given)?;
+    if path.effect == Effect::Changes {
+        seen.record = Some(Record {
+            at_ms: now.unix_ms,
+            app: settings.key.clone(),
+            key: key.id.clone(),
+            path: path.path,
+            on: Record::named_in(&fields),
+            request_id: seen.request_id.clone(),
+            peer,
+        });
+    }
+    let call = Call {
+        api: api.clone(),
+        app: signer.app,
+        now,
+        fields,
+    };
+    // On a task of its own: what was begun is done, also when whoever asked hangs up, and a panic in it is an answer.
+    let running = tokio::spawn((path.run)(call));
+    running.await.unwrap_or_else(|error| {
+        tracing::error!(path = path.path, %error, "a call failed");
+        Err(Failure::new(Code::INTERNAL, "a fault of the gateway"))
+    })
+}
+
+/// All of a body.
+async fn collect(body: Incoming) -> Result<Bytes, Failure> {
+    let collected = Limited::new(body, BODY_BYTES_MAX).collect().await;
+    collected.map(|body| body.to_bytes()).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let message = format!("the body has more than {BODY_BYTES_MAX} bytes");
+            Failure::new(Code::TOO_LONG, message)
+        } else {
+            Failure::parameter("the body broke off")
+        }
+    })
+}
+
+/// The one that came with the request, if it is fit to be written down, or a new one.
+fn request_id(api: &Api, headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    let fits = |id: &&str| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(allowed);
+    given.filter(fits).map_or_else(|| api.new_request_id(), str::to_owned)
+}
+
+fn respond(path: &str, request_id: &str, answered: Answered) -> Response<Full<Bytes>> {
+    let mut status = StatusCode::OK;
+    let mut retry_after = Duration::ZERO;
+    let object = match answered {
+        Ok(mut fields) => {
+            fields.insert("code".to_owned(), Code::OK.0.into());
+            fields
+        }
+        Err(failure) => {
+            status = failure.status();
+            retry_after = failure.retry_after;
+            Map::from_iter([
+                ("code".to_owned(), failure.code.0.into()),
+                ("errorMessage".to_owned(), failure.message.into()),
+                ("url".to_owned(), path.into()),
+            ])
+        }
+    };
+    let mut response = Response::new(Full::new(Value::Object(object).to_string().into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if !retry_after.is_zero() {
+        // Whole seconds are all that the header knows.
+        headers.insert(header::RETRY_AFTER, retry_after.as_millis().div_ceil(1000).min(u128::from(u32::MAX)).to_string().parse().expect("digits"));
+    }
+    response
+}
