@@ -4,6 +4,7 @@
 //! connection lives on the runtime's own thread and stays alive meanwhile. Standard input has a thread of its own,
 //! since a read of a terminal cannot be called off.
 
+mod conversation;
 mod failure;
 mod input;
 mod output;
@@ -11,25 +12,21 @@ mod pace;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-use std::future::pending;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sluice_client::{
-    Client, ClientError, Event, Events, Options, OutgoingMessage, Pending, SentMessage, Transport, Trust,
-};
+use sluice_client::{Client, Event, Events, Options, Transport, Trust};
 use sluice_gateway::development::{APP, certificate_path, issue_token};
 use tokio::runtime;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
+use self::conversation::Conversation;
 use self::failure::Failure;
 use self::input::Line;
 use self::output::{Format, Output};
-use self::pace::Pace;
 
 /// Where a gateway in development mode listens.
 const TCP_ADDRESS: &str = "127.0.0.1:7400";
@@ -40,13 +37,6 @@ const DEVELOPMENT_SERVER_NAME: &str = "localhost";
 
 /// How long a token is good for that this command makes itself. It is renewed in time.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Messages on their way at once: enough to hide the round trip, few enough that a refusal comes soon.
-const UNACKNOWLEDGED_MAX: usize = 32;
-
-/// How long to wait, when all is acknowledged, for one's own messages to come back like everyone else's. They may have
-/// been shed, so this is not for ever.
-const OWN_MESSAGES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long saying goodbye may take.
 const LEAVING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -170,18 +160,7 @@ async fn chat(
     mut output: Output<impl Write>,
 ) -> Result<Outcome, Failure> {
     let (client, mut events) = Client::connect(options).await?;
-    let mut conversation = Conversation {
-        arguments,
-        client: &client,
-        lines,
-        pace: Pace::default(),
-        input_ended: false,
-        unacknowledged: VecDeque::new(),
-        acknowledged_sequence: 0,
-        seen_sequence: 0,
-        messages_of_others: 0,
-        renewal: None,
-    };
+    let mut conversation = Conversation::new(arguments, &client, lines);
     let outcome = conversation.run(&mut events, &mut output).await;
     match outcome {
         // There is nothing left to log out of.
@@ -214,125 +193,5 @@ async fn leave(client: &Client, events: &mut Events, output: &mut Output<impl Wr
                 Some(event) => output.event(&event)?,
             }
         }
-    }
-}
-
-struct Conversation<'a> {
-    arguments: &'a ChatArguments,
-    client: &'a Client,
-    lines: mpsc::Receiver<Line>,
-    pace: Pace,
-    input_ended: bool,
-    /// Oldest first.
-    unacknowledged: VecDeque<Pending<SentMessage>>,
-    /// Of the newest message of ours that the server took, and of the newest that has come back to us or was missed.
-    acknowledged_sequence: u64,
-    seen_sequence: u64,
-    messages_of_others: u64,
-    renewal: Option<Pending<i64>>,
-}
-
-impl Conversation<'_> {
-    async fn run(&mut self, events: &mut Events, output: &mut Output<impl Write>) -> Result<Outcome, Failure> {
-        let room = self.client.enter_room(&self.arguments.room, "").await?;
-        output.entered(&room)?;
-        let mut finished_at = None;
-        // One listener for the whole conversation: a new one for each turn would miss what comes between.
-        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-        loop {
-            if self.has_finished() {
-                let deadline = *finished_at.get_or_insert_with(|| Instant::now() + OWN_MESSAGES_TIMEOUT);
-                if self.seen_sequence >= self.acknowledged_sequence || Instant::now() >= deadline {
-                    return Ok(Outcome::Done);
-                }
-            } else {
-                finished_at = None;
-            }
-            let wants_lines = !self.input_ended && self.unacknowledged.len() < UNACKNOWLEDGED_MAX;
-            let next_line_at = self.pace.next_at(Instant::now()).filter(|_| wants_lines);
-            let takes_lines = wants_lines && next_line_at.is_none();
-            tokio::select! {
-                _ = &mut interrupted => return Ok(Outcome::Interrupted),
-                line = self.lines.recv(), if takes_lines => match line {
-                    Some(line) => self.send(line?),
-                    None => self.input_ended = true,
-                },
-                acknowledged = oldest(&mut self.unacknowledged) => {
-                    self.acknowledged_sequence = self.acknowledged_sequence.max(acknowledged?.sequence);
-                }
-                renewed = renewed(&mut self.renewal) => {
-                    renewed?;
-                }
-                event = events.next() => match event {
-                    Some(Event::Closed(closed)) => {
-                        return closed.error().map_or(Ok(Outcome::Done), |error| Err(Failure::Closed(error)));
-                    }
-                    Some(event) => self.handle_event(&event, output)?,
-                    None => return Ok(Outcome::Done),
-                },
-                () = until(finished_at) => {}
-                () = until(next_line_at) => {}
-            }
-        }
-    }
-
-    /// Whether nothing is left to do but to see one's own messages.
-    fn has_finished(&self) -> bool {
-        let waited = match self.arguments.wait {
-            Some(count) => self.messages_of_others >= count && self.lines.is_empty(),
-            None => self.input_ended,
-        };
-        waited && self.unacknowledged.is_empty()
-    }
-
-    fn send(&mut self, line: String) {
-        // Return alone sends nothing: a message must not be empty.
-        if !line.is_empty() {
-            let message = OutgoingMessage::text(&self.arguments.room, line);
-            self.unacknowledged.push_back(self.client.send(message));
-            self.pace.take(Instant::now());
-        }
-    }
-
-    fn handle_event(&mut self, event: &Event, output: &mut Output<impl Write>) -> Result<(), Failure> {
-        match event {
-            Event::RoomMessage(message) => {
-                self.seen_sequence = self.seen_sequence.max(message.sequence);
-                if message.sender.user_id != self.arguments.user {
-                    self.messages_of_others += 1;
-                }
-            }
-            Event::Gap(gap) => self.seen_sequence = self.seen_sequence.max(gap.last_sequence),
-            Event::TokenWillExpire { .. } if self.arguments.token.is_none() => {
-                self.renewal = Some(self.client.renew_token(&self.arguments.own_token()?));
-            }
-            _ => {}
-        }
-        output.event(event)
-    }
-}
-
-/// The answer to the oldest message that has none yet. Cancel safe.
-async fn oldest(unacknowledged: &mut VecDeque<Pending<SentMessage>>) -> Result<SentMessage, ClientError> {
-    let Some(oldest) = unacknowledged.front_mut() else {
-        return pending().await;
-    };
-    let answer = oldest.await;
-    unacknowledged.pop_front();
-    answer
-}
-
-/// The answer to the new token, if one is on its way. Cancel safe.
-async fn renewed(renewal: &mut Option<Pending<i64>>) -> Result<i64, ClientError> {
-    let Some(answer) = renewal else { return pending().await };
-    let answer = answer.await;
-    *renewal = None;
-    answer
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
     }
 }
