@@ -162,6 +162,8 @@ tcp = "{tcp}"
 tls = "{tls}"
 quic = "{quic}"
 http = "{http}"
+# Nobody steers it.
+api = "off"
 
 [tls]
 certificate = {certificate:?}

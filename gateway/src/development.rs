@@ -6,6 +6,7 @@
 //!
 //! Nothing here opens a socket. Loopback addresses only: [`crate::config`] refuses others in this mode.
 
+mod api_call;
 mod app_file;
 mod certificate;
 mod private_file;
@@ -19,6 +20,7 @@ use sluice_protocol::InvalidId;
 
 use crate::config::{CERTIFICATE_FILE, CertificateError, Config, DEVELOPMENT_APP_FILE, Loaded, Problems};
 
+pub use api_call::api_headers;
 pub use token::{TOKEN_TTL_DEFAULT, TOKEN_TTL_MAX, issue_token_of};
 
 /// The key of the app that development mode makes.

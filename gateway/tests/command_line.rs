@@ -189,7 +189,7 @@ struct Gateway {
 
 impl Gateway {
     fn start(folder: &Path) -> Self {
-        let ports = ["--tcp", "--tls", "--quic", "--http"].map(|flag| [flag, "127.0.0.1:0"]);
+        let ports = ["--tcp", "--tls", "--quic", "--http", "--api"].map(|flag| [flag, "127.0.0.1:0"]);
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
         command.args(ports.as_flattened()).current_dir(folder).env_clear();
         let mut child = command
@@ -237,7 +237,7 @@ fn a_bare_start_needs_nothing_and_a_signal_ends_it_with_exit_code_0() {
             "{}",
             gateway.banner
         );
-        for listener in ["TCP", "TLS", "HTTP"] {
+        for listener in ["TCP", "TLS", "HTTP", "API"] {
             let address = gateway.address(listener);
             assert!(TcpStream::connect(address).is_ok(), "{listener} at {address}");
         }
@@ -254,9 +254,10 @@ fn a_port_in_use_is_named_with_exit_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("bound").to_string();
     for (flag, others) in [
-        ("--tcp", ["--tls", "--http"]),
-        ("--tls", ["--tcp", "--http"]),
-        ("--http", ["--tcp", "--tls"]),
+        ("--tcp", ["--tls", "--http", "--api"]),
+        ("--tls", ["--tcp", "--http", "--api"]),
+        ("--http", ["--tcp", "--tls", "--api"]),
+        ("--api", ["--tcp", "--tls", "--http"]),
     ] {
         let arguments = [
             "serve",
@@ -265,6 +266,8 @@ fn a_port_in_use_is_named_with_exit_code_1() {
             others[0],
             "127.0.0.1:0",
             others[1],
+            "127.0.0.1:0",
+            others[2],
             "127.0.0.1:0",
             "--quic",
             "off",

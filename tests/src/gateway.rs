@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use sluice_gateway::config::{App, AppState, Config, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+use sluice_gateway::config::{ApiKey, App, AppState, Config, Secret, SingleLogin, TokenAlgorithm, TokenKey};
 use sluice_gateway::{Addresses, Server, development};
 use sluice_protocol::IdProfile;
 
@@ -17,13 +17,16 @@ pub const APP_KEY: &str = "test";
 /// The secret its tokens are signed with (HS256).
 pub const SECRET: &[u8] = b"a secret of exactly 32 bytes, ok";
 
+/// The secret that calls of the server API are signed with.
+pub const API_SECRET: &str = "an API secret of 32 bytes or more";
+
 /// Enough for rooms and users to have their home elsewhere than their connections.
 const WORKERS: usize = 2;
 
 /// A client that is told why has this long to hear it; no test should have to wait for the usual 2 s.
 const CLOSING_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A real gateway in this process: two workers, all four listeners on loopback ports of its own, a development
+/// A real gateway in this process: two workers, all five listeners on loopback ports of its own, a development
 /// certificate in a temporary folder and the app [`APP_KEY`]. Dropping it stops it.
 #[derive(Debug)]
 pub struct Gateway {
@@ -46,6 +49,7 @@ impl Gateway {
         config.listen.tls = any;
         config.listen.quic = any;
         config.listen.http = any;
+        config.listen.api = any;
         config.workers = WORKERS;
         config.connections.closing_timeout = CLOSING_TIMEOUT;
         config.apps = vec![app()];
@@ -145,6 +149,7 @@ fn app() -> App {
                 secret: Secret::new(SECRET),
             },
         }],
+        api_keys: vec![ApiKey::new(Secret::new(API_SECRET))],
         ..App::new(APP_KEY)
     }
 }

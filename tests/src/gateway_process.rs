@@ -31,6 +31,7 @@ impl GatewayProcess {
             tls: any,
             quic: any,
             http: any,
+            api: any,
         };
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         Self::start_in(TemporaryFolder::new(), addresses, settings).await
@@ -61,8 +62,9 @@ impl GatewayProcess {
             ("--tls", addresses.tls),
             ("--quic", addresses.quic),
             ("--http", addresses.http),
+            ("--api", addresses.api),
         ] {
-            let address = address.expect("it has all four");
+            let address = address.expect("it has all five");
             arguments.extend([listener.to_owned(), address.to_string()]);
         }
         for setting in &settings {
@@ -156,6 +158,7 @@ async fn read_banner(program: &mut Program) -> (Addresses, String) {
             Some("TLS") => addresses.tls = address,
             Some("QUIC") => addresses.quic = address,
             Some("HTTP") => addresses.http = address,
+            Some("API") => addresses.api = address,
             Some("Ctrl-C") => return (addresses, banner),
             _ => {}
         }

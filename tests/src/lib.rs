@@ -23,7 +23,7 @@ mod tls;
 mod transport;
 
 pub use deadline::{DEADLINE, wait_until, within};
-pub use gateway::{APP_KEY, Gateway, SECRET};
+pub use gateway::{API_SECRET, APP_KEY, Gateway, SECRET};
 pub use gateway_process::GatewayProcess;
 pub use metrics::scrape;
 pub use program::{Ended, Program};

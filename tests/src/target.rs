@@ -61,6 +61,15 @@ impl Target {
         self.addresses.http.expect("the gateway has HTTP")
     }
 
+    /// Where its server API is.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn api(&self) -> SocketAddr {
+        self.addresses.api.expect("the gateway has a server API")
+    }
+
     /// The certificate to trust.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {

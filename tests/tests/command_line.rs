@@ -200,7 +200,7 @@ async fn a_good_configuration_is_valid_and_shown_without_its_secrets() {
     let gateway = GatewayProcess::start(&[]).await;
     let folder = TemporaryFolder::new();
     let file = format!(
-        "data = {:?}\n[listen]\ntcp = \"127.0.0.1:0\"\ntls = \"off\"\nquic = \"off\"\nhttp = \"127.0.0.1:0\"\n\
+        "data = {:?}\n[listen]\ntcp = \"127.0.0.1:0\"\ntls = \"off\"\nquic = \"off\"\nhttp = \"127.0.0.1:0\"\napi = \"off\"\n\
          [[apps]]\nkey = \"chat\"\n[[apps.keys]]\nalgorithm = \"HS256\"\nsecret = \"{SECRET}\"\n",
         gateway.data()
     );
@@ -221,12 +221,13 @@ async fn a_port_in_use_ends_the_gateway_and_names_the_port() {
         ("--tls", first.address(Transport::Tls)),
         ("--quic", first.address(Transport::Quic)),
         ("--http", first.http()),
+        ("--api", first.api()),
     ];
     let folder = TemporaryFolder::new();
     for (taken, address) in flags {
         let address = address.to_string();
         let mut arguments = vec!["serve"];
-        for flag in ["--tcp", "--tls", "--quic", "--http"] {
+        for flag in ["--tcp", "--tls", "--quic", "--http", "--api"] {
             arguments.extend([flag, if flag == taken { &address } else { "127.0.0.1:0" }]);
         }
         let ended = Program::run(folder.path(), arguments).await;
@@ -254,7 +255,7 @@ async fn a_second_start_keeps_the_secret_and_the_certificate() {
     let mut kept = None;
     for _ in 0..2 {
         let mut arguments = vec!["serve"];
-        for flag in ["--tcp", "--tls", "--quic", "--http"] {
+        for flag in ["--tcp", "--tls", "--quic", "--http", "--api"] {
             arguments.extend([flag, "127.0.0.1:0"]);
         }
         let mut gateway = Program::start(folder.path(), arguments);

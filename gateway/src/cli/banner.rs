@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sluice_gateway::Addresses;
 
@@ -11,9 +11,24 @@ const CHAT_TCP: &str = "127.0.0.1:7400";
 const CHAT_TLS_AND_QUIC: &str = "127.0.0.1:7401";
 const CHAT_DATA: &str = "./data";
 
+/// How the server API is called by hand.
+#[derive(Debug)]
+pub(super) struct ApiExample {
+    /// Names and values of the headers that sign a call.
+    pub(super) headers: [(&'static str, String); 4],
+    /// The certificate to trust, where it is served over TLS.
+    pub(super) certificate: Option<PathBuf>,
+}
+
 /// The banner. `certificate` is where the certificate lies, unless it is the one made in `data`; `command` starts this
 /// program.
-pub(super) fn text(addresses: &Addresses, data: &Path, certificate: Option<&Path>, command: &str) -> String {
+pub(super) fn text(
+    addresses: &Addresses,
+    data: &Path,
+    certificate: Option<&Path>,
+    api: Option<&ApiExample>,
+    command: &str,
+) -> String {
     let mut text = format!(
         "\nSluice {}, development mode: app \"dev\", data in {}\n\n",
         env!("CARGO_PKG_VERSION"),
@@ -25,6 +40,7 @@ pub(super) fn text(addresses: &Addresses, data: &Path, certificate: Option<&Path
         ("TLS", addresses.tls, ""),
         ("QUIC", addresses.quic, "  (UDP)"),
         ("HTTP", addresses.http, "  (/metrics, /livez, /readyz)"),
+        ("API", addresses.api, "  (/openapi.json)"),
     ];
     for (name, address, remark) in listeners {
         if let Some(address) = address {
@@ -60,6 +76,21 @@ pub(super) fn text(addresses: &Addresses, data: &Path, certificate: Option<&Path
     }
     if let Some(http) = addresses.http {
         line(format!("\nWatch:\n\n  curl http://{http}/metrics"));
+    }
+    if let (Some(address), Some(api)) = (addresses.api, api) {
+        let mut call = "curl".to_owned();
+        for (name, value) in &api.headers {
+            write!(call, " -H {}", shell_word(&format!("{name}: {value}"))).expect("a String takes everything");
+        }
+        let mut scheme = "http";
+        if let Some(certificate) = &api.certificate {
+            scheme = "https";
+            write!(call, " --cacert {}", shell_word(&certificate.to_string_lossy()))
+                .expect("a String takes everything");
+        }
+        line(format!(
+            "\nSteer it as the app's server would:\n\n  {call} -d userId=alice {scheme}://{address}/user/checkOnline.json"
+        ));
     }
     line("\nCtrl-C ends it.".into());
     text
@@ -109,13 +140,31 @@ mod tests {
             tls: address("127.0.0.1:7401"),
             quic: address("127.0.0.1:7401"),
             http: address("127.0.0.1:7480"),
+            api: address("127.0.0.1:7482"),
         };
-        let text = text(&addresses, Path::new("./data"), None, "target/release/sluice");
+        let api = ApiExample {
+            headers: [
+                ("App-Key", "dev"),
+                ("Nonce", "1"),
+                ("Timestamp", "1"),
+                ("Signature", "12ab"),
+            ]
+            .map(|(name, value)| (name, value.to_owned())),
+            certificate: None,
+        };
+        let text = text(
+            &addresses,
+            Path::new("./data"),
+            None,
+            Some(&api),
+            "target/release/sluice",
+        );
         let expected = "
   TCP   127.0.0.1:7400
   TLS   127.0.0.1:7401
   QUIC  127.0.0.1:7401  (UDP)
   HTTP  127.0.0.1:7480  (/metrics, /livez, /readyz)
+  API   127.0.0.1:7482  (/openapi.json)
 
 Chat in other terminals:
 
@@ -126,6 +175,10 @@ Chat in other terminals:
 Watch:
 
   curl http://127.0.0.1:7480/metrics
+
+Steer it as the app's server would:
+
+  curl -H 'App-Key: dev' -H 'Nonce: 1' -H 'Timestamp: 1' -H 'Signature: 12ab' -d userId=alice http://127.0.0.1:7482/user/checkOnline.json
 
 Ctrl-C ends it.
 ";
@@ -139,8 +192,15 @@ Ctrl-C ends it.
             tls: address("[::1]:9000"),
             quic: None,
             http: None,
+            api: None,
         };
-        let text = text(&addresses, Path::new("my data"), Some(Path::new("ca.pem")), "sluice");
+        let text = text(
+            &addresses,
+            Path::new("my data"),
+            Some(Path::new("ca.pem")),
+            None,
+            "sluice",
+        );
         let expected =
             "  sluice chat --user bob --room lobby --transport tls --address [::1]:9000 --data 'my data' --ca ca.pem\n";
         assert!(text.contains(expected), "{text}");

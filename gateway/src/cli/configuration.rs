@@ -29,6 +29,9 @@ pub(super) struct ConfigurationArguments {
     /// Address for metrics and health, or off [listen.http]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
+    /// Address for the server API, or off [listen.api]
+    #[arg(long, value_name = "ADDRESS")]
+    api: Option<String>,
     /// Worker threads, or auto for one per core [workers]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -56,6 +59,7 @@ impl ConfigurationArguments {
             ("--tls", "listen.tls", &self.tls),
             ("--quic", "listen.quic", &self.quic),
             ("--http", "listen.http", &self.http),
+            ("--api", "listen.api", &self.api),
             ("--workers", "workers", &self.workers),
             ("--log-format", "log.format", &self.log_format),
         ];

@@ -38,6 +38,11 @@ async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
         Mode::Development => development::prepare(loaded)?,
     };
     let (data, certificate) = (config.data.clone(), config.tls.certificate.clone());
+    let api = config.apps.first().and_then(development::api_headers);
+    let api = api.map(|headers| banner::ApiExample {
+        headers,
+        certificate: config.api.tls.then(|| certificate.clone()),
+    });
     let server = Server::start(config)?;
     if mode == Mode::Development {
         let certificate = (!own_certificate).then_some(certificate.as_path());
@@ -45,6 +50,7 @@ async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
             &server.addresses(),
             &data,
             certificate,
+            api.as_ref(),
             &banner::command(),
         ));
     }

@@ -26,7 +26,7 @@ pub(super) fn load(path: &Path) -> Result<Vec<App>, DevelopmentError> {
     apps_of_file(path).map_err(DevelopmentError::AppFile)
 }
 
-fn new_file() -> Result<String, DevelopmentError> {
+fn new_secret() -> Result<String, DevelopmentError> {
     let mut random = [0; SECRET_RANDOM_BYTES];
     rustls::crypto::aws_lc_rs::default_provider()
         .secure_random
@@ -36,6 +36,11 @@ fn new_file() -> Result<String, DevelopmentError> {
     for byte in random {
         write!(secret, "{byte:02x}").expect("a String takes everything");
     }
+    Ok(secret)
+}
+
+fn new_file() -> Result<String, DevelopmentError> {
+    let (secret, api_secret) = (new_secret()?, new_secret()?);
     Ok(format!(
         "# The app of development mode, made on the first start and kept. For this machine only: write a configuration\n\
          # file with an app and a secret of its own for anything else.\n\
@@ -44,6 +49,10 @@ fn new_file() -> Result<String, DevelopmentError> {
          \n\
          [[apps.keys]]\n\
          algorithm = \"HS256\"\n\
-         secret = \"{secret}\"\n"
+         secret = \"{secret}\"\n\
+         \n\
+         # For calls of the server API.\n\
+         [[apps.api_keys]]\n\
+         secret = \"{api_secret}\"\n"
     ))
 }
