@@ -25,6 +25,13 @@ const EVENTS: RangeInclusive<u32> = 64..=127;
 /// The longest varint: what a 64-bit number needs, its last byte being at most 1.
 const VARINT_BYTES_MAX: usize = 10;
 
+/// The most fields that a command may have, each entry of a list counted: more than twice what the longest list of the protocol takes. An empty
+/// text in a list is two bytes on the wire and two dozen in memory.
+const COMMAND_FIELDS_MAX: usize = 256;
+
+/// The least that a field takes: its key and a length or a number.
+const FIELD_BYTES_MIN: usize = 2;
+
 /// What a client sent.
 #[derive(Clone, PartialEq, Debug)]
 #[expect(
@@ -56,13 +63,14 @@ pub enum ClientFrame {
 /// # Errors
 ///
 /// [`FrameError::Malformed`]: the bytes are not protobuf, no body field or more than one is set, a field has the wrong
-/// wire type or is a group, or a string is not UTF-8.
+/// wire type or is a group, a command has more than 256 fields, or a string is not UTF-8.
 #[inline]
 pub fn open_client_frame(body: &[u8]) -> Result<ClientFrame, FrameError> {
     let outline = outline(body)?;
     let (request_id, number) = (outline.request_id, outline.number);
     let mut frame = Frame::default();
     if COMMANDS.contains(&number) {
+        check_fields(outline.body)?;
         decode_body(&outline, &mut frame)?;
     }
     match frame.body {
@@ -98,6 +106,25 @@ fn decode_body(outline: &Outline<'_>, frame: &mut Frame) -> Result<(), FrameErro
     frame
         .merge_field(outline.number, wire_type, &mut &*outline.body, context)
         .map_err(|_| FrameError::Malformed)
+}
+
+/// Counts the fields of a command. `body` is its length, its bytes and what follows them.
+#[inline]
+fn check_fields(body: &[u8]) -> Result<(), FrameError> {
+    let mut fields = Fields { rest: body };
+    let bytes = usize::try_from(fields.varint()?).map_err(|_| FrameError::Malformed)?;
+    // As good as all of them: so short that it cannot have so many.
+    if bytes <= COMMAND_FIELDS_MAX * FIELD_BYTES_MIN {
+        return Ok(());
+    }
+    let inner = fields.rest.get(..bytes).ok_or(FrameError::Malformed)?;
+    let mut fields = Fields { rest: inner };
+    for _ in 0..=COMMAND_FIELDS_MAX {
+        if fields.next_field()?.is_none() {
+            return Ok(());
+        }
+    }
+    Err(FrameError::Malformed)
 }
 
 /// What the top-level fields of a frame say.
