@@ -31,7 +31,8 @@ use crate::config::Config;
 use crate::identity::User;
 use crate::refusal::Refusal;
 use crate::session::login::Accepted;
-use crate::session::quotas::Quotas;
+
+pub(crate) use quotas::Quotas;
 
 /// See the module.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use sluice_codec::ClientFrame;
 use sluice_protocol::{ErrorCode, Login, frame::Body};
 
 use crate::clock::Now;
-use crate::command::{self, Refused};
+use crate::command::{self, Refused, Switch};
 use crate::config::Config;
 use crate::frames;
 use crate::identity::RoomKey;
@@ -31,6 +31,10 @@ pub(crate) enum Action {
         request_id: u32,
         request: room::Request,
     },
+    /// To the home of one room, and then out of another.
+    Switch { request_id: u32, switch: Switch },
+    /// Out of all rooms.
+    LeaveAll { request_id: u32 },
     /// The session has a new token and this answer.
     Renew { expires: Now, answer: Vec<u8> },
     /// The client wants to go, and this request of it is the last to be answered.
@@ -89,6 +93,11 @@ fn handle_online(request_id: u32, command: Body, online: &mut Online, context: C
             refuse(request_id, Refusal::with_detail(ErrorCode::TOKEN_INVALID, "expired"))
         }
         Body::Login(_) => refuse(request_id, Refusal::new(ErrorCode::ALREADY_CONNECTED)),
+        Body::LeaveAllRooms(_) => Action::LeaveAll { request_id },
+        Body::SwitchRoom(command) => match command::switch_room(request_id, command, online.user.app) {
+            Ok(switch) => Action::Switch { request_id, switch },
+            Err(Refused { refusal, answer }) => Action::Refuse { refusal, answer },
+        },
         command => match command::handle(request_id, command, online.user.app) {
             Ok((key, request)) => Action::Room {
                 key,

@@ -15,6 +15,7 @@ pub(crate) struct Quotas {
     second: Option<Instant>,
     moves: u32,
     attribute_writes: u32,
+    queries: u32,
     renewals: u32,
 }
 
@@ -35,6 +36,15 @@ impl Quotas {
     pub(crate) fn take_attribute_write(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
         let left = self.left(now);
         take(&mut self.attribute_writes, rate, left)
+    }
+
+    /// Takes a place for a question about a room.
+    ///
+    /// # Errors
+    /// When the second is full: how long until the next.
+    pub(crate) fn take_query(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
+        let left = self.left(now);
+        take(&mut self.queries, rate, left)
     }
 
     /// Takes a place for a new token. To verify one takes as long as a hundred other commands, whether it is good or not.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sluice_protocol::{ErrorCode, limits};
+use sluice_protocol::ErrorCode;
 
 use crate::admission::{ConnectionPermit, HandshakePermit};
 use crate::fan_out::Slice;
@@ -41,9 +41,9 @@ impl Connection {
         outbox.logs().map(|log| log.borrow().room().clone()).collect()
     }
 
-    /// Whether it is inside as many as it may be.
-    pub(super) fn rooms_max_reached(&self) -> bool {
-        self.outbox.borrow().logs().len() >= limits::ROOMS_PER_SESSION
+    /// How many they are.
+    pub(super) fn rooms_count(&self) -> usize {
+        self.outbox.borrow().logs().len()
     }
 
     pub(super) fn is_inside(&self, room: &RoomKey) -> bool {
@@ -61,6 +61,8 @@ pub(super) struct State {
     /// A command to enter or leave a room is under way. Until it is answered nothing more is read: what follows may depend on it,
     /// and the answer may be large.
     pub(super) moving: bool,
+    /// The room to leave once the one that is being entered has let the session in.
+    pub(super) then_leave: Option<Box<RoomKey>>,
     /// The logout that waits for answers to what was asked before.
     pub(super) leaving: Option<NonZeroU32>,
     pub(super) opened: Instant,
@@ -149,6 +151,7 @@ impl Worker {
                         paused: false,
                         stalled: None,
                         user: None,
+                        then_leave: None,
                         walk: None,
                         handshake_permit,
                         _permit: permit,

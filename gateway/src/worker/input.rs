@@ -5,18 +5,21 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use sluice_codec::{ClientFrame, FrameError, open_client_frame, split_frame};
-use sluice_protocol::{ErrorCode, frame::Body};
+use sluice_protocol::{ErrorCode, LeaveAllRoomsResult, LeaveReason, frame::Body, reply};
 
 use crate::clock::Now;
+use crate::command::Switch;
+use crate::config;
+use crate::frames;
 use crate::identity::{Caller, RoomKey};
 use crate::metrics::Metric;
 use crate::outbox::Flush;
 use crate::refusal::Refusal;
 use crate::room::{self, RETRY_AFTER_MIN};
 use crate::session::dispatch::{self, Action};
-use crate::session::logout;
 use crate::session::papers::Papers;
 use crate::session::users::Arrival;
+use crate::session::{Quotas, logout};
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Progress};
@@ -238,7 +241,9 @@ impl Worker {
                 key,
                 request_id,
                 request,
-            } => self.ask_room(connection, key, request_id, request),
+            } => self.ask_room(connection, key, request_id, request, None),
+            Action::Switch { request_id, switch } => self.switch_room(connection, request_id, switch),
+            Action::LeaveAll { request_id } => self.leave_all_rooms(connection, request_id),
         }
     }
 
@@ -257,13 +262,67 @@ impl Worker {
         }
     }
 
+    /// Enters a room and then leaves another.
+    fn switch_room(self: &Rc<Self>, connection: &Rc<Connection>, request_id: u32, switch: Switch) {
+        let Switch { leave, room, enter } = switch;
+        if connection.is_inside(&leave) {
+            return self.ask_room(connection, room, request_id, enter, Some(leave));
+        }
+        let refusal = Refusal::new(ErrorCode::NOT_IN_CHATROOM);
+        self.count_refusal(&refusal);
+        self.answer(connection, &frames::refuse(request_id, &refusal));
+    }
+
+    fn leave_all_rooms(self: &Rc<Self>, connection: &Rc<Connection>, request_id: u32) {
+        let answer = match self.take(connection, |quotas, now, rules| {
+            quotas.take_move(now, rules.moves_per_second)
+        }) {
+            Ok(()) => {
+                let rooms = connection.rooms();
+                let room_ids = rooms.iter().map(|room| room.id.as_str().to_owned()).collect();
+                for room in rooms {
+                    self.leave_unasked(connection, room);
+                }
+                let result = reply::Result::LeaveAllRooms(LeaveAllRoomsResult { room_ids });
+                frames::reply(request_id, result)
+            }
+            Err(refusal) => frames::refuse(request_id, &refusal),
+        };
+        self.answer(connection, &answer);
+    }
+
+    /// Leaves a room without an answer of its own. Nothing of the room comes from here on; its home hears of it like of any who leaves.
+    pub(super) fn leave_unasked(&self, connection: &Connection, room: RoomKey) {
+        let user = match connection.state.borrow().session.online() {
+            Some(online) => online.user.clone(),
+            None => return,
+        };
+        self.slices
+            .borrow_mut()
+            .remove(&room, &connection.outbox, &mut self.moved.borrow_mut());
+        let caller = Caller {
+            user,
+            connection: self.connection_ref(connection.key),
+            request_id: 0,
+        };
+        let request = room::Request::Leave(LeaveReason::Left);
+        self.post(self.home_of_room(&room), Message::Room { room, caller, request });
+    }
+
     /// Sends a request to a room's home, unless that has too much to do.
-    fn ask_room(self: &Rc<Self>, connection: &Rc<Connection>, room: RoomKey, request_id: u32, request: room::Request) {
+    fn ask_room(
+        self: &Rc<Self>,
+        connection: &Rc<Connection>,
+        room: RoomKey,
+        request_id: u32,
+        request: room::Request,
+        then_leave: Option<RoomKey>,
+    ) {
         let home = self.home_of_room(&room);
         let refused = if self.mailboxes.borrow().is_full(home) {
             Err(self.refuse_overload())
         } else {
-            self.may_ask(connection, &room, &request)
+            self.may_ask(connection, &room, &request, then_leave.as_ref())
         };
         if let Err(refusal) = refused {
             if request_id != 0 {
@@ -276,6 +335,7 @@ impl Worker {
         let user = online.user.clone();
         state.in_flight += 1;
         state.moving = matches!(request, room::Request::Enter(_) | room::Request::Leave(_));
+        state.then_leave = then_leave.map(Box::new);
         let caller = Caller {
             user,
             connection: self.connection_ref(connection.key),
@@ -284,36 +344,51 @@ impl Worker {
         self.post(home, Message::Room { room, caller, request });
     }
 
-    /// Whether a session may enter or leave one more room now, or do another thing that has a quota. It moves one step at a time, so what it
-    /// is inside is known here.
-    fn may_ask(&self, connection: &Connection, room: &RoomKey, request: &room::Request) -> Result<(), Refusal> {
-        let enters = match request {
-            room::Request::Enter(_) => true,
-            room::Request::Leave(_) | room::Request::WriteAttributes(_) => false,
-            _ => return Ok(()),
-        };
+    /// Whether a session may ask this now. It moves one step at a time, so what it is inside is known here.
+    fn may_ask(
+        &self,
+        connection: &Connection,
+        room: &RoomKey,
+        request: &room::Request,
+        then_leave: Option<&RoomKey>,
+    ) -> Result<(), Refusal> {
+        let enters = matches!(request, room::Request::Enter(_));
+        if enters && then_leave.is_none() && self.rooms_max_reached(connection) && !connection.is_inside(room) {
+            let refusal = Refusal::new(ErrorCode::JOINED_ROOM_LIMIT);
+            self.count_refusal(&refusal);
+            return Err(refusal);
+        }
+        self.take(connection, |quotas, now, rules| match request {
+            room::Request::Enter(_) | room::Request::Leave(_) => quotas.take_move(now, rules.moves_per_second),
+            room::Request::WriteAttributes(_) => quotas.take_attribute_write(now, rules.attribute_writes_per_second),
+            room::Request::Query(_) => quotas.take_query(now, rules.queries_per_second),
+            room::Request::Send(_) | room::Request::Detach | room::Request::Resume { .. } => Ok(()),
+        })
+    }
+
+    /// Whether a session is inside as many rooms as its app allows.
+    fn rooms_max_reached(&self, connection: &Connection) -> bool {
+        let state = connection.state.borrow();
+        let app = state.session.online().map(|online| online.user.app);
+        app.is_some_and(|app| connection.rooms_count() >= self.shared.apps.get(app).settings.rooms_per_user)
+    }
+
+    /// Takes a place among those that a session has in a second.
+    fn take(
+        &self,
+        connection: &Connection,
+        take: impl FnOnce(&mut Quotas, Instant, &config::Rooms) -> Result<(), Duration>,
+    ) -> Result<(), Refusal> {
         let mut state = connection.state.borrow_mut();
         let Some(online) = state.session.online_mut() else {
             return Ok(());
         };
-        let refusal = if enters && connection.rooms_max_reached() && !connection.is_inside(room) {
-            Refusal::new(ErrorCode::JOINED_ROOM_LIMIT)
-        } else {
-            let (quotas, rules) = (&mut online.quotas, &self.config().rooms);
-            let now = Instant::now();
-            let taken = match request {
-                room::Request::WriteAttributes(_) => quotas.take_attribute_write(now, rules.attribute_writes_per_second),
-                _ => quotas.take_move(now, rules.moves_per_second),
-            };
-            match taken {
-                Ok(()) => return Ok(()),
-                Err(wait) => {
-                    Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(wait.max(RETRY_AFTER_MIN))
-                }
-            }
-        };
-        self.count_refusal(&refusal);
-        Err(refusal)
+        take(&mut online.quotas, Instant::now(), &self.config().rooms).map_err(|wait| {
+            let refusal = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate");
+            let refusal = refusal.retry_after(wait.max(RETRY_AFTER_MIN));
+            self.count_refusal(&refusal);
+            refusal
+        })
     }
 
     /// A mailbox between workers is full.

@@ -7,6 +7,7 @@ use sluice_protocol::{ErrorCode, Limits, LoginResult, reply};
 
 use crate::clock::Now;
 use crate::frames;
+use crate::identity::User;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::session::users::{Arrival, Granted};
@@ -78,7 +79,7 @@ impl Worker {
             heartbeat_interval_ms: ms(self.config().connections.heartbeat_interval),
             server_time_ms: login.started_at_ms,
             token_expires_at_ms: login.token_expires.unix_ms,
-            limits: Some(Limits::of_protocol()),
+            limits: Some(self.limits_of(&login.user)),
             datagrams,
             resume_secret: secret.unwrap_or_default(),
             resume_window_ms: ms(window),
@@ -94,6 +95,15 @@ impl Worker {
             self.resume_rooms(&connection);
         }
         self.rearm(&connection, now.instant);
+    }
+
+    /// What is in force for a session of this user.
+    fn limits_of(&self, user: &User) -> Limits {
+        let rooms = self.shared.apps.get(user.app).settings.rooms_per_user;
+        Limits {
+            rooms_per_session: u32::try_from(rooms).unwrap_or(u32::MAX),
+            ..Limits::of_protocol()
+        }
     }
 
     /// The connection ended while its login was decided, and the home does not know.

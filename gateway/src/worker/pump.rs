@@ -388,6 +388,9 @@ impl Worker {
     }
 
     fn admit(self: &Rc<Self>, key: ConnectionKey, user: Arc<User>, room: RoomKey, frames: &[Bytes]) {
+        let then_leave = self
+            .connection(key)
+            .and_then(|connection| connection.state.borrow_mut().then_leave.take());
         let connection = self
             .answered(key, true)
             .filter(|c| c.state.borrow().session.online().is_some());
@@ -401,6 +404,10 @@ impl Worker {
             let request = room::Request::Leave(LeaveReason::Offline);
             return self.post(self.home_of_room(&room), Message::Room { room, caller, request });
         };
+        if let Some(left) = then_leave {
+            // Before the answer: behind it nothing of that room comes.
+            self.leave_unasked(&connection, *left);
+        }
         for frame in frames {
             self.answer(&connection, frame);
         }
@@ -454,6 +461,7 @@ impl Worker {
             state.in_flight = state.in_flight.saturating_sub(1);
             if moved {
                 state.moving = false;
+                state.then_leave = None;
             }
             if state.session.is_closing() {
                 // Nothing comes behind the last frame.
