@@ -409,7 +409,7 @@ pub struct RoomEntered {
     /// The step of the ladder the room is on now.
     #[prost(enumeration = "MemberEvents", tag = "7")]
     pub member_events: i32,
-    /// Whether this user may not send here, and until when, milliseconds since 1970-01-01 UTC; 0: without end.
+    /// Whether this user may not send here, by a gag in this room or in all, and until when, milliseconds since 1970-01-01 UTC; 0: without end.
     #[prost(bool, tag = "8")]
     pub muted: bool,
     #[prost(int64, tag = "9")]
@@ -1195,7 +1195,8 @@ pub struct Frame {
     pub request_id: u32,
     /// Exactly one is set. The numbers tell the families apart: 2 is the reply, 16 to 63 are commands, 64 to 127 are
     /// events. A command number the server does not know answers 20606 and the connection lives on; an event number
-    /// a client does not know is to be skipped. A frame with no body, or with two, is malformed (32002).
+    /// a client does not know is to be skipped. A frame with no body, or with two, is malformed
+    /// (32002), and so is a command with more than 256 fields, each entry of a list counted.
     #[prost(
         oneof = "frame::Body",
         tags = "2, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 40, 64, 65, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 96"
@@ -1206,7 +1207,8 @@ pub struct Frame {
 pub mod frame {
     /// Exactly one is set. The numbers tell the families apart: 2 is the reply, 16 to 63 are commands, 64 to 127 are
     /// events. A command number the server does not know answers 20606 and the connection lives on; an event number
-    /// a client does not know is to be skipped. A frame with no body, or with two, is malformed (32002).
+    /// a client does not know is to be skipped. A frame with no body, or with two, is malformed
+    /// (32002), and so is a command with more than 256 fields, each entry of a list counted.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Body {
         /// Server to client: the answer to one command.
