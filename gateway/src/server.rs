@@ -135,13 +135,18 @@ impl Server {
         let api_tls = config.api.tls.then(|| handshake::api_tls_config(&config));
         let api_tls = api_tls.filter(|_| api.is_some()).transpose()?;
 
-        let (store, kept) = Store::open(&config.data, Now::read().unix_ms).map_err(|error| ServerError::Store(error.to_string()))?;
+        let now = Now::read();
+        let (store, kept) = Store::open(&config.data, now.unix_ms).map_err(|error| ServerError::Store(error.to_string()))?;
+        let policies = Policies::new(&config.apps);
+        policies
+            .restore(kept.apps, now)
+            .map_err(|error| ServerError::Store(error.to_string()))?;
         let (shutdown, stopping) = watch::channel(false);
         let admission = Admission::new(config.connections.max, config.connections.handshakes_max);
         let shared = Arc::new(Shared {
             apps: Apps::new(&config)?,
             store,
-            policies: Arc::new(Policies::new(&config.apps)),
+            policies: Arc::new(policies),
             room_places: Arc::new(RoomPlaces::new(&config.apps)),
             registry: Registry::new(),
             homes: hashbrown::DefaultHashBuilder::default(),

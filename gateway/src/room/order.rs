@@ -39,6 +39,7 @@ pub(crate) enum Order {
         list: RoomList,
         users: Vec<UserId>,
         tell: Tell,
+        extra: String,
     },
     /// What is on a list, expired entries left out.
     Listed(RoomList),
@@ -93,6 +94,14 @@ pub(crate) struct Published {
     pub object_name: String,
     pub priority: Priority,
     pub extended_data: String,
+    pub lasting: Lasting,
+}
+
+/// Whether a message becomes part of a room's history, if its type is one that does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    History,
+    Moment,
 }
 
 /// What is answered.

@@ -40,11 +40,6 @@ impl Request {
         }
     }
 
-    /// Answers someone who asks something of a room that does not exist, or of one he is not inside.
-    pub(super) fn refuse_outsider(self, caller: &Caller) -> Vec<Effect> {
-        self.refuse_with(caller, &Refusal::new(ErrorCode::NOT_IN_CHATROOM))
-    }
-
     /// Answers with a refusal, where there is somebody to answer.
     pub(super) fn refuse_with(self, caller: &Caller, refusal: &Refusal) -> Vec<Effect> {
         match self {

@@ -12,7 +12,7 @@ use crate::api::paths::shared::{
     with_ends,
 };
 use crate::config::ApiScope;
-use crate::room::{self, Order, Tell};
+use crate::room::{self, Order};
 use crate::store::{Entry, RoomList};
 
 /// Users that one call puts out.
@@ -158,8 +158,8 @@ pub(super) const OTHERS: &[Path] = &[
         &[Answer::new("userIds", AnswerKind::Texts, "Their ids.")],
         |call| {
             Box::pin(async move {
-                let users = ids_of(&listed(&call, RoomList::MuteException).await?);
-                answer(json!({ "userIds": users }))
+                let listed = listed(&call, RoomList::MuteException).await?;
+                answer(json!({ "userIds": ids_of(&listed) }))
             })
         },
     ),
@@ -188,8 +188,8 @@ pub(super) const OTHERS: &[Path] = &[
         &[Answer::new("users", AnswerKind::Texts, "Their ids.")],
         |call| {
             Box::pin(async move {
-                let users = ids_of(&listed(&call, RoomList::Allow).await?);
-                answer(json!({ "users": users }))
+                let listed = listed(&call, RoomList::Allow).await?;
+                answer(json!({ "users": ids_of(&listed) }))
             })
         },
     ),
@@ -208,8 +208,13 @@ async fn enlist(call: Call, list: RoomList, entry: Entry) -> Answered {
 }
 
 async fn strike(call: Call, list: RoomList) -> Answered {
-    let (users, tell): (_, Tell) = (call.users("userId"), tell(&call));
-    call.order(call.room("chatroomId")?, Order::Strike { list, users, tell }).await?;
+    let order = Order::Strike {
+        list,
+        users: call.users("userId"),
+        tell: tell(&call),
+        extra: call.text("extra").unwrap_or_default(),
+    };
+    call.order(call.room("chatroomId")?, order).await?;
     done()
 }
 

@@ -1,7 +1,9 @@
 //! What was decided about the rooms of one home.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
-use sluice_protocol::{ErrorCode, UserId};
+use sluice_protocol::{ErrorCode, RoomId, UserId};
 
 use crate::clock::Now;
 use crate::identity::{AppIndex, RoomKey};
@@ -15,19 +17,44 @@ use crate::store::{Change, Entry, RoomList, RoomRules};
 const LISTED_MAX: usize = 1_000_000;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::room) struct Decisions {
     rooms: HashMap<RoomKey, Moderation>,
     /// Holds where nothing was decided.
     none: Moderation,
     /// What the decisions of each app weigh.
     weights: HashMap<AppIndex, usize>,
+    /// Rooms that are muted.
+    muted: HashMap<AppIndex, BTreeSet<RoomId>>,
+    weight_max: usize,
+}
+
+impl Default for Decisions {
+    fn default() -> Self {
+        Self::bounded(LISTED_MAX)
+    }
 }
 
 impl Decisions {
+    fn bounded(weight_max: usize) -> Self {
+        Self {
+            rooms: HashMap::new(),
+            none: Moderation::default(),
+            weights: HashMap::new(),
+            muted: HashMap::new(),
+            weight_max,
+        }
+    }
+
     /// What holds for a room.
     pub(in crate::room) fn of(&self, key: &RoomKey) -> &Moderation {
         self.rooms.get(key).unwrap_or(&self.none)
+    }
+
+    /// The first so many of an app's rooms that are muted, by their ids.
+    pub(in crate::room) fn muted(&self, app: AppIndex, limit: usize) -> Vec<RoomId> {
+        let muted = self.muted.get(&app).into_iter().flatten();
+        muted.take(limit).cloned().collect()
     }
 
     /// Puts users on a list, all or none.
@@ -147,12 +174,18 @@ impl Decisions {
         let moderation = self.rooms.entry_ref(key).or_default();
         let result = change(moderation);
         let mut after = moderation.weight();
+        let muted = moderation.rules.muted;
         if moderation.is_default() {
             self.rooms.remove(key);
             after = 0;
         }
         let weight = self.weights.entry(key.app).or_default();
         *weight = *weight + after - before;
+        if muted {
+            self.muted.entry(key.app).or_default().insert(key.id.clone());
+        } else if let Some(rooms) = self.muted.get_mut(&key.app) {
+            rooms.remove(&key.id);
+        }
         result
     }
 
@@ -161,10 +194,10 @@ impl Decisions {
         // The room counts as well.
         let more = more + 1;
         let weight = |this: &Self| this.weights.get(&key.app).copied().unwrap_or(0);
-        if weight(self) + more > LISTED_MAX {
+        if weight(self) + more > self.weight_max {
             self.drop_ended(key.app, now);
         }
-        if weight(self) + more > LISTED_MAX {
+        if weight(self) + more > self.weight_max {
             return Err(Refusal::with_detail(ErrorCode::CHATROOM_PARAMETER, "list_full"));
         }
         Ok(())
@@ -197,3 +230,6 @@ impl Decisions {
 fn not_here(_list: RoomList) -> Refusal {
     Refusal::with_detail(ErrorCode::CHATROOM_PARAMETER, "list")
 }
+
+#[cfg(test)]
+mod tests;

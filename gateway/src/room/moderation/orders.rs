@@ -20,7 +20,12 @@ impl Rooms {
                 entry,
                 tell,
             } => self.enlist(now, key, list, &users, &entry, tell),
-            Order::Strike { list, users, tell } => self.strike(now, key, list, &users, tell),
+            Order::Strike {
+                list,
+                users,
+                tell,
+                extra,
+            } => self.strike(now, key, list, &users, tell, &extra),
             Order::Listed(list) => {
                 let listed = self.moderation.listed(key, list, now);
                 listed.map(|listed| Ordered::answer(Answer::Listed(listed)))
@@ -88,7 +93,9 @@ impl Rooms {
         list: RoomList,
         users: &[UserId],
         tell: Tell,
+        extra: &str,
     ) -> Result<Ordered, Refusal> {
+        check_extra(extra)?;
         let struck = self.moderation.strike(key, list, users, now)?;
         let mut effects: Vec<Effect> = struck
             .iter()
@@ -102,7 +109,7 @@ impl Rooms {
             })
             .collect();
         self.in_room(now, key, |room, context, _| match list {
-            RoomList::Gag | RoomList::MuteException => room.tell_mutes(context, &struck, tell, "", &mut effects),
+            RoomList::Gag | RoomList::MuteException => room.tell_mutes(context, &struck, tell, extra, &mut effects),
             RoomList::Allow => struck
                 .iter()
                 .for_each(|user| room.dismiss_staying(context, user, &mut effects)),

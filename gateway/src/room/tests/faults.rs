@@ -158,7 +158,7 @@ fn gateway(folder: &Folder, change: impl FnOnce(&mut config::Rooms)) -> (Server,
     let mut config = Config::defaults(&folder.0);
     let any = Some(([127, 0, 0, 1], 0).into());
     (config.listen.tcp, config.listen.http) = (any, any);
-    (config.listen.tls, config.listen.quic) = (None, None);
+    (config.listen.tls, config.listen.quic, config.listen.api) = (None, None, None);
     config.workers = 2;
     config.rooms.moves_per_second = config::Rate::Unlimited;
     change(&mut config.rooms);

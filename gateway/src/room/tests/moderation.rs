@@ -72,8 +72,12 @@ impl Hall {
 
     fn strike(&mut self, list: RoomList, users: &[&str]) -> Decided {
         let users = users.iter().map(|id| user(id)).collect();
-        let tell = Tell::Nobody;
-        self.decide(Order::Strike { list, users, tell })
+        self.decide(Order::Strike {
+            list,
+            users,
+            tell: Tell::Nobody,
+            extra: String::new(),
+        })
     }
 
     fn kick(&mut self, users: &[&str]) -> Decided {

@@ -131,6 +131,8 @@ proptest! {
                 prop_assert_eq!(hall.decide(Order::Listed(list)).answer, Ok(Answer::Listed(expected)));
             }
             prop_assert_eq!(hall.decide(Order::Rules).answer, Ok(Answer::Rules(rules)));
+            let muted = hall.rooms.moderation.muted(AppIndex(0), 10);
+            prop_assert_eq!(muted, if rules.muted { vec![lobby().id] } else { Vec::new() });
             // What says nothing takes no memory, ends of time aside.
             if model.iter().all(BTreeMap::is_empty) && rules == RoomRules::default() {
                 prop_assert!(hall.rooms.moderation.is_empty(now));

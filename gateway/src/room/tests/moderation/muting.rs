@@ -199,14 +199,15 @@ fn a_user_is_told_on_every_connection_inside_and_only_if_the_apps_server_wants_i
         list,
         users: users.clone(),
         tell: Tell::Users,
+        extra: "be good".to_owned(),
     };
     assert_eq!(
         hall.decide(strike(RoomList::MuteException)).done().notified,
-        to_both(event(true, until, ""))
+        to_both(event(true, until, "be good"))
     );
     assert_eq!(
         hall.decide(strike(RoomList::Gag)).done().notified,
-        to_both(event(false, 0, ""))
+        to_both(event(false, 0, "be good"))
     );
     assert!(
         hall.decide(strike(RoomList::Gag)).done().notified.is_empty(),

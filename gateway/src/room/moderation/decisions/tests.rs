@@ -1,0 +1,62 @@
+//! The bound on all that one app decides about rooms.
+
+use std::time::{Duration, Instant};
+
+use sluice_protocol::{IdProfile, RoomId};
+
+use super::*;
+
+fn now() -> Now {
+    Now {
+        instant: Instant::now(),
+        unix_ms: 1_800_000_000_000,
+    }
+}
+
+fn room(app: u16, id: &str) -> RoomKey {
+    RoomKey {
+        app: AppIndex(app),
+        id: RoomId::parse(id).unwrap(),
+    }
+}
+
+fn gag(decisions: &mut Decisions, key: &RoomKey, users: &[&str], now: Now) -> Result<(), Refusal> {
+    let entry = Entry {
+        until_ms: Some(now.unix_ms + 60_000),
+        ..Entry::default()
+    };
+    let user = |id: &&str| (UserId::parse(id, IdProfile::Zim).unwrap(), entry.clone());
+    let entries: Vec<_> = users.iter().map(user).collect();
+    decisions.enlist(key, RoomList::Gag, &entries, now)
+}
+
+#[test]
+fn an_app_that_has_decided_too_much_decides_nothing_more_until_something_has_ended() {
+    let (mut decisions, start) = (Decisions::bounded(10), now());
+    for id in ["a", "b", "c"] {
+        gag(&mut decisions, &room(0, id), &["alice", "bob"], start).unwrap();
+    }
+    let full = Refusal::with_detail(ErrorCode::CHATROOM_PARAMETER, "list_full");
+    let later = start + Duration::from_secs(59);
+    assert_eq!(gag(&mut decisions, &room(0, "d"), &["alice"], later), Err(full.clone()));
+    let muted = decisions.change_rules(&room(0, "d"), later, |rules| rules.muted = true);
+    assert_eq!(muted, Err(full));
+    gag(&mut decisions, &room(1, "d"), &["alice"], later).expect("another app has its own");
+    let end = start + Duration::from_secs(60);
+    gag(&mut decisions, &room(0, "d"), &["alice"], end).unwrap();
+    assert_eq!(decisions.rooms.len(), 2, "what had ended in all rooms of the app is forgotten");
+    assert_eq!(decisions.weights[&AppIndex(0)], 2);
+}
+
+#[test]
+fn what_is_taken_back_makes_room_again() {
+    let (mut decisions, now) = (Decisions::bounded(4), now());
+    for _ in 0..10 {
+        gag(&mut decisions, &room(0, "a"), &["alice"], now).unwrap();
+        decisions.change_rules(&room(0, "b"), now, |rules| rules.stopped = true).unwrap();
+        let alice = [UserId::parse("alice", IdProfile::Zim).unwrap()];
+        decisions.strike(&room(0, "a"), RoomList::Gag, &alice, now).unwrap();
+        assert_eq!(decisions.end_with_room(&room(0, "b"), "app", now).len(), 1);
+        assert!(decisions.rooms.is_empty() && decisions.weights[&AppIndex(0)] == 0);
+    }
+}
