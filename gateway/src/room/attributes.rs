@@ -8,6 +8,7 @@ mod entries;
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use sluice_protocol::{
     AttributeRefusal, ErrorCode, RoomAttribute, RoomAttributes, RoomAttributesChanged, RoomAttributesWritten,
     frame::Body, reply,
@@ -100,8 +101,20 @@ impl Room {
     /// A user is no longer inside, however it went: what goes with it is deleted.
     pub(super) fn delete_attributes_of(&mut self, rules: &Rules, user: &Arc<User>, effects: &mut Vec<Effect>) {
         let attributes = self.attributes.as_mut();
-        let changed = attributes.and_then(|attributes| attributes.delete_with_owner(&user.id));
+        let is_gone = |owner: &str| owner == user.id.as_str();
+        let changed = attributes.and_then(|attributes| attributes.delete_with_owners(is_gone));
         self.tell_of(rules, changed, Some(user), effects);
+    }
+
+    /// After a start nobody is inside but whom the app's server put there: what goes with others goes.
+    pub(super) fn delete_attributes_of_absentees(&mut self, rules: &Rules, effects: &mut Vec<Effect>) {
+        let Some(attributes) = &mut self.attributes else { return };
+        let changed = {
+            let inside: HashSet<&str> = self.members.iter().map(|(user, _)| user.id.as_str()).collect();
+            // What is nobody's goes with nobody.
+            attributes.delete_with_owners(|owner| !owner.is_empty() && !inside.contains(owner))
+        };
+        self.tell_of(rules, changed, None, effects);
     }
 
     /// Nobody is left whose they could be.
@@ -117,13 +130,6 @@ impl Room {
         entries
             .map(|(key, entry)| self.put_attribute(rules, key, entry))
             .collect()
-    }
-
-    /// As they were kept.
-    pub(super) fn restore_attributes(&mut self, entries: Vec<(String, AttributeRecord)>, version: u64) {
-        if version > 0 {
-            self.attributes = Some(Box::new(Attributes::restored(entries, version)));
-        }
     }
 
     fn order_attributes(&mut self, context: Context<'_>, order: Order) -> Ordered {

@@ -11,12 +11,14 @@ use crate::clock::Now;
 use crate::identity::{RoomKey, User};
 use crate::room::attributes::Attributes;
 use crate::room::record::Keeping;
-use crate::room::{Ends, Room, Rooms};
-use crate::store::{AttributeRecord, Entry, KeptRoom, RoomList, RoomRecord};
+use crate::room::{Effect, Ends, Room, Rooms};
+use crate::store::{AttributeRecord, Change, Entry, KeptRoom, RoomList, RoomRecord};
 
 impl Rooms {
     /// Puts back what was kept of the rooms whose home this is, before anybody is served.
-    pub(crate) fn restore(&mut self, kept: Vec<(RoomKey, KeptRoom)>, now: Now) {
+    /// Returns what does not hold any more, to be kept.
+    pub(crate) fn restore(&mut self, kept: Vec<(RoomKey, KeptRoom)>, now: Now) -> Vec<Change> {
+        let mut effects = Vec::new();
         for (key, kept) in kept {
             let (members, listed) = kept
                 .users
@@ -24,14 +26,23 @@ impl Rooms {
                 .partition(|(list, ..)| *list == RoomList::ServerMember);
             self.moderation.restore(&key, kept.rules, listed);
             if let Some(record) = kept.record {
-                self.restore_room(key, record, members, kept.attributes, now);
+                self.restore_room(&key, record, members, kept.attributes, now);
+                self.in_room(now, &key, |room, context, _| {
+                    room.delete_attributes_of_absentees(context.rules, &mut effects);
+                });
             }
         }
+        let changes = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Keep(change) => Some(change),
+            // Nobody is there yet who could be told.
+            _ => None,
+        });
+        changes.collect()
     }
 
     fn restore_room(
         &mut self,
-        key: RoomKey,
+        key: &RoomKey,
         record: RoomRecord,
         members: Vec<(RoomList, String, Entry)>,
         attributes: Vec<(String, AttributeRecord)>,
@@ -85,6 +96,6 @@ impl Rooms {
             room.members.join_by_server(&Arc::new(user), joined);
         }
         self.insert(room);
-        self.watch(now, &key);
+        self.watch(now, key);
     }
 }

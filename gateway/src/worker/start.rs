@@ -120,11 +120,16 @@ fn run(
     local.block_on(&runtime, async {
         let sockets = ReadySockets::new().expect("a descriptor for the epoll of all sockets");
         let worker = Worker::new(index, shared, mailboxes, outside, sockets);
-        worker.rooms.borrow_mut().restore(kept, Now::read());
+        let outdated = worker.rooms.borrow_mut().restore(kept, Now::read());
+        if !outdated.is_empty() {
+            // What the store does not take now comes up again with the next start.
+            worker.keep(outdated, |_| ());
+        }
         worker.spawn(core("sockets", worker.clone().serve_sockets()));
         worker.spawn(core("pump", worker.clone().pump(incoming)));
         worker.spawn(core("sweep", worker.clone().sweep()));
         worker.spawn(core("broadcast", worker.clone().broadcast()));
+        worker.spawn(core("announce", worker.clone().announce()));
         worker.spawn(core("tick", worker.clone().tick()));
         let mut doors = Vec::new();
         if let Some(listener) = listeners.tcp {

@@ -183,25 +183,14 @@ impl Attributes {
         }
     }
 
-    /// Deletes what goes with an owner that has left.
-    pub(super) fn delete_with_owner(&mut self, owner: &UserId) -> Option<Changed> {
-        let goes = |entry: &AttributeRecord| entry.goes_with_owner && entry.owner == owner.as_str();
+    /// Deletes what goes with its owner, where that is one of those who are gone.
+    pub(super) fn delete_with_owners(&mut self, is_gone: impl Fn(&str) -> bool) -> Option<Changed> {
+        let goes = |entry: &AttributeRecord| entry.goes_with_owner && is_gone(&entry.owner);
         let entries = self.entries.iter().filter(|(_, entry)| goes(entry));
         let deleted: Vec<String> = entries.map(|(key, _)| key.clone()).collect();
         for key in &deleted {
             self.remove(key);
         }
-        self.step(Changed {
-            version: self.version + 1,
-            set: Vec::new(),
-            deleted,
-        })
-    }
-
-    /// Deletes all there are.
-    pub(super) fn delete_all(&mut self) -> Option<Changed> {
-        let deleted: Vec<String> = std::mem::take(&mut self.entries).into_keys().collect();
-        self.bytes = 0;
         self.step(Changed {
             version: self.version + 1,
             set: Vec::new(),

@@ -7,7 +7,9 @@ use sluice_protocol::{
 };
 
 use super::*;
+use crate::config::AppPolicySettings;
 use crate::refusal::Refusal;
+use crate::store::{AttributeRecord, Entry, KeptRoom, RoomList, RoomRecord};
 
 /// How a set is meant, with nothing special about it.
 fn set(entries: &[(&str, &str)]) -> Write {
@@ -95,14 +97,25 @@ impl Hall {
         }
     }
 
-    fn order(&mut self, order: Order) -> (Result<Answer, Refusal>, Vec<Frame>) {
+    fn order(&mut self, order: Order) -> (Result<Answer, Refusal>, Outcome) {
         let Ordered { answer, effects } = self.rooms.order(self.now, &lobby(), order);
-        let events = effects.iter().filter_map(|effect| match effect {
-            Effect::Publish { frame, .. } => Some(open(frame)),
-            Effect::Keep(_) => None,
+        let mut outcome = Outcome::default();
+        for effect in effects {
+            match effect {
+                Effect::Publish { frame, .. } => outcome.published.push(open(&frame)),
+                Effect::Keep(change) => outcome.kept.push(change),
+                other => panic!("{other:?}"),
+            }
+        }
+        (answer, outcome)
+    }
+
+    /// What the app's server reads.
+    fn records(&mut self) -> Vec<(String, AttributeRecord)> {
+        match self.order(Order::Attributes(Vec::new())).0 {
+            Ok(Answer::Attributes(records)) => records,
             other => panic!("{other:?}"),
-        });
-        (answer, events.collect())
+        }
     }
 }
 
@@ -556,29 +569,29 @@ fn the_server_writes_for_nobody_or_for_whom_it_names() {
             refused: refused.iter().map(owned).collect(),
         })
     };
-    let (answer, events) = hall.order(nobody(set(&[("a", "1")])));
+    let (answer, told) = hall.order(nobody(set(&[("a", "1")])));
     assert_eq!(answer, written(1, &[]));
-    let changed = change_in(&events);
+    let changed = told.changed();
     assert_eq!(
         (&changed.by, &changed.set[..]),
         (&None, &[attribute("a", "1", "", 1)][..])
     );
-    let (answer, events) = hall.order(for_carol(going_with_owner(set(&[("b", "1")]))));
+    let (answer, told) = hall.order(for_carol(going_with_owner(set(&[("b", "1")]))));
     assert_eq!(answer, written(2, &[]), "whom it names need not be inside");
-    let changed = change_in(&events);
+    let changed = told.changed();
     assert_eq!(
         (&changed.by, &changed.set[0].owner_id[..]),
         (&user_info("carol"), "carol")
     );
 
     let not_yours = Refusal::new(ErrorCode::ATTRIBUTE_NOT_YOURS);
-    let (answer, events) = hall.order(nobody(set(&[("b", "2")])));
+    let (answer, told) = hall.order(nobody(set(&[("b", "2")])));
     assert_eq!(
         answer,
         written(0, &[("b", not_yours.clone())]),
         "not even the server without force"
     );
-    assert!(events.is_empty());
+    assert!(told.published.is_empty() && told.kept.is_empty());
     assert_eq!(hall.write(&alice, set(&[("a", "2")])).all_refused(), [("a", 23424, "")]);
     assert_eq!(
         hall.order(nobody(delete(&["a", "b"]))).0,
@@ -593,7 +606,7 @@ fn the_server_reads_with_owners_and_times() {
     hall.write(&alice, going_with_owner(set(&[("b", "2")])));
     hall.wait(Duration::from_secs(3));
     hall.write(&alice, set(&[("a", "1")]));
-    let of = |value: &str, version, goes_with_owner, set_at_ms| crate::store::AttributeRecord {
+    let of = |value: &str, version, goes_with_owner, set_at_ms| AttributeRecord {
         value: value.to_owned(),
         owner: "alice".to_owned(),
         version,
@@ -620,4 +633,235 @@ fn the_server_is_told_of_rooms_that_do_not_exist() {
     };
     assert_eq!(hall.order(write).0, missing);
     assert_eq!(hall.order(Order::Attributes(Vec::new())).0, missing);
+}
+
+/// A policy of the app by this name, like the preset `room` but for what is changed.
+fn hall_with_policy(name: &str, change: impl FnOnce(&mut AppPolicySettings)) -> Hall {
+    let mut policy = AppPolicySettings::new(name, RoomPreset::Room);
+    change(&mut policy);
+    Hall::with_rules_and_app(|_| (), |app| app.policies.push(policy))
+}
+
+fn enter_with(policy: &str, attributes: &[(&str, &str)]) -> Request {
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let new = NewRoom {
+        policy: policy.to_owned(),
+        attributes: attributes.iter().map(owned).collect(),
+        ..new_room("", RoomPreset::Room)
+    };
+    enter(Create::IfMissing(new), 0)
+}
+
+#[test]
+fn where_they_are_off_nobody_reads_or_writes_any() {
+    let mut hall = hall_with_policy("plain", |policy| policy.attributes = Some(false));
+    let [alice] = hall.devices(["alice"]);
+    let with_some = hall.ask(&alice, enter_with("plain", &[("a", "1")]));
+    assert_eq!(with_some.refused(), (23426, "", 0));
+    hall.ask(&alice, enter_with("plain", &[])).entered();
+    assert_eq!(hall.write(&alice, set(&[("a", "1")])).refused(), (23426, "", 0));
+    let query = Request::Query(Query::Attributes(Vec::new()));
+    assert_eq!(hall.ask(&alice, query).refused(), (23426, "", 0));
+    let off = Err(Refusal::new(ErrorCode::ATTRIBUTES_OFF));
+    assert_eq!(hall.order(Order::Attributes(Vec::new())).0, off);
+    let write = forced(set(&[("a", "1")]));
+    assert_eq!(hall.order(Order::WriteAttributes { by: None, write }).0, off);
+}
+
+#[test]
+fn a_policy_has_limits_of_its_own() {
+    let mut hall = hall_with_policy("small", |policy| {
+        policy.attribute_keys = Some(1);
+        policy.attribute_key_bytes = Some(2);
+        policy.attribute_value_bytes = Some(3);
+        policy.attribute_total_bytes = Some(Some(4));
+    });
+    let [alice] = hall.devices(["alice"]);
+    hall.ask(&alice, enter_with("small", &[("a", "123")])).entered();
+    assert_eq!(hall.write(&alice, set(&[("b", "")])).all_refused(), [("b", 23423, "")]);
+    assert_eq!(
+        hall.write(&alice, set(&[("abc", "")])).all_refused(),
+        [("abc", 33003, "key")]
+    );
+    assert_eq!(
+        hall.write(&alice, set(&[("a", "1234")])).all_refused(),
+        [("a", 33003, "value")]
+    );
+    hall.write(&alice, delete(&["a"])).version();
+    assert_eq!(
+        hall.write(&alice, set(&[("ab", "123")])).all_refused(),
+        [("ab", 33003, "total")]
+    );
+    hall.write(&alice, set(&[("ab", "12")])).version();
+}
+
+#[test]
+fn first_attributes_belong_to_whoever_makes_the_room_and_are_for_that_alone() {
+    let mut hall = Hall::new();
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    let made = hall.ask(&alice, enter_with("room", &[("b", "2"), ("a", "1")]));
+    assert_eq!((made.entered().created, made.entered().attributes_version), (true, 1));
+    assert!(made.published.is_empty());
+    let joined = hall.ask(&bob, enter_with("room", &[("c", "3"), ("no good", "")]));
+    assert_eq!(
+        (joined.entered().created, joined.entered().attributes_version),
+        (false, 1)
+    );
+    let all = [attribute("a", "1", "alice", 1), attribute("b", "2", "alice", 1)];
+    assert_eq!(hall.attributes(&bob, &[]).attributes, all);
+    hall.leave(&alice);
+    assert_eq!(hall.attributes(&bob, &[]).attributes, all, "they do not go with her");
+}
+
+#[test]
+fn first_attributes_that_break_a_rule_make_no_room() {
+    let mut hall = Hall::new();
+    let [alice] = hall.devices(["alice"]);
+    let (long, full) = ("v".repeat(1025), "v".repeat(1023));
+    let keys: Vec<String> = (0..21).map(|key| key.to_string()).collect();
+    let too_many: Vec<(&str, &str)> = keys.iter().map(|key| (&**key, "")).collect();
+    let too_much: Vec<(&str, &str)> = keys[..6].iter().map(|key| (&**key, &*full)).collect();
+    for (attributes, refused) in [
+        (&[("good", "1"), ("no good", "1")][..], (33003, "key", 0)),
+        (&[("a", &long)], (33003, "value", 0)),
+        (&too_much, (33003, "total", 0)),
+        (&too_many, (23423, "", 0)),
+    ] {
+        assert_eq!(hall.ask(&alice, enter_with("room", attributes)).refused(), refused);
+        assert_eq!(hall.rooms.len(), 0);
+    }
+}
+
+#[test]
+fn a_room_that_is_kept_has_its_attributes_kept_with_the_version() {
+    let mut hall = Hall::new();
+    let [host, alice] = hall.devices(["host", "alice"]);
+    hall.enter_live(&host, 0);
+    hall.enter_live(&alice, 0);
+    let put = |key: &str, value: &str, version, goes_with_owner| Change::PutAttribute {
+        app: "app".into(),
+        room: "lobby".into(),
+        key: key.into(),
+        attribute: AttributeRecord {
+            value: value.into(),
+            owner: "alice".into(),
+            version,
+            goes_with_owner,
+            set_at_ms: 1_800_000_000_000,
+        },
+    };
+    let removed = |key: &str| Change::RemoveAttribute {
+        app: "app".into(),
+        room: "lobby".into(),
+        key: key.into(),
+    };
+    let version = |kept: &Change| match kept {
+        Change::PutRoom { record, .. } => record.attributes_version,
+        other => panic!("{other:?}"),
+    };
+    let written = hall.write(&alice, set(&[("a", "1"), ("b", "2")])).kept;
+    assert_eq!(written[..2], [put("a", "1", 1, false), put("b", "2", 1, false)]);
+    assert_eq!((version(&written[2]), written.len()), (1, 3));
+    let refused = hall.write(&host, set(&[("a", "2")]));
+    assert_eq!((refused.all_refused().len(), refused.kept.len()), (1, 0));
+    let written = hall.write(&alice, going_with_owner(set(&[("b", "3")]))).kept;
+    assert_eq!((&written[0], version(&written[1])), (&put("b", "3", 2, true), 2));
+    let deleted = hall.write(&alice, delete(&["a"])).kept;
+    assert_eq!((&deleted[0], version(&deleted[1])), (&removed("a"), 3));
+    let left = hall.leave(&alice).kept;
+    assert_eq!((&left[0], version(&left[1]), left.len()), (&removed("b"), 4, 2));
+}
+
+#[test]
+fn what_members_make_and_leave_is_not_kept() {
+    let (mut hall, [alice]) = room_with(["alice"]);
+    assert!(hall.write(&alice, set(&[("a", "1")])).kept.is_empty());
+    assert!(hall.write(&alice, delete(&["a"])).kept.is_empty());
+    hall.write(&alice, going_with_owner(set(&[("a", "1")])));
+    assert!(hall.leave(&alice).kept.is_empty());
+}
+
+#[test]
+fn first_attributes_of_a_room_that_is_kept_are_kept_behind_it() {
+    let mut hall = hall_with_policy("lasting", |policy| policy.ends = Some(config::EndsKind::Never));
+    let [alice] = hall.devices(["alice"]);
+    let made = hall.ask(&alice, enter_with("lasting", &[("a", "1")]));
+    assert!(made.entered().created);
+    match &made.kept[..] {
+        [
+            Change::PutRoom { record, .. },
+            Change::PutAttribute { key, attribute, .. },
+        ] => {
+            assert_eq!((record.attributes_version, &**key, &*attribute.value), (1, "a", "1"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn after_a_start_what_goes_with_an_owner_who_is_not_inside_has_gone() {
+    let of = |owner: &str, goes_with_owner| AttributeRecord {
+        value: "1".into(),
+        owner: owner.into(),
+        version: 3,
+        goes_with_owner,
+        set_at_ms: 5,
+    };
+    let attributes: Vec<(String, AttributeRecord)> = vec![
+        ("alices".into(), of("alice", true)),
+        ("alices-for-ever".into(), of("alice", false)),
+        ("bobs".into(), of("bob", true)),
+        ("nobodys".into(), of("", true)),
+    ];
+    let record = RoomRecord {
+        policy: "live".into(),
+        by_server: true,
+        attributes_version: 7,
+        ..RoomRecord::default()
+    };
+    let kept = KeptRoom {
+        app: "app".into(),
+        room: "lobby".into(),
+        record: Some(record),
+        users: vec![(RoomList::ServerMember, "bob".into(), Entry::default())],
+        attributes: attributes.clone(),
+        ..KeptRoom::default()
+    };
+    let mut hall = Hall::new();
+    let outdated = hall.rooms.restore(vec![(lobby(), kept)], hall.now);
+    assert_eq!(hall.records(), attributes[1..]);
+    match &outdated[..] {
+        [Change::RemoveAttribute { key, .. }, Change::PutRoom { record, .. }] => {
+            assert_eq!((&**key, record.attributes_version), ("alices", 8));
+        }
+        other => panic!("{other:?}"),
+    }
+    let [alice] = hall.devices(["alice"]);
+    assert_eq!(hall.join(&alice).entered().attributes_version, 8);
+    hall.write(&alice, forced(set(&[("bobs", "2")]))).version();
+}
+
+#[test]
+fn a_room_that_waits_for_its_next_member_has_no_attributes() {
+    let mut hall = Hall::new();
+    let [alice] = hall.devices(["alice"]);
+    let new = NewRoom {
+        ends: Some(Ends::WhenEmpty {
+            delay: Duration::from_secs(10),
+        }),
+        ..new_room("", RoomPreset::Room)
+    };
+    hall.ask(&alice, enter(Create::Always(new), 0)).entered();
+    let value = "v".repeat(1023);
+    let full = ["a", "b", "c", "d", "e"].map(|key| (key, &*value));
+    hall.write(&alice, set(&full)).version();
+    hall.leave(&alice);
+    hall.wait(Duration::from_secs(9));
+    assert_eq!(hall.join(&alice).entered().attributes_version, 2);
+    assert!(hall.attributes(&alice, &[]).attributes.is_empty());
+    assert_eq!(
+        hall.write(&alice, set(&full)).version(),
+        3,
+        "there is room for as much again"
+    );
 }

@@ -83,19 +83,21 @@ fn key(number: usize) -> String {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+struct Attribute {
     value: String,
     owner: String,
     version: u64,
     goes: bool,
 }
 
-/// The attributes as they should be, and as somebody knows them who only reads events.
+/// The attributes as they should be, as somebody knows them who only reads events, and as the store has them.
 #[derive(Debug, Default)]
 struct Model {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, Attribute>,
     version: u64,
     followed: BTreeMap<String, RoomAttribute>,
+    kept: BTreeMap<String, AttributeRecord>,
+    kept_version: u64,
 }
 
 impl Model {
@@ -154,6 +156,19 @@ impl Model {
             }
         }
     }
+
+    fn keep(&mut self, kept: &[Change]) {
+        for change in kept {
+            match change {
+                Change::PutAttribute { key, attribute, .. } => {
+                    self.kept.insert(key.clone(), attribute.clone());
+                }
+                Change::RemoveAttribute { key, .. } => assert!(self.kept.remove(key).is_some()),
+                Change::PutRoom { record, .. } => self.kept_version = record.attributes_version,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 struct World {
@@ -166,7 +181,15 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (mut hall, [host]) = room_with(["host"]);
+        let mut hall = Hall::new();
+        let new = NewRoom {
+            family: None,
+            ..new_room("", RoomPreset::Room)
+        };
+        // The app's server makes it, so that it is kept.
+        assert_eq!(hall.order(Order::Create(new)).0, Ok(Answer::Done));
+        let [host] = hall.devices(["host"]);
+        hall.join(&host).entered();
         let devices = (0..USERS).map(|user| hall.device(&format!("user{user}"), 0)).collect();
         Self {
             hall,
@@ -190,13 +213,13 @@ impl World {
         // The quota of the room is not what this is about.
         self.hall.wait(Duration::from_secs(1));
         let steps = self.model.version;
-        let (version, published, refused) = if user == USERS {
-            let (answer, published) = self.hall.order(Order::WriteAttributes { by: None, write });
+        let (version, outcome, refused) = if user == USERS {
+            let (answer, outcome) = self.hall.order(Order::WriteAttributes { by: None, write });
             let Ok(Answer::AttributesWritten { version, refused }) = answer else {
                 panic!("{answer:?}")
             };
             let codes = refused.into_iter().map(|(key, refusal)| (key, refusal.code.number()));
-            (version, published, codes.collect::<Vec<_>>())
+            (version, outcome, codes.collect::<Vec<_>>())
         } else {
             let outcome = self.hall.write(&self.devices[user].clone(), write);
             let (code, written) = outcome.written();
@@ -205,12 +228,14 @@ impl World {
                 .refused
                 .iter()
                 .map(|refusal| (refusal.key.clone(), refusal.code));
-            (written.version, outcome.published.clone(), codes.collect())
+            let (version, codes) = (written.version, codes.collect());
+            (version, outcome, codes)
         };
-        self.model.follow(&published);
+        self.model.follow(&outcome.published);
+        self.model.keep(&outcome.kept);
         let something = refused.len() < keys;
         assert_eq!(
-            published.len(),
+            outcome.published.len(),
             usize::from(something),
             "one event if anything was done"
         );
@@ -247,7 +272,7 @@ impl World {
                 Err(code) => expected.push((key.clone(), code)),
                 Ok(()) => {
                     let before = self.model.entries.get(key).filter(|_| !take_over);
-                    let entry = Entry {
+                    let entry = Attribute {
                         value: value.clone(),
                         owner: before.map_or(by.clone(), |entry| entry.owner.clone()),
                         version,
@@ -298,6 +323,7 @@ impl World {
             .entries
             .retain(|_, entry| !(entry.goes && entry.owner == owner));
         self.model.follow(&left.published);
+        self.model.keep(&left.kept);
     }
 
     fn name_of(&self, user: usize) -> String {
@@ -313,9 +339,14 @@ impl World {
         let told = self.hall.attributes(&host, &[]);
         assert_eq!(told.version, self.model.version);
         assert_eq!(told.attributes, known, "whoever follows the events knows all");
-        let entry = |(key, entry): (&String, &Entry)| attribute(key, &entry.value, &entry.owner, entry.version);
+        let entry = |(key, entry): (&String, &Attribute)| attribute(key, &entry.value, &entry.owner, entry.version);
         let expected: Vec<RoomAttribute> = self.model.entries.iter().map(entry).collect();
         assert_eq!(known, expected);
+        let kept: Vec<(String, AttributeRecord)> = self.model.kept.clone().into_iter().collect();
+        assert_eq!(
+            (kept, self.model.kept_version),
+            (self.hall.records(), self.model.version)
+        );
         let room = self.hall.rooms.rooms.get(&lobby()).expect("the host is inside");
         if let Some(attributes) = &room.attributes {
             let (counted, kept) = attributes.bytes_counted_and_kept();
