@@ -6,6 +6,7 @@
 
 mod audit;
 mod body;
+mod broadcasts;
 mod call;
 mod failure;
 mod field;
@@ -34,6 +35,7 @@ use crate::clock::Now;
 use crate::session::guesses::Guesses;
 use crate::worker::Operator;
 use audit::Audit;
+use broadcasts::Broadcasts;
 use failure::{Code, Failure};
 use figures::Figures;
 use keys::Keys;
@@ -52,6 +54,7 @@ struct Api {
     audit: Audit,
     figures: Figures,
     guesses: Mutex<Guesses>,
+    broadcasts: Broadcasts,
     /// The OpenAPI document.
     document: Bytes,
     /// Of this start, so that ids of requests are not those of the last one.
@@ -78,12 +81,16 @@ pub(crate) fn start(
     let shared = operator.shared().clone();
     let config = &shared.config;
     let mut random = [0; 8];
-    shared.random.fill(&mut random).map_err(|_| io::Error::other("the system has no random bytes"))?;
+    shared
+        .random
+        .fill(&mut random)
+        .map_err(|_| io::Error::other("the system has no random bytes"))?;
     let api = Api {
         keys: Keys::new(&config.apps),
         audit: Audit::start(&config.data, config.api.audit_bytes)?,
         figures: Figures::new(&shared.registry),
         guesses: Mutex::new(Guesses::new(config.api.failed_signatures_per_minute)),
+        broadcasts: Broadcasts::default(),
         document: openapi_document().into(),
         random: u64::from_le_bytes(random),
         requests: AtomicU64::new(0),

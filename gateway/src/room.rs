@@ -50,7 +50,7 @@ use ingress::Ingress;
 use member_events::MemberEvents;
 use members::Members;
 use moderation::{Kicked, Moderation};
-pub(crate) use order::{Answer, Description, ListedFirst, ListedMember, Order, Ordered, Published, Tell};
+pub(crate) use order::{Answer, Description, Lasting, ListedFirst, ListedMember, Order, Ordered, Published, Tell};
 use places::RoomPlace;
 pub(crate) use places::RoomPlaces;
 use queries::Lists;

@@ -8,8 +8,10 @@
 //! - the pump ([`pump`]): carries out the values that come to this worker's mailbox, from itself or others,
 //! - the sweep ([`sweep`]): delivers what rooms published,
 //! - the broadcast ([`broadcast`]): delivers what is for everybody in an app,
+//! - the announcer ([`announce`]): says what is for all rooms of an app,
 //! - the tick: deadlines, member digests, counters.
 
+mod announce;
 mod broadcast;
 mod budget;
 mod close;
@@ -51,6 +53,7 @@ use crate::store::{KeptRoom, Store};
 use crate::timer_wheel::{TICK, TimerWheel};
 use crate::transport::ReadySockets;
 
+use announce::Announcements;
 use broadcast::Broadcasts;
 use connection::Connection;
 use mailbox::{Mailboxes, Outside};
@@ -108,6 +111,8 @@ struct Worker {
     guesses: RefCell<Guesses>,
     broadcasts: RefCell<Broadcasts>,
     broadcast_wanted: Notify,
+    announcements: RefCell<Announcements>,
+    announcement_wanted: Notify,
     mailboxes: RefCell<Mailboxes>,
     /// For what comes back from other threads.
     outside: Outside,
@@ -148,6 +153,8 @@ impl Worker {
             guesses: RefCell::new(Guesses::new(shared.config.connections.failed_logins_per_minute)),
             broadcasts: RefCell::default(),
             broadcast_wanted: Notify::new(),
+            announcements: RefCell::default(),
+            announcement_wanted: Notify::new(),
             mailboxes: RefCell::new(mailboxes),
             outside,
             scratch: RefCell::new(vec![0; SCRATCH_BYTES]),

@@ -13,7 +13,7 @@ use crate::api::failure::Failure;
 use crate::api::field::{Checked, Fields};
 use crate::clock::Now;
 use crate::config::App;
-use crate::identity::{AppIndex, RoomKey, UserKey};
+use crate::identity::{AppIndex, RoomKey, User, UserKey};
 use crate::policy::Policies;
 use crate::room::{Answer, Order};
 use crate::store::Change;
@@ -74,9 +74,25 @@ impl Call {
         UserKey { app: self.app, id }
     }
 
+    /// A user of this app of whom nothing is known but the id.
+    pub(super) fn nameless(&self, id: UserId) -> Arc<User> {
+        Arc::new(User {
+            app: self.app,
+            id,
+            name: "".into(),
+        })
+    }
+
     /// Has a room carry out an order, and waits until what it changes is kept.
     pub(super) async fn order(&self, room: RoomId, order: Order) -> Result<Answer, Failure> {
         Ok(self.operator().order(self.room_key(room), order).await?)
+    }
+
+    /// The same for several rooms at once; the answers are in the order of the rooms.
+    pub(super) async fn orders(&self, orders: Vec<(RoomId, Order)>) -> Vec<Result<Answer, Failure>> {
+        let orders = orders.into_iter().map(|(room, order)| (self.room_key(room), order));
+        let answers = self.operator().orders(orders.collect()).await;
+        answers.into_iter().map(|answer| answer.map_err(Failure::from)).collect()
     }
 
     /// Changes a list of the app and waits until that is kept. `change` is given what takes the changes to the store, to be called
@@ -90,14 +106,17 @@ impl Call {
     {
         let (kept, told) = oneshot::channel();
         let mut kept = Some(kept);
-        let result = change(&mut |changes| {
-            if let Some(kept) = kept.take() {
-                let store = &self.operator().shared().store;
-                store.submit(changes, move |result| {
-                    // Nobody waits any more when the call took too long.
-                    let _ = kept.send(result);
-                });
-            }
+        // To make a long list of words ready takes a tenth of a second: meanwhile another thread serves the others.
+        let result = tokio::task::block_in_place(|| {
+            change(&mut |changes| {
+                if let Some(kept) = kept.take() {
+                    let store = &self.operator().shared().store;
+                    store.submit(changes, move |result| {
+                        // Nobody waits any more when the call took too long.
+                        let _ = kept.send(result);
+                    });
+                }
+            })
         })?;
         // Where nothing was to be kept, nobody is told.
         drop(kept);

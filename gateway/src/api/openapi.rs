@@ -5,8 +5,8 @@ use sluice_protocol::limits;
 
 use crate::api::failure::CODES;
 use crate::api::field::{Count, Field, Kind, MINUTES_MAX, Need};
-use crate::api::path::{Answer, AnswerKind, Path};
-use crate::api::{paths, signature};
+use crate::api::path::{Answer, AnswerKind, Path, Presence};
+use crate::api::{body, paths, signature};
 
 /// What user and room ids may have in the narrower profile, and rooms always.
 const ID_PATTERN: &str = r"^[A-Za-z0-9!#$%&()+\-:;<=.>?@\[\]^_{}|~]+$";
@@ -96,7 +96,10 @@ fn operation(path: &Path) -> Value {
 }
 
 fn body_schema(fields: &[Field]) -> Value {
-    let properties: Map<String, Value> = fields.iter().map(|field| (field.name.to_owned(), field_schema(field))).collect();
+    let properties: Map<String, Value> = fields
+        .iter()
+        .map(|field| (field.name.to_owned(), field_schema(field)))
+        .collect();
     let required: Vec<&str> = fields
         .iter()
         .filter(|field| field.need == Need::Required)
@@ -116,7 +119,9 @@ fn field_schema(field: &Field) -> Value {
             "type": "string", "minLength": 1, "maxLength": limits::USER_ID_BYTES_ZIM, "pattern": ID_PATTERN,
             "description": "Apps with the id profile `wide` may have up to 64 characters of any script.",
         }),
-        Kind::Room => json!({ "type": "string", "minLength": 1, "maxLength": limits::ROOM_ID_BYTES, "pattern": ID_PATTERN }),
+        Kind::Room => {
+            json!({ "type": "string", "minLength": 1, "maxLength": limits::ROOM_ID_BYTES, "pattern": ID_PATTERN })
+        }
         Kind::Minutes => json!({ "type": "integer", "minimum": 1, "maximum": MINUTES_MAX }),
         Kind::Number { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Flag => json!({ "enum": [true, false, 1, 0, "true", "false", "1", "0"] }),
@@ -131,7 +136,7 @@ fn field_schema(field: &Field) -> Value {
             "description": "A list of texts of JSON, as text or as it is.",
             "anyOf": [
                 { "type": "string", "maxLength": bytes_max, "contentMediaType": "application/json" },
-                { "type": "array", "items": { "type": "string" } },
+                { "type": "array", "maxItems": body::PAIRS_MAX, "items": { "type": "string", "maxLength": bytes_max } },
             ],
         }),
         Kind::NamedRooms => {
@@ -166,9 +171,12 @@ fn field_schema(field: &Field) -> Value {
 fn success(path: &Path) -> Value {
     let mut schema = answer_schema(path.answers);
     let nothing_to_do = CODES.iter().filter(|known| known.status == 200);
-    let codes: Vec<i32> = std::iter::once(200).chain(nothing_to_do.map(|known| known.code.0)).collect();
+    let codes: Vec<i32> = std::iter::once(200)
+        .chain(nothing_to_do.map(|known| known.code.0))
+        .collect();
     schema["properties"]["code"] = json!({ "type": "integer", "enum": codes });
-    schema["properties"]["errorMessage"] = json!({ "type": "string", "description": "Only with a code other than 200." });
+    schema["properties"]["errorMessage"] =
+        json!({ "type": "string", "description": "Only with a code other than 200." });
     schema["required"] = json!(["code"]);
     json!({
         "description": "Done.",
@@ -192,7 +200,8 @@ fn answer_schema(answers: &[Answer]) -> Value {
             (answer.name.to_owned(), schema)
         })
         .collect();
-    let required: Vec<&str> = answers.iter().map(|answer| answer.name).collect();
+    let always = answers.iter().filter(|answer| answer.presence == Presence::Always);
+    let required: Vec<&str> = always.map(|answer| answer.name).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         schema["required"] = required.into();
@@ -227,7 +236,10 @@ fn error_schema() -> Value {
 fn error_responses() -> Value {
     let responses = statuses().into_iter().filter(|(status, _)| *status != 200);
     let responses = responses.map(|(status, codes)| {
-        let meanings: Vec<String> = codes.iter().map(|known| format!("{}: {}", known.code.0, known.meaning)).collect();
+        let meanings: Vec<String> = codes
+            .iter()
+            .map(|known| format!("{}: {}", known.code.0, known.meaning))
+            .collect();
         let numbers: Vec<i32> = codes.iter().map(|known| known.code.0).collect();
         let response = json!({
             "description": format!("{}.", meanings.join("; ")),

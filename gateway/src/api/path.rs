@@ -50,7 +50,15 @@ pub(super) enum Group {
 pub(super) struct Answer {
     pub name: &'static str,
     pub kind: AnswerKind,
+    pub presence: Presence,
     pub meaning: &'static str,
+}
+
+/// Whether an answer has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    Always,
+    Sometimes,
 }
 
 /// What it is.
@@ -66,6 +74,17 @@ pub(super) enum AnswerKind {
 
 impl Answer {
     pub(super) const fn new(name: &'static str, kind: AnswerKind, meaning: &'static str) -> Self {
-        Self { name, kind, meaning }
+        Self {
+            name,
+            kind,
+            presence: Presence::Always,
+            meaning,
+        }
+    }
+
+    /// The same, only where there is something to say.
+    pub(super) const fn sometimes(mut self) -> Self {
+        self.presence = Presence::Sometimes;
+        self
     }
 }

@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hashbrown::{HashMap, HashSet};
-use sluice_protocol::{ErrorCode, RoomDestroyedReason};
+use sluice_protocol::{ErrorCode, RoomDestroyedReason, RoomId};
 
 use crate::clock::Now;
-use crate::identity::{Caller, RoomKey, WorkerIndex};
+use crate::identity::{AppIndex, Caller, RoomKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
 use crate::room::ending::{Deadlines, End};
@@ -72,6 +72,16 @@ impl Rooms {
     /// The workers on which a room has members.
     pub(crate) fn workers(&self, key: &RoomKey) -> Vec<WorkerIndex> {
         self.rooms.get(key).map_or_else(Vec::new, Room::workers)
+    }
+
+    /// The rooms of an app.
+    pub(crate) fn of_app(&self, app: AppIndex) -> Vec<RoomKey> {
+        self.rooms.keys().filter(|key| key.app == app).cloned().collect()
+    }
+
+    /// The first so many of an app's rooms that are muted, by their ids.
+    pub(crate) fn muted(&self, app: AppIndex, limit: usize) -> Vec<RoomId> {
+        self.moderation.muted(app, limit)
     }
 
     /// Answers one request.

@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::frames;
 use crate::identity::RoomKey;
 use crate::refusal::Refusal;
-use crate::room::{Answer, Context, Effect, Order, Ordered, Published, Room, Rooms, member_events};
+use crate::room::{Answer, Context, Effect, Lasting, Order, Ordered, Published, Room, Rooms, member_events};
 
 impl Rooms {
     pub(super) fn speak(&mut self, now: Now, key: &RoomKey, order: Order) -> Ordered {
@@ -27,13 +27,24 @@ impl Rooms {
     /// A message to a room that does not exist is one that nobody gets: it has an id all the same.
     fn publish(&mut self, now: Now, key: &RoomKey, message: Published) -> Ordered {
         let message_id = self.message_ids.next(now.unix_ms);
-        let published = self.in_room(now, key, |room, context, _| room.say(context, message, message_id));
+        let published = self.in_room(now, key, |room, context, _| {
+            room.active_at = now.instant;
+            room.say(context, message, message_id)
+        });
         let mut effects = published.unwrap_or_default();
         self.settle(now, key, &mut effects);
         Ordered {
             answer: Ok(Answer::Published { message_id }),
             effects,
         }
+    }
+
+    /// Says in a room what is said in all rooms of the app. That is no sign of life: it would keep them all.
+    pub(crate) fn announce(&mut self, now: Now, key: &RoomKey, message: Published, message_id: u64) -> Vec<Effect> {
+        let said = self.in_room(now, key, |room, context, _| room.say(context, message, message_id));
+        let mut effects = said.unwrap_or_default();
+        self.settle(now, key, &mut effects);
+        effects
     }
 }
 
@@ -46,6 +57,7 @@ impl Room {
             object_name,
             priority,
             extended_data,
+            lasting,
         } = message;
         let class = self.class_of(context, &sender.id, kind, priority, &object_name);
         self.sequence += 1;
@@ -63,8 +75,9 @@ impl Room {
             from_server: true,
             ..RoomMessage::default()
         };
-        self.history.keep(&message, self.policy.history_messages);
-        self.active_at = context.now.instant;
+        if lasting == Lasting::History {
+            self.history.keep(&message, self.policy.history_messages);
+        }
         let mut effects = Vec::with_capacity(2);
         self.tell_what_was_shed(&mut effects);
         effects.push(Effect::Publish {

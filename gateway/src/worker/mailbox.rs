@@ -10,10 +10,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_protocol::ErrorCode;
+use sluice_protocol::{ErrorCode, RoomId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
+use crate::worker::announce::Announcement;
 use crate::identity::{AppIndex, Caller, ConnectionKey, ConnectionRef, RoomKey, User, UserKey, WorkerIndex};
 use crate::refusal::Refusal;
 use crate::room::{self, Entered};
@@ -69,6 +70,17 @@ pub(super) enum Message {
         app: AppIndex,
         frame: Bytes,
         answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    /// To a worker: a message for all rooms of an app whose home it is.
+    Announce {
+        announcement: Box<Announcement>,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    /// To a worker: so many of an app's rooms that are muted, whose home it is, the first by their ids.
+    MutedRooms {
+        app: AppIndex,
+        limit: usize,
+        answer: oneshot::Sender<Vec<RoomId>>,
     },
     /// To a connection: the answer to a message, or that there is none because none is wanted.
     Reply {
@@ -161,6 +173,8 @@ impl Message {
             | Self::Online { .. }
             | Self::Notify { .. }
             | Self::Broadcast { .. }
+            | Self::Announce { .. }
+            | Self::MutedRooms { .. }
             | Self::Order { .. }
             | Self::Destroy { .. }
             | Self::Publish { .. } => None,
@@ -175,6 +189,11 @@ impl Message {
                 ..
             } => message.content.len(),
             Self::Publish { frame, .. } | Self::Notify { frame, .. } | Self::Broadcast { frame, .. } => frame.len(),
+            Self::Order { order, .. } => match &**order {
+                room::Order::Publish(message) => message.content.len(),
+                _ => 0,
+            },
+            Self::Announce { announcement, .. } => announcement.message.content.len(),
             // Shared while it waits, but each of them is copied for its connection.
             Self::Admit { frames, .. } => frames.iter().map(Bytes::len).sum(),
             _ => 0,
@@ -361,7 +380,7 @@ impl Mailboxes {
 
 #[cfg(test)]
 mod tests {
-    use sluice_protocol::{IdProfile, RoomId, UserId};
+    use sluice_protocol::{IdProfile, UserId};
 
     use super::*;
 

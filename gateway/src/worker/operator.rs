@@ -3,18 +3,21 @@
 //! It posts values to the mailboxes of homes like a worker does, and waits for the answer. What is full refuses, and what takes too long is
 //! given up: whether it was done is not known then.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sluice_protocol::ErrorCode;
+use sluice_protocol::{ErrorCode, RoomId};
 use tokio::sync::oneshot;
 
+use crate::clock::Now;
 use crate::identity::{AppIndex, RoomKey, UserKey, WorkerIndex};
+use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
-use crate::room::{Answer, Order};
+use crate::room::{Answer, Order, Published};
 use crate::worker::Shared;
-use crate::worker::mailbox::{Message, Outside};
+use crate::worker::announce::Announcement;
+use crate::worker::mailbox::{Message, OrderResult, Outside};
 
 /// How long an order may take: many times what a worker and a commit need, and less than an app's server waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,11 +30,18 @@ const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Operator {
     shared: Arc<Shared>,
     mailboxes: Outside,
+    /// Of messages that are said in more than one place: those of a worker that does not exist.
+    message_ids: Arc<Mutex<MessageIds>>,
 }
 
 impl Operator {
     pub(crate) fn new(shared: Arc<Shared>, mailboxes: Outside) -> Self {
-        Self { shared, mailboxes }
+        let workers = u16::try_from(mailboxes.workers()).expect("fewer than 65536 workers");
+        Self {
+            shared,
+            mailboxes,
+            message_ids: Arc::new(Mutex::new(MessageIds::new(WorkerIndex(workers)))),
+        }
     }
 
     /// What all workers share.
@@ -44,11 +54,28 @@ impl Operator {
     /// # Errors
     /// What the room says; 20607 when its home has too much to do, 5004 when it does not answer.
     pub(crate) async fn order(&self, room: RoomKey, order: Order) -> Result<Answer, Refusal> {
+        wait(self.give(room, order)?).await?
+    }
+
+    /// Has several rooms carry out an order each, all at the same time, and returns what each says.
+    pub(crate) async fn orders(&self, orders: Vec<(RoomKey, Order)>) -> Vec<Result<Answer, Refusal>> {
+        let given: Vec<_> = orders.into_iter().map(|(room, order)| self.give(room, order)).collect();
+        let mut answers = Vec::with_capacity(given.len());
+        for given in given {
+            answers.push(match given {
+                Ok(answered) => wait(answered).await.flatten(),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        answers
+    }
+
+    fn give(&self, room: RoomKey, order: Order) -> Result<oneshot::Receiver<OrderResult>, Refusal> {
         let home = self.home((room.app, &room.id));
         let (answer, answered) = oneshot::channel();
         let order = Box::new(order);
         self.post(home, Message::Order { room, order, answer })?;
-        wait(answered).await?
+        Ok(answered)
     }
 
     /// Ends all connections of a user with `refusal`, and gives up what is kept of its sessions. Whoever blocks a user has it in the policy
@@ -115,6 +142,62 @@ impl Operator {
             wait(answered).await??;
         }
         Ok(())
+    }
+
+    /// Says something in all rooms of an app, and returns the id that the message has everywhere. It is taken when this returns, and said
+    /// in the order taken.
+    ///
+    /// # Errors
+    /// As [`Self::broadcast`].
+    pub(crate) async fn publish_to_rooms(
+        &self,
+        app: AppIndex,
+        message: Published,
+        now: Now,
+    ) -> Result<u64, Refusal> {
+        let message_id = self.next_message_id(now);
+        let mut asked = Vec::new();
+        for worker in (0..).take(self.mailboxes.workers()).map(WorkerIndex) {
+            let (answer, answered) = oneshot::channel();
+            let message = message.clone();
+            let announcement = Box::new(Announcement {
+                app,
+                message,
+                message_id,
+            });
+            self.post(worker, Message::Announce { announcement, answer })?;
+            asked.push(answered);
+        }
+        for answered in asked {
+            wait(answered).await??;
+        }
+        Ok(message_id)
+    }
+
+    /// The first so many of an app's rooms that are muted, by their ids, whether they exist or not.
+    ///
+    /// # Errors
+    /// As [`Self::evict`].
+    pub(crate) async fn muted_rooms(&self, app: AppIndex, limit: usize) -> Result<Vec<RoomId>, Refusal> {
+        let mut asked = Vec::new();
+        for worker in (0..).take(self.mailboxes.workers()).map(WorkerIndex) {
+            let (answer, answered) = oneshot::channel();
+            self.post(worker, Message::MutedRooms { app, limit, answer })?;
+            asked.push(answered);
+        }
+        let mut rooms = Vec::new();
+        for answered in asked {
+            rooms.extend(wait(answered).await?);
+        }
+        rooms.sort_unstable();
+        rooms.truncate(limit);
+        Ok(rooms)
+    }
+
+    /// The id of a message that is said in more than one place.
+    pub(crate) fn next_message_id(&self, now: Now) -> u64 {
+        let mut ids = self.message_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.next(now.unix_ms)
     }
 
     /// The worker that is the home of a user (app and user id) or a room (app and room id).

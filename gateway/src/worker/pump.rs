@@ -81,6 +81,10 @@ impl Worker {
             Message::Online { users, answer } => self.tell_online(&users, answer),
             Message::Notify { user, frame } => self.notify(&user, &frame),
             Message::Broadcast { app, frame, answer } => self.take_broadcast(app, frame, answer),
+            Message::Announce { announcement, answer } => self.take_announcement(*announcement, answer),
+            Message::MutedRooms { app, limit, answer } => {
+                let _ = answer.send(self.rooms.borrow().muted(app, limit));
+            }
             Message::Reply {
                 connection,
                 frame,

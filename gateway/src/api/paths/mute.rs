@@ -1,9 +1,10 @@
 //! Who may send at all: the mute of a room, gags in all rooms, and the stop of distribution.
 
 use serde_json::json;
-use sluice_protocol::{MuteScope, RoomMuteChanged, frame::Body};
+use sluice_protocol::{MuteScope, RoomId, RoomMuteChanged, frame::Body};
 
 use crate::api::call::{Answered, Call, answer, done};
+use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
 use crate::api::paths::shared::{
     EXTRA, MINUTE, NEED_NOTIFY, ROOM, USERS, USERS_WITH_ENDS, entry_for_minutes, tell, unexpected, with_ends,
@@ -12,6 +13,13 @@ use crate::config::ApiScope;
 use crate::frames;
 use crate::policy::GAGS;
 use crate::room::{self, Order, Tell};
+
+/// Rooms on one page, as the vendor has it.
+const PAGE_ROOMS_DEFAULT: i64 = 50;
+const PAGE_ROOMS_MAX: i64 = 1000;
+
+/// The last page there is: of the largest pages a hundred thousand rooms, which homes list in some milliseconds.
+const PAGE_MAX: i64 = 100;
 
 pub(super) const PATHS: &[Path] = &[
     Path {
@@ -50,6 +58,30 @@ pub(super) const PATHS: &[Path] = &[
                 }
             })
         },
+    },
+    Path {
+        path: "/chatroom/ban/query",
+        group: Group::Gag,
+        scope: ApiScope::Moderation,
+        effect: Effect::Asks,
+        summary: "Lists the rooms that are muted by their ids, whether they exist or not.",
+        fields: &[
+            Field::optional(
+                "page",
+                Kind::Number { min: 0, max: PAGE_MAX },
+                "Which page, from 1, which it is where it is missing or 0.",
+            ),
+            Field::optional(
+                "size",
+                Kind::Number {
+                    min: 1,
+                    max: PAGE_ROOMS_MAX,
+                },
+                "Rooms on a page; 50 where it is missing.",
+            ),
+        ],
+        answers: &[Answer::new("chatroomIds", AnswerKind::Texts, "The rooms on this page.")],
+        run: |call| Box::pin(muted(call)),
     },
     Path {
         path: "/chatroom/user/ban/add",
@@ -116,6 +148,15 @@ async fn mute(call: Call, muted: bool) -> Answered {
     let (tell, extra) = (tell(&call), call.text("extra").unwrap_or_default());
     call.order(call.room("chatroomId")?, Order::Mute { muted, tell, extra }).await?;
     done()
+}
+
+async fn muted(call: Call) -> Answered {
+    let page = call.number("page").unwrap_or(1).max(1);
+    let size = call.number("size").unwrap_or(PAGE_ROOMS_DEFAULT);
+    let count = |number: i64| usize::try_from(number).unwrap_or(0);
+    let rooms = call.operator().muted_rooms(call.app, count(page * size)).await?;
+    let rooms: Vec<&str> = rooms.iter().skip(count((page - 1) * size)).map(RoomId::as_str).collect();
+    answer(json!({ "chatroomIds": rooms }))
 }
 
 async fn stop(call: Call, stopped: bool) -> Answered {

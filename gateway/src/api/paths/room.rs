@@ -48,17 +48,21 @@ const DESTROY_TIME: Field = Field::optional(
     "Minutes, 60 to 10080; 0: 60.",
 );
 
-const FAILED: &[Answer] = &[
+/// Where an answer says which of several rooms refused.
+pub(super) const FAILED: &str = "failed";
+
+const REFUSED: &[Answer] = &[
     Answer::new("chatroomId", AnswerKind::Text, "The room."),
     Answer::new("code", AnswerKind::Number, "Why it was refused."),
     Answer::new("errorMessage", AnswerKind::Text, "The same in words."),
 ];
 
-const FAILED_ANSWER: Answer = Answer::new(
-    "failed",
-    AnswerKind::Objects(FAILED),
+pub(super) const FAILED_ANSWER: Answer = Answer::new(
+    FAILED,
+    AnswerKind::Objects(REFUSED),
     "Only where some of several rooms were refused: which, and why. All others are done.",
-);
+)
+.sometimes();
 
 const QUERIED: &[Answer] = &[
     Answer::new("chrmId", AnswerKind::Text, "The room."),
@@ -133,8 +137,8 @@ pub(super) const PATHS: &[Path] = &[
         answers: &[FAILED_ANSWER],
         run: |call| {
             Box::pin(async move {
-                let rooms = call.rooms("chatroomId");
-                each(&call, rooms, |_| Order::Destroy).await
+                let rooms = call.rooms("chatroomId").into_iter();
+                each(&call, rooms.map(|room| (room, Order::Destroy)).collect()).await
             })
         },
     },
@@ -195,11 +199,9 @@ pub(super) const PATHS: &[Path] = &[
 ];
 
 async fn create(call: Call) -> Answered {
-    let rooms = call.named_rooms("chatroom");
-    let names: Vec<String> = rooms.iter().map(|(_, name)| name.clone()).collect();
-    let mut names = names.into_iter();
-    let ids = rooms.into_iter().map(|(id, _)| id).collect();
-    each(&call, ids, |_| Order::Create(new_room(names.next().unwrap_or_default(), None, None))).await
+    let rooms = call.named_rooms("chatroom").into_iter();
+    let orders = rooms.map(|(room, name)| (room, Order::Create(new_room(name, None, None))));
+    each(&call, orders.collect()).await
 }
 
 async fn create_new(call: Call) -> Answered {
@@ -294,53 +296,56 @@ fn minutes(minutes: i64) -> Duration {
     Duration::from_secs(u64::try_from(minutes).unwrap_or(0) * 60)
 }
 
-/// Gives the same order to several rooms. Where all refuse, the call fails; where some do, it says which.
-pub(super) async fn each(call: &Call, rooms: Vec<RoomId>, mut order: impl FnMut(&RoomId) -> Order) -> Answered {
-    let mut failed = Vec::new();
-    let asked = rooms.len();
-    let mut last = None;
-    for room in rooms {
-        let order = order(&room);
-        if let Err(failure) = call.order(room.clone(), order).await {
-            failed.push(json!({
-                "chatroomId": room.as_str(),
-                "code": failure.code.0,
-                "errorMessage": failure.message,
-            }));
-            last = Some(failure);
-        }
+/// Gives an order to each of several rooms. Where all refuse, the call fails; where some do, it says which.
+async fn each(call: &Call, orders: Vec<(RoomId, Order)>) -> Answered {
+    let rooms: Vec<RoomId> = orders.iter().map(|(room, _)| room.clone()).collect();
+    let mut failures = Vec::new();
+    for (room, told) in rooms.iter().zip(call.orders(orders).await) {
+        failures.extend(told.err().map(|failure| (room, failure)));
     }
-    match last {
-        None => done(),
-        Some(failure) if failed.len() == asked => Err(failure),
-        Some(_) => answer(json!({ "failed": failed })),
+    if failures.is_empty() {
+        return done();
     }
+    if failures.len() == rooms.len()
+        && let Some((_, failure)) = failures.pop()
+    {
+        return Err(failure);
+    }
+    let failed: Vec<Value> = failures.iter().map(|(room, failure)| refused(room, failure)).collect();
+    answer(json!({ FAILED: failed }))
 }
 
-async fn describe(call: &Call, room: RoomId) -> Result<Option<Description>, Failure> {
-    match call.order(room, Order::Describe).await? {
+/// One room of several that refused.
+pub(super) fn refused(room: &RoomId, failure: &Failure) -> Value {
+    json!({ "chatroomId": room.as_str(), "code": failure.code.0, "errorMessage": failure.message })
+}
+
+fn described(told: room::Answer) -> Result<Option<Description>, Failure> {
+    match told {
         room::Answer::Described(described) => Ok(described),
         other => Err(unexpected(&other)),
     }
 }
 
 async fn query(call: Call) -> Answered {
-    let mut rooms = Vec::new();
-    for room in call.rooms("chatroomId") {
-        if let Some(found) = describe(&call, room).await? {
-            rooms.push(json!({
-                "chrmId": found.id.as_str(),
-                "chatroomId": found.id.as_str(),
-                "name": found.name,
-                "time": times::text(found.created_at_ms),
-            }));
-        }
+    let rooms = call.rooms("chatroomId").into_iter();
+    let mut found = Vec::new();
+    for told in call.orders(rooms.map(|room| (room, Order::Describe)).collect()).await {
+        found.extend(described(told?)?.map(|room| {
+            json!({
+                "chrmId": room.id.as_str(),
+                "chatroomId": room.id.as_str(),
+                "name": room.name,
+                "time": times::text(room.created_at_ms),
+            })
+        }));
     }
-    answer(json!({ "chatRooms": rooms }))
+    answer(json!({ "chatRooms": found }))
 }
 
 async fn get(call: Call) -> Answered {
-    let Some(found) = describe(&call, call.room("chatroomId")?).await? else {
+    let told = call.order(call.room("chatroomId")?, Order::Describe).await?;
+    let Some(found) = described(told)? else {
         return Err(Failure::new(Code::NO_SUCH_ROOM, "there is no such room"));
     };
     let in_minutes = |time: Duration| time.as_secs().div_ceil(60);

@@ -28,6 +28,7 @@ pub(super) const PATHS: &[&str] = &[
     "/message/online/broadcast",
     "/message/private/publish",
     "/message/private/publish_template",
+    "/message/system/publish",
     "/message/system/publish_template",
     "/push",
     "/sensitiveword/batch/add",

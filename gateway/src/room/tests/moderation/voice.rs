@@ -13,6 +13,7 @@ fn says(sender: &Device, content: &str) -> Published {
         object_name: String::new(),
         priority: Priority::Default,
         extended_data: "beside".into(),
+        lasting: Lasting::History,
     }
 }
 
