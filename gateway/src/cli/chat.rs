@@ -4,6 +4,7 @@
 //! connection lives on the runtime's own thread and stays alive meanwhile. Standard input has a thread of its own,
 //! since a read of a terminal cannot be called off.
 
+mod command;
 mod conversation;
 mod failure;
 mod input;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sluice_client::{Client, Event, Events, Options, Transport, Trust};
+use sluice_client::{Client, Event, Events, Options, Reconnect, Transport, Trust};
 use sluice_gateway::development::{APP, certificate_path, issue_token};
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -45,7 +46,8 @@ const LEAVING_TIMEOUT: Duration = Duration::from_secs(5);
 const INTERRUPTED: u8 = 130;
 
 /// Enters a room, creating it if it does not exist. Each line of standard input is sent as a text message, at most ten a
-/// second; each event is a line of standard output. Ends at the end of input, once everything is acknowledged.
+/// second; each event is a line of standard output. Ends at the end of input, once everything is acknowledged. A
+/// connection that is lost is opened again.
 ///
 /// In the folder of a gateway in development mode it needs no token and no certificate: both come from the data folder.
 #[derive(Debug, clap::Args)]
@@ -131,7 +133,9 @@ impl ChatArguments {
             Some(token) => token.clone(),
             None => self.own_token()?,
         };
-        let options = Options::new(address, &self.app, &self.user, token).transport(transport);
+        let options = Options::new(address, &self.app, &self.user, token)
+            .transport(transport)
+            .reconnect(Reconnect::Automatic);
         Ok(match &self.ca {
             Some(file) => options.trust(Trust::CertificateFile(file.clone())),
             None => options

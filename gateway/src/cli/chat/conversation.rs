@@ -2,13 +2,20 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
+use std::pin::Pin;
 use std::time::Duration;
 
-use sluice_client::{Client, ClientError, Event, Events, OutgoingMessage, Pending, SentMessage};
+use sluice_client::{
+    Attributes, AttributesWritten, Client, ClientError, DeleteAttributes, ErrorCode, Event, Events, Member,
+    OutgoingMessage, Pending, RoomEntered, SentMessage, SetAttributes, SwitchOptions,
+};
+use sluice_protocol::Outcome as CodeOutcome;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::command::{Command, Input, parse};
 use super::failure::Failure;
 use super::input::Line;
 use super::output::Output;
@@ -28,14 +35,54 @@ pub(super) struct Conversation<'a> {
     lines: mpsc::Receiver<Line>,
     pace: Pace,
     input_ended: bool,
+    /// Where what is said goes; nowhere once all rooms were left.
+    room: Option<String>,
+    standing: Standing,
     /// Oldest first.
-    unacknowledged: VecDeque<Pending<SentMessage>>,
+    unacknowledged: VecDeque<Sent>,
+    /// What is to be sent again, oldest first.
+    unsent: VecDeque<OutgoingMessage>,
+    message_names: MessageNames,
+    /// A command under way. What is said after it waits for its answer.
+    asked: Option<Asked>,
+    /// Whether the room was no more when the connection came back, and has not been entered again yet.
+    is_gone: bool,
     /// Of the newest message of ours that the server took, and of the newest that has come back to us or was missed.
     acknowledged_sequence: u64,
     seen_sequence: u64,
     messages_of_others: u64,
     renewal: Option<Pending<i64>>,
 }
+
+/// Whether what is said can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Inside,
+    /// Not before the connection is there again, and the room entered.
+    Away,
+}
+
+struct Sent {
+    message: OutgoingMessage,
+    answer: Pending<SentMessage>,
+}
+
+struct Asked {
+    command: &'static str,
+    answer: Pin<Box<dyn Future<Output = Result<Answer, ClientError>>>>,
+}
+
+/// What a command gives.
+enum Answer {
+    Members(Vec<Member>),
+    Attributes(Attributes),
+    Written(AttributesWritten),
+    Entered(RoomEntered),
+    LeftAll(Vec<String>),
+}
+
+/// The room is entered again because it was gone when the connection came back. No line says this.
+const ENTER_AGAIN: &str = "";
 
 impl<'a> Conversation<'a> {
     pub(super) fn new(arguments: &'a ChatArguments, client: &'a Client, lines: mpsc::Receiver<Line>) -> Self {
@@ -45,7 +92,13 @@ impl<'a> Conversation<'a> {
             lines,
             pace: Pace::default(),
             input_ended: false,
+            room: Some(arguments.room.clone()),
+            standing: Standing::Inside,
             unacknowledged: VecDeque::new(),
+            unsent: VecDeque::new(),
+            message_names: MessageNames::new(),
+            asked: None,
+            is_gone: false,
             acknowledged_sequence: 0,
             seen_sequence: 0,
             messages_of_others: 0,
@@ -72,21 +125,29 @@ impl<'a> Conversation<'a> {
             } else {
                 finished_at = None;
             }
-            let wants_lines = !self.input_ended && self.unacknowledged.len() < UNACKNOWLEDGED_MAX;
-            let next_line_at = self.pace.next_at(Instant::now()).filter(|_| wants_lines);
-            let takes_lines = wants_lines && next_line_at.is_none();
+            let can_send = self.standing == Standing::Inside
+                && self.asked.is_none()
+                && self.unacknowledged.len() < UNACKNOWLEDGED_MAX;
+            let wants_to_send = can_send && !(self.input_ended && self.unsent.is_empty());
+            let next_at = self.pace.next_at(Instant::now()).filter(|_| wants_to_send);
+            let sends = wants_to_send && next_at.is_none();
+            if sends && let Some(message) = self.unsent.pop_front() {
+                self.send(message);
+                continue;
+            }
             tokio::select! {
                 _ = &mut interrupted => return Ok(Outcome::Interrupted),
-                line = self.lines.recv(), if takes_lines => match line {
-                    Some(line) => self.send(line?),
+                line = self.lines.recv(), if sends => match line {
+                    Some(line) => self.handle_line(line?, output)?,
                     None => self.input_ended = true,
                 },
-                acknowledged = oldest(&mut self.unacknowledged) => {
-                    self.acknowledged_sequence = self.acknowledged_sequence.max(acknowledged?.sequence);
-                }
-                renewed = renewed(&mut self.renewal) => {
-                    renewed?;
-                }
+                acknowledged = oldest(&mut self.unacknowledged) => self.handle_acknowledgement(acknowledged)?,
+                (command, answer) = answered(&mut self.asked) => self.handle_answer(command, answer, output)?,
+                renewed = renewed(&mut self.renewal) => match renewed {
+                    // The next login tells again that the token will end.
+                    Err(error) if !is_of_a_loss(&error) => return Err(error.into()),
+                    Ok(_) | Err(_) => {}
+                },
                 event = events.next() => match event {
                     Some(Event::Closed(closed)) => {
                         return closed.error().map_or(Ok(Outcome::Done), |error| Err(Failure::Closed(error)));
@@ -95,7 +156,7 @@ impl<'a> Conversation<'a> {
                     None => return Ok(Outcome::Done),
                 },
                 () = until(finished_at) => {}
-                () = until(next_line_at) => {}
+                () = until(next_at) => {}
             }
         }
     }
@@ -106,19 +167,131 @@ impl<'a> Conversation<'a> {
             Some(count) => self.messages_of_others >= count && self.lines.is_empty(),
             None => self.input_ended,
         };
-        waited && self.unacknowledged.is_empty()
+        waited && self.unacknowledged.is_empty() && self.unsent.is_empty() && self.asked.is_none()
     }
 
-    fn send(&mut self, line: String) {
-        // Return alone sends nothing: a message must not be empty.
-        if !line.is_empty() {
-            let message = OutgoingMessage::text(&self.arguments.room, line);
-            self.unacknowledged.push_back(self.client.send(message));
-            self.pace.take(Instant::now());
+    fn handle_line(&mut self, line: String, output: &mut Output<impl Write>) -> Result<(), Failure> {
+        match parse(line) {
+            Ok(Input::Nothing) => {}
+            Ok(Input::Text(text)) => {
+                let message = OutgoingMessage::text(self.room()?, text).client_message_id(self.message_names.next());
+                self.send(message);
+            }
+            Ok(Input::Command(command)) => {
+                let name = command.name();
+                self.ask(name, self.answer_to(command)?);
+            }
+            // A typing error is no reason to go.
+            Err(failure) => output.mistake(&failure)?,
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> Result<&str, Failure> {
+        self.room.as_deref().ok_or_else(|| Failure::Local {
+            code: ErrorCode::NOT_IN_CHATROOM,
+            detail: "",
+            message: "all rooms were left".to_owned(),
+        })
+    }
+
+    fn send(&mut self, message: OutgoingMessage) {
+        let answer = self.client.send(message.clone());
+        self.unacknowledged.push_back(Sent { message, answer });
+        self.pace.take(Instant::now());
+    }
+
+    fn ask(&mut self, command: &'static str, answer: impl Future<Output = Result<Answer, ClientError>> + 'static) {
+        self.asked = Some(Asked {
+            command,
+            answer: Box::pin(answer),
+        });
+    }
+
+    fn answer_to(
+        &self,
+        command: Command,
+    ) -> Result<impl Future<Output = Result<Answer, ClientError>> + use<>, Failure> {
+        let client = self.client.clone();
+        let room = match (&command, &self.room) {
+            (Command::Switch { .. } | Command::LeaveAll, None) => String::new(),
+            _ => self.room()?.to_owned(),
+        };
+        Ok(async move {
+            Ok(match command {
+                Command::Members => Answer::Members(all_members(&client, &room).await?),
+                Command::Attributes => Answer::Attributes(client.query_attributes(&room, [""; 0]).await?),
+                Command::Set { key, value } => {
+                    Answer::Written(client.set_attributes(&room, SetAttributes::new(key, value)).await?)
+                }
+                Command::Delete { keys } => {
+                    Answer::Written(client.delete_attributes(&room, DeleteAttributes::new(keys)).await?)
+                }
+                Command::Switch { room_id } if room.is_empty() => {
+                    Answer::Entered(client.enter_room(&room_id, "").await?)
+                }
+                Command::Switch { room_id } => {
+                    let options = SwitchOptions::default().create("");
+                    Answer::Entered(client.switch_room(&room, &room_id, options).await?)
+                }
+                Command::LeaveAll => Answer::LeftAll(client.leave_all_rooms().await?),
+            })
+        })
+    }
+
+    fn handle_answer(
+        &mut self,
+        command: &'static str,
+        answer: Result<Answer, ClientError>,
+        output: &mut Output<impl Write>,
+    ) -> Result<(), Failure> {
+        match answer {
+            Ok(Answer::Members(members)) => output.members(self.room()?, &members),
+            Ok(Answer::Attributes(attributes)) => output.attributes(&attributes),
+            // What was written comes back as an event, as to everybody.
+            Ok(Answer::Written(written)) => {
+                let refused = written.refused.iter();
+                refused.map(|refusal| output.refused_key(command, refusal)).collect()
+            }
+            Ok(Answer::Entered(room)) => {
+                self.room = Some(room.room_id.clone());
+                self.is_gone = false;
+                self.standing = Standing::Inside;
+                output.entered(&room)
+            }
+            Ok(Answer::LeftAll(rooms)) => {
+                self.room = None;
+                output.left_all(&rooms)
+            }
+            // The next connection makes it enter again.
+            Err(error) if command == ENTER_AGAIN && is_of_a_loss(&error) => Ok(()),
+            Err(error) if command == ENTER_AGAIN => Err(error.into()),
+            Err(error) => output.refused(command, &error),
         }
     }
 
+    fn handle_acknowledgement(&mut self, answer: Result<SentMessage, ClientError>) -> Result<(), Failure> {
+        match answer {
+            Ok(sent) => {
+                self.acknowledged_sequence = self.acknowledged_sequence.max(sent.sequence);
+                self.unacknowledged.pop_front();
+            }
+            Err(error) if is_of_a_loss(&error) => self.on_away(),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// The connection is lost, or the room. Whether messages without an answer were taken is not known: they are sent again under the
+    /// same name, of which the server takes only one.
+    fn on_away(&mut self) {
+        self.standing = Standing::Away;
+        let again = self.unacknowledged.drain(..).map(|sent| sent.message);
+        self.unsent = again.chain(std::mem::take(&mut self.unsent)).collect();
+    }
+
     fn handle_event(&mut self, event: &Event, output: &mut Output<impl Write>) -> Result<(), Failure> {
+        output.event(event)?;
         match event {
             Event::RoomMessage(message) => {
                 self.seen_sequence = self.seen_sequence.max(message.sequence);
@@ -130,20 +303,92 @@ impl<'a> Conversation<'a> {
             Event::TokenWillExpire { .. } if self.arguments.token.is_none() => {
                 self.renewal = Some(self.client.renew_token(&self.arguments.own_token()?));
             }
+            Event::Disconnected(_) => self.on_away(),
+            Event::Reconnected { .. } if self.is_gone => self.enter_again(),
+            Event::Reconnected { resumed } if *resumed || self.room.is_none() => self.standing = Standing::Inside,
+            Event::RoomRejoined(rejoined) if self.is_here(&rejoined.entered.room_id) => {
+                self.standing = Standing::Inside;
+            }
+            Event::RoomLost { room_id, error } if self.is_here(room_id) => self.on_room_lost(error)?,
             _ => {}
         }
-        output.event(event)
+        Ok(())
+    }
+
+    fn is_here(&self, room_id: &str) -> bool {
+        self.room.as_deref() == Some(room_id)
+    }
+
+    /// A room that is no more is made again, as at the beginning.
+    fn on_room_lost(&mut self, error: &ClientError) -> Result<(), Failure> {
+        if error.code != ErrorCode::CHATROOM_NOT_EXIST {
+            return Err(error.clone().into());
+        }
+        self.is_gone = true;
+        self.enter_again();
+        Ok(())
+    }
+
+    fn enter_again(&mut self) {
+        if let Some(room_id) = &self.room {
+            let entering = self.client.enter_room(room_id, "");
+            self.ask(ENTER_AGAIN, async move { entering.await.map(Answer::Entered) });
+        }
     }
 }
 
-/// The answer to the oldest message that has none yet. Cancel safe.
-async fn oldest(unacknowledged: &mut VecDeque<Pending<SentMessage>>) -> Result<SentMessage, ClientError> {
-    let Some(oldest) = unacknowledged.front_mut() else {
+/// Whether a call failed because the connection was lost. If that is for good, the events say so.
+fn is_of_a_loss(error: &ClientError) -> bool {
+    let unsent = [ErrorCode::CONNECTION_UNAVAILABLE, ErrorCode::SIGNAL_SEND_FAILED];
+    error.code.outcome() == CodeOutcome::Close || unsent.contains(&error.code)
+}
+
+/// Names for messages that no other run of this program gives.
+struct MessageNames {
+    run: u64,
+    given: u64,
+}
+
+impl MessageNames {
+    fn new() -> Self {
+        Self {
+            // The keys of a new hash table, which nobody can foresee.
+            run: RandomState::new().hash_one(std::process::id()),
+            given: 0,
+        }
+    }
+
+    fn next(&mut self) -> String {
+        self.given += 1;
+        format!("{:016x}-{}", self.run, self.given)
+    }
+}
+
+async fn all_members(client: &Client, room_id: &str) -> Result<Vec<Member>, ClientError> {
+    let mut pages = client.members(room_id);
+    let mut members = Vec::new();
+    while let Some(member) = pages.next().await? {
+        members.push(member);
+    }
+    Ok(members)
+}
+
+/// The answer to the oldest message that has none yet; the message stays. Cancel safe.
+async fn oldest(unacknowledged: &mut VecDeque<Sent>) -> Result<SentMessage, ClientError> {
+    match unacknowledged.front_mut() {
+        Some(oldest) => (&mut oldest.answer).await,
+        None => pending().await,
+    }
+}
+
+/// The answer to the command under way, if there is one. Cancel safe.
+async fn answered(asked: &mut Option<Asked>) -> (&'static str, Result<Answer, ClientError>) {
+    let Some(Asked { command, answer }) = asked else {
         return pending().await;
     };
-    let answer = oldest.await;
-    unacknowledged.pop_front();
-    answer
+    let (command, answer) = (*command, answer.await);
+    *asked = None;
+    (command, answer)
 }
 
 /// The answer to the new token, if one is on its way. Cancel safe.

@@ -30,6 +30,15 @@ impl Failure {
         }
     }
 
+    /// Code and detail, for programs.
+    pub(super) fn code_and_detail(&self) -> (ErrorCode, &str) {
+        match self {
+            Self::Call(error) | Self::Closed(error) => (error.code, &error.detail),
+            Self::Local { code, detail, .. } => (*code, detail),
+            Self::OutputClosed => (ErrorCode::NO_ERROR, ""),
+        }
+    }
+
     /// Standard output takes nothing, or the system has no thread for us.
     pub(super) fn output(error: &io::Error) -> Self {
         match error.kind() {

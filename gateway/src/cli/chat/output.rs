@@ -6,7 +6,9 @@ mod readable;
 use std::io::Write;
 
 use serde::Serialize;
-use sluice_client::{Event, MessageKind, RoomDestroyedReason, RoomEntered};
+use sluice_client::{
+    AttributeRefusal, Attributes, ClientError, Event, Member, MessageKind, RoomDestroyedReason, RoomEntered,
+};
 
 use super::failure::Failure;
 
@@ -18,18 +20,43 @@ Output:
 
   With --json each line is one object. `event` names it; these fields are always there, those in brackets where they
   apply:
-    entered            room, name, preset, created, members, sequence
+    entered            room, name, preset, policy, created, members, sequence
     message            room, sequence, message_id, time_ms, user, name, type, priority,
                        content (text) or content_hex (where it is not UTF-8),
-                       [object_name, extended_data, client_message_id, history_left]
-    joined             room, users, members
+                       [object_name, extended_data, client_message_id, history_left, from_server]
+    joined             room, users, members, [extra]
     left               room, users, members, reason
     digest             room, joined, left, joined_count, left_count, members
     members            room, members
     gap                room, first_sequence, last_sequence, high, normal, low, barrage
     destroyed          room, reason
+    kicked_out         room, reason, until_ms, [extra]
+    mute               room, scope, muted, until_ms, [extra]
+    attributes_changed room, version, set, deleted, [by]
+    recalled           room, sequence, message_id, operator, time_ms
+    system             message_id, time_ms, user, type, content or content_hex, [object_name, extended_data]
     token_will_expire  seconds
+    disconnected       code, name, detail
+    reconnecting       attempt, delay_ms
+    reconnected        resumed
+    resumed            room, sequence, replayed, missed, members
+    rejoined           room, sequence, members, [messages_meanwhile]
+    lost               room, code, name, detail
+    member_list        room, users
+    attributes         room, version, attributes
+    left_all           rooms
+    refused            command, code, name, detail, [key]
   Users are objects with user and name. message_id is a string of decimal digits, as it may exceed 2^53.
+  Attributes are objects with key, value, owner and version.
+
+Commands:
+  /members           who is inside
+  /attributes        the room's attributes
+  /set KEY VALUE     sets one
+  /delete KEY...     deletes some
+  /switch ROOM       leaves the room and enters this one
+  /leave-all         leaves all rooms
+  A line that begins with two slashes says one.
 
 Exit code:
   0 on success, 1 on any error, with its code and name on standard error, 130 after Ctrl-C.";
@@ -51,9 +78,51 @@ impl<W: Write> Output<W> {
     }
 
     pub(super) fn entered(&mut self, room: &RoomEntered) -> Result<(), Failure> {
+        self.either(|| json::entered(room), || readable::entered(room))
+    }
+
+    pub(super) fn members(&mut self, room_id: &str, members: &[Member]) -> Result<(), Failure> {
+        self.either(|| json::members(room_id, members), || readable::members(members))
+    }
+
+    pub(super) fn attributes(&mut self, attributes: &Attributes) -> Result<(), Failure> {
+        self.either(|| json::attributes(attributes), || readable::attributes(attributes))
+    }
+
+    pub(super) fn left_all(&mut self, rooms: &[String]) -> Result<(), Failure> {
+        self.either(|| json::left_all(rooms), || readable::left_all(rooms))
+    }
+
+    /// A command was not done.
+    pub(super) fn refused(&mut self, command: &str, error: &ClientError) -> Result<(), Failure> {
+        self.either(|| json::refused(command, error), || readable::refused(command, error))?;
+        error
+            .refused
+            .iter()
+            .try_for_each(|refusal| self.refused_key(command, refusal))
+    }
+
+    /// A command was not done for one of its keys.
+    pub(super) fn refused_key(&mut self, command: &str, refusal: &AttributeRefusal) -> Result<(), Failure> {
+        self.either(
+            || json::refused_key(command, refusal),
+            || readable::refused_key(command, refusal),
+        )
+    }
+
+    /// A line of input that is no command.
+    pub(super) fn mistake(&mut self, failure: &Failure) -> Result<(), Failure> {
+        self.either(|| json::mistake(failure), || readable::mistake(failure))
+    }
+
+    fn either<'a>(
+        &mut self,
+        json: impl FnOnce() -> json::EventLine<'a>,
+        readable: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         let line = match self.format {
-            Format::Json => text_of(&json::entered(room))?,
-            Format::Readable => readable::entered(room),
+            Format::Json => text_of(&json())?,
+            Format::Readable => readable(),
         };
         self.line(&line)
     }
@@ -121,7 +190,11 @@ pub(super) fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sluice_protocol::{LeaveReason, MessageType, RoomGap, RoomMemberDigest, RoomMemberLeft, RoomMessage, UserInfo};
+    use sluice_protocol::{
+        LeaveReason, MessageType, MuteScope, RoomAttribute, RoomAttributesChanged, RoomGap, RoomKickedOut,
+        RoomMemberDigest, RoomMemberLeft, RoomMessage, RoomMessageRecalled, RoomMuteChanged, RoomResumed,
+        SystemMessage, UserInfo,
+    };
 
     use super::*;
 
@@ -233,6 +306,127 @@ mod tests {
             shown.contains(r#""content_hex":"ff00","object_name":"app:dice""#),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn every_event_has_a_line_for_people_and_one_for_programs() {
+        for (event, readable, json) in events_of_rooms() {
+            assert_eq!(line(Format::Readable, &event), format!("{readable}\n"));
+            assert_eq!(line(Format::Json, &event), format!("{json}\n"));
+        }
+    }
+
+    fn events_of_rooms() -> [(Event, &'static str, &'static str); 7] {
+        let room_id = || "lobby".to_owned();
+        [
+            (
+                Event::KickedOut(
+                    RoomKickedOut {
+                        room_id: room_id(),
+                        reason: LeaveReason::Blocked.into(),
+                        until_ms: 9,
+                        extra: "spam\n".into(),
+                    }
+                    .into(),
+                ),
+                "* you were put out of lobby (blocked): spam\\n",
+                r#"{"event":"kicked_out","room":"lobby","reason":"blocked","until_ms":9,"extra":"spam\n"}"#,
+            ),
+            (
+                Event::MuteChanged(
+                    RoomMuteChanged {
+                        room_id: room_id(),
+                        scope: MuteScope::Room.into(),
+                        muted: true,
+                        ..RoomMuteChanged::default()
+                    }
+                    .into(),
+                ),
+                "* everybody may not send",
+                r#"{"event":"mute","room":"lobby","scope":"room","muted":true,"until_ms":0}"#,
+            ),
+            (
+                Event::AttributesChanged(
+                    RoomAttributesChanged {
+                        room_id: room_id(),
+                        version: 4,
+                        set: vec![RoomAttribute {
+                            key: "topic".into(),
+                            value: "tea".into(),
+                            owner_id: "bob".into(),
+                            version: 4,
+                        }],
+                        deleted: vec!["mood".into()],
+                        by: Some(user("bob")),
+                    }
+                    .into(),
+                ),
+                "* topic = tea, without mood (by bob)",
+                concat!(
+                    r#"{"event":"attributes_changed","room":"lobby","version":4,"#,
+                    r#""set":[{"key":"topic","value":"tea","owner":"bob","version":4}],"deleted":["mood"],"#,
+                    r#""by":{"user":"bob","name":"Any Name"}}"#
+                ),
+            ),
+            (
+                Event::MessageRecalled(
+                    RoomMessageRecalled {
+                        room_id: room_id(),
+                        message_id: u64::MAX,
+                        sequence: 3,
+                        operator_id: "mod".into(),
+                        recalled_at_ms: 5,
+                    }
+                    .into(),
+                ),
+                "* message 3 was taken back",
+                concat!(
+                    r#"{"event":"recalled","room":"lobby","sequence":3,"message_id":"18446744073709551615","#,
+                    r#""operator":"mod","time_ms":5}"#
+                ),
+            ),
+            (
+                Event::SystemMessage(
+                    SystemMessage {
+                        message_id: 6,
+                        server_time_ms: 7,
+                        sender_id: "ops".into(),
+                        r#type: MessageType::Text.into(),
+                        content: b"maintenance\x1b".to_vec().into(),
+                        ..SystemMessage::default()
+                    }
+                    .into(),
+                ),
+                "* to everybody, from ops: maintenance\\u{1b}",
+                concat!(
+                    r#"{"event":"system","message_id":"6","time_ms":7,"user":"ops","type":"text","#,
+                    r#""content":"maintenance\u001b"}"#
+                ),
+            ),
+            (
+                Event::RoomResumed(
+                    RoomResumed {
+                        room_id: room_id(),
+                        sequence: 9,
+                        replayed: 2,
+                        missed: 1,
+                        member_count: 4,
+                        ..RoomResumed::default()
+                    }
+                    .into(),
+                ),
+                "* back in lobby, missed 1 message",
+                r#"{"event":"resumed","room":"lobby","sequence":9,"replayed":2,"missed":1,"members":4}"#,
+            ),
+            (
+                Event::Reconnecting {
+                    attempt: 3,
+                    delay: std::time::Duration::from_millis(1840),
+                },
+                "* next try in 1.8 s",
+                r#"{"event":"reconnecting","attempt":3,"delay_ms":1840}"#,
+            ),
+        ]
     }
 
     #[test]

@@ -6,8 +6,9 @@ use clap::Parser;
 use sluice_codec::FrameBuffer;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    Close, ErrorCode, Frame, LoginResult, LogoutResult, MessageType, Reply, RoomEntered, RoomInfo, RoomMessage,
-    SendMessageResult, UserInfo, limits, reply,
+    AttributeRefusal, Close, ErrorCode, Frame, LeaveAllRoomsResult, LoginResult, LogoutResult, MessageType, Reply,
+    RoomAttribute, RoomAttributes, RoomAttributesWritten, RoomEntered, RoomInfo, RoomMember, RoomMembers, RoomMessage,
+    RoomResumed, SendMessageResult, UserInfo, limits, reply,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +44,18 @@ enum Script {
     Close(ErrorCode),
 }
 
+fn entered(room_id: String) -> reply::Result {
+    let room = RoomInfo {
+        room_id,
+        ..RoomInfo::default()
+    };
+    reply::Result::RoomEntered(RoomEntered {
+        room: Some(room),
+        member_count: 2,
+        ..RoomEntered::default()
+    })
+}
+
 /// Serves one connection, and returns what it was sent and whether it was logged out of.
 async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
     let mut stream = listener.accept().await.expect("a connection").0;
@@ -69,17 +82,49 @@ async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
                 };
                 send(&mut stream, reply(reply::Result::Login(result))).await;
             }
-            Body::EnterRoom(command) => {
-                let room = RoomInfo {
-                    room_id: command.room_id,
-                    ..RoomInfo::default()
+            Body::EnterRoom(command) => send(&mut stream, reply(entered(command.room_id))).await,
+            Body::SwitchRoom(command) => send(&mut stream, reply(entered(command.room_id))).await,
+            Body::LeaveAllRooms(_) => {
+                let result = LeaveAllRoomsResult {
+                    room_ids: vec!["den".into()],
                 };
-                let result = RoomEntered {
-                    room: Some(room),
-                    member_count: 2,
-                    ..RoomEntered::default()
+                send(&mut stream, reply(reply::Result::LeaveAllRooms(result))).await;
+            }
+            Body::QueryRoomMembers(_) => {
+                let members = ["bob", "alice"].map(|user_id| RoomMember {
+                    user_id: user_id.into(),
+                    ..RoomMember::default()
+                });
+                let result = RoomMembers {
+                    members: members.to_vec(),
+                    ..RoomMembers::default()
                 };
-                send(&mut stream, reply(reply::Result::RoomEntered(result))).await;
+                send(&mut stream, reply(reply::Result::RoomMembers(result))).await;
+            }
+            Body::QueryRoomAttributes(_) => {
+                let topic = RoomAttribute {
+                    key: "topic".into(),
+                    value: "tea".into(),
+                    owner_id: "bob".into(),
+                    version: 1,
+                };
+                let result = RoomAttributes {
+                    attributes: vec![topic],
+                    ..RoomAttributes::default()
+                };
+                send(&mut stream, reply(reply::Result::RoomAttributes(result))).await;
+            }
+            Body::SetRoomAttributes(command) => {
+                let refused = command.keys.into_iter().map(|key| AttributeRefusal {
+                    key,
+                    code: ErrorCode::ATTRIBUTE_NOT_YOURS.into(),
+                    detail: String::new(),
+                });
+                let result = RoomAttributesWritten {
+                    refused: refused.collect(),
+                    ..RoomAttributesWritten::default()
+                };
+                send(&mut stream, reply(reply::Result::RoomAttributesWritten(result))).await;
             }
             Body::SendMessage(command) => {
                 contents.push(String::from_utf8(command.content.to_vec()).expect("text"));
@@ -335,6 +380,245 @@ async fn an_output_that_nobody_reads_ends_it_with_a_clean_logout() {
     let conversed = converse(&arguments(&[]), Script::Accept, lines, &Sink::Closed).await;
     assert!(matches!(conversed.outcome, Err(Failure::OutputClosed)));
     assert!(conversed.logged_out);
+}
+
+#[tokio::test]
+async fn lines_with_a_slash_ask_and_what_is_said_after_a_switch_goes_to_the_other_room() {
+    let (input, lines) = lines(&[
+        "one",
+        "/members",
+        "/attributes",
+        "/set topic coffee",
+        "/nonsense",
+        "/switch den",
+        "//two",
+        "/leave-all",
+    ]);
+    drop(input);
+    let sink = Sink::kept();
+    let conversed = converse(&arguments(&[]), Script::Accept, lines, &sink).await;
+    assert!(
+        matches!(conversed.outcome, Ok(Outcome::Done)),
+        "{:?}",
+        conversed.outcome
+    );
+    assert_eq!(conversed.contents, ["one", "/two"]);
+    let shown = sink.text();
+    let (mistakes, mut lines): (Vec<_>, Vec<_>) = shown.lines().partition(|line| line.contains("not a command"));
+    assert_eq!(mistakes.len(), 1, "{shown}");
+    // Messages come back when they do.
+    lines.retain(|line| !line.starts_with("alice: "));
+    assert_eq!(
+        lines,
+        [
+            "* entered lobby, 2 members",
+            "* 2 members: bob, alice",
+            "* topic = tea (of bob)",
+            "* /set topic: 23424 AttributeNotYours",
+            "* entered den, 2 members",
+            "* left den",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn whoever_speaks_after_leaving_all_rooms_fails() {
+    let (input, lines) = lines(&["/leave-all", "one"]);
+    drop(input);
+    let conversed = converse(&arguments(&[]), Script::Accept, lines, &Sink::kept()).await;
+    let failure = conversed.outcome.expect_err("there is no room").to_string();
+    assert!(failure.starts_with("23406 NotInChatroom"), "{failure}");
+    assert!(conversed.logged_out);
+}
+
+/// One connection of a server that loses them: takes the login and what comes up to the first message, and ends.
+struct Losing {
+    stream: TcpStream,
+    frames: FrameBuffer,
+}
+
+impl Losing {
+    async fn log_in(listener: &TcpListener, resumed: bool) -> Self {
+        let stream = listener.accept().await.expect("a connection").0;
+        let frames = FrameBuffer::new(limits::CLIENT_FRAME_BYTES);
+        let mut server = Self { stream, frames };
+        let (request_id, command) = server.next().await;
+        assert!(matches!(command, Body::Login(_)));
+        let result = LoginResult {
+            heartbeat_interval_ms: 30_000,
+            resume_secret: "secret".into(),
+            resumed,
+            ..LoginResult::default()
+        };
+        server.answer(request_id, reply::Result::Login(result)).await;
+        server
+    }
+
+    async fn next(&mut self) -> (u32, Body) {
+        let frame = next_frame(&mut self.stream, &mut self.frames).await.expect("a command");
+        (frame.request_id, frame.body.expect("a command"))
+    }
+
+    async fn answer(&mut self, request_id: u32, result: reply::Result) {
+        let reply = Reply {
+            result: Some(result),
+            ..Reply::default()
+        };
+        let body = Some(Body::Reply(reply));
+        send(&mut self.stream, Frame { request_id, body }).await;
+    }
+
+    async fn refuse(&mut self, request_id: u32, code: ErrorCode) {
+        let reply = Reply {
+            code: code.into(),
+            ..Reply::default()
+        };
+        let body = Some(Body::Reply(reply));
+        send(&mut self.stream, Frame { request_id, body }).await;
+    }
+
+    /// The next message: its text, its name and its request.
+    async fn message(&mut self) -> (String, String, u32) {
+        match self.next().await {
+            (request_id, Body::SendMessage(message)) => (
+                String::from_utf8(message.content.to_vec()).expect("text"),
+                message.client_message_id,
+                request_id,
+            ),
+            (_, other) => panic!("not a message: {other:?}"),
+        }
+    }
+
+    /// Ends the connection, to be opened again at once.
+    async fn lose(mut self) {
+        let close = Close {
+            code: ErrorCode::SERVER_UNAVAILABLE.into(),
+            retry_after_ms: 1,
+            ..Close::default()
+        };
+        let body = Some(Body::Close(close));
+        send(&mut self.stream, Frame { request_id: 0, body }).await;
+    }
+
+    async fn take(&mut self, request_id: u32, sequence: u64) {
+        let result = SendMessageResult {
+            sequence,
+            ..SendMessageResult::default()
+        };
+        self.answer(request_id, reply::Result::SendMessage(result)).await;
+        send(&mut self.stream, message("alice", sequence, "hello".into())).await;
+    }
+
+    async fn say_goodbye(mut self) {
+        let (request_id, command) = self.next().await;
+        assert!(matches!(command, Body::Logout(_)), "{command:?}");
+        self.answer(request_id, reply::Result::Logout(LogoutResult {})).await;
+        send(&mut self.stream, close(ErrorCode::NO_ERROR)).await;
+    }
+}
+
+async fn chat_with(listener: &TcpListener, input: &[&str], sink: &Sink) -> Result<Outcome, Failure> {
+    let address = listener.local_addr().expect("an address").to_string();
+    let options = Options::new(address, "dev", "alice", "t").reconnect(Reconnect::Automatic);
+    let (sender, lines) = lines(input);
+    drop(sender);
+    chat(
+        &arguments(&[]),
+        options,
+        lines,
+        Output::new(sink.clone(), Format::Readable),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_sent_again_under_the_same_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let sink = Sink::kept();
+    let script = async {
+        let mut server = Losing::log_in(&listener, false).await;
+        let (request_id, _) = server.next().await;
+        server.answer(request_id, entered("lobby".into())).await;
+        let first = [server.message().await, server.message().await];
+        server.lose().await;
+
+        let mut server = Losing::log_in(&listener, true).await;
+        let resumed = RoomResumed {
+            room_id: "lobby".into(),
+            ..RoomResumed::default()
+        };
+        let body = Some(Body::RoomResumed(resumed));
+        send(&mut server.stream, Frame { request_id: 0, body }).await;
+        for (sequence, (text, name, _)) in (1..).zip(first) {
+            let (text_again, name_again, request_id) = server.message().await;
+            assert_eq!((text_again, name_again), (text, name));
+            server.take(request_id, sequence).await;
+        }
+        server.say_goodbye().await;
+    };
+    let (outcome, ()) = tokio::join!(chat_with(&listener, &["one", "two"], &sink), script);
+    assert!(matches!(outcome, Ok(Outcome::Done)), "{outcome:?}");
+    let shown = sink.text();
+    for line in [
+        "* connection lost: 31003",
+        "* next try in 0.0 s",
+        "* connected again",
+        "* back in lobby",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_room_that_is_gone_when_the_connection_is_back_is_made_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let sink = Sink::kept();
+    let script = async {
+        let mut server = Losing::log_in(&listener, false).await;
+        let (request_id, _) = server.next().await;
+        server.answer(request_id, entered("lobby".into())).await;
+        server.message().await;
+        server.lose().await;
+
+        let mut server = Losing::log_in(&listener, false).await;
+        let (request_id, command) = server.next().await;
+        assert!(matches!(command, Body::JoinExistChatRoom(_)), "{command:?}");
+        server.refuse(request_id, ErrorCode::CHATROOM_NOT_EXIST).await;
+        let (request_id, command) = server.next().await;
+        assert!(matches!(command, Body::EnterRoom(_)), "{command:?}");
+        server.answer(request_id, entered("lobby".into())).await;
+        let (_, _, request_id) = server.message().await;
+        server.take(request_id, 1).await;
+        server.say_goodbye().await;
+    };
+    let (outcome, ()) = tokio::join!(chat_with(&listener, &["one"], &sink), script);
+    assert!(matches!(outcome, Ok(Outcome::Done)), "{outcome:?}");
+    let shown = sink.text();
+    assert!(
+        shown.contains("* no longer in lobby: 23410 ChatroomNotExist"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches("* entered lobby").count(), 2, "{shown}");
+}
+
+#[tokio::test]
+async fn a_room_this_user_is_put_out_of_meanwhile_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let script = async {
+        let mut server = Losing::log_in(&listener, false).await;
+        let (request_id, _) = server.next().await;
+        server.answer(request_id, entered("lobby".into())).await;
+        server.message().await;
+        server.lose().await;
+        let mut server = Losing::log_in(&listener, false).await;
+        let (request_id, _) = server.next().await;
+        server.refuse(request_id, ErrorCode::KICKED_FROM_CHATROOM).await;
+        server.say_goodbye().await;
+    };
+    let sink = Sink::kept();
+    let (outcome, ()) = tokio::join!(chat_with(&listener, &["one"], &sink), script);
+    let failure = outcome.expect_err("blocked").to_string();
+    assert!(failure.starts_with("23409 KickedFromChatroom"), "{failure}");
 }
 
 #[test]
