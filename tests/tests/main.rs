@@ -1,5 +1,6 @@
 //! The whole gateway over real sockets: one file for each subject, one binary for all.
 
+mod attributes;
 mod backlog_budget;
 mod bad_input;
 mod closing;
@@ -7,6 +8,7 @@ mod command_line;
 mod hostile;
 mod ingress_budget;
 mod leaks;
+mod login_guesses;
 mod member_events;
 mod messages;
 mod python_client;
@@ -14,9 +16,12 @@ mod quic_addresses;
 mod quic_datagrams;
 mod quic_restart;
 mod quic_workers;
+mod resume;
+mod room_policies;
 mod rooms;
 mod sessions;
 mod silence;
 mod slow_members;
 mod tls;
+mod user_blocks;
 mod workers;

@@ -8,7 +8,7 @@ use sluice_protocol::frame::Body;
 use sluice_protocol::{
     ConversationType, CreateRoom, EnterRoom, JoinChatRoom, JoinExistChatRoom, JoinRoom, LeaveReason, LeaveRoom,
     LeaveRoomResult, Login, MemberEvents, MessageType, Ping, Reply, RoomEntered, RoomMemberJoined, RoomMemberLeft,
-    RoomMessage, RoomPreset, SendMessage, SendMessageResult, UserInfo, reply,
+    RoomMessage, RoomPreset, SendMessage, SendMessageResult, UserInfo, limits, reply,
 };
 use sluice_tests::{Gateway, RawClient, Transport, on_all_transports, wait_until};
 
@@ -29,6 +29,9 @@ pub(crate) fn no_rate_limits(config: &mut Config) {
     config.rooms.moves_per_second = Rate::Unlimited;
     config.rooms.live_messages_per_second = Rate::Unlimited;
     config.rooms.live_budget = Budget::Unlimited;
+    for app in &mut config.apps {
+        app.rooms_per_user = limits::ROOMS_PER_SESSION;
+    }
 }
 
 pub(crate) fn create_room(room_id: &str, room_name: &str) -> Body {
@@ -399,9 +402,9 @@ async fn after_leaving_nothing_of_the_room_comes(transport: Transport) {
 }
 
 async fn a_room_is_gone_with_its_last_member(transport: Transport) {
-    let gateway = Gateway::start(|_| ());
+    let gateway = Gateway::start(|config| config.sessions.resume_window = Duration::ZERO);
     let mut alice = RawClient::online(&gateway, transport, "alice").await;
-    enter(&mut alice, 1, join_chat_room("lobby", 0)).await;
+    enter(&mut alice, 1, enter_room("lobby")).await;
     send(&mut alice, 2, text("lobby", "hello")).await;
     assert_eq!(alice.call(3, leave_room("lobby")).await.code, 0);
     let mut bob = RawClient::online(&gateway, transport, "bob").await;

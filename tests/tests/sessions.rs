@@ -33,6 +33,11 @@ on_all_transports!(
 /// Short enough to wait for.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// What is lost is given up at once.
+fn no_window(config: &mut Config) {
+    config.sessions.resume_window = Duration::ZERO;
+}
+
 fn unix_ms() -> i64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -297,7 +302,7 @@ async fn a_login_is_answered_with_all_a_client_needs_to_know(transport: Transpor
             barrage_bytes: 5 * 1024,
             custom_bytes: 32 * 1024,
             room_history_messages: 50,
-            rooms_per_session: 100,
+            rooms_per_session: 5,
         })
     );
     let mut second = RawClient::connect(&gateway, transport).await;
@@ -331,7 +336,7 @@ async fn a_newer_login_of_the_same_user_ends_the_older_session(transport: Transp
 }
 
 async fn a_session_that_is_displaced_leaves_its_rooms(transport: Transport) {
-    let gateway = Gateway::start(|_| ());
+    let gateway = Gateway::start(no_window);
     let mut bob = RawClient::online(&gateway, transport, "bob").await;
     enter_room(&mut bob, 1, "lobby").await;
     let mut older = RawClient::online(&gateway, transport, "alice").await;
@@ -617,7 +622,7 @@ async fn who_logs_out_leaves_all_rooms_and_the_others_are_told(transport: Transp
 }
 
 async fn who_is_lost_leaves_all_rooms_and_the_others_are_told(transport: Transport) {
-    let gateway = Gateway::start(|_| ());
+    let gateway = Gateway::start(no_window);
     let (mut stays, goes) = two_in_two_rooms(&gateway, transport).await;
     drop(goes);
     expect_left_both(&mut stays, LeaveReason::Offline).await;

@@ -2,11 +2,15 @@
 
 mod against_a_model;
 mod attributes;
+mod ending;
 mod entering;
 mod faults;
+mod house;
 mod ingress;
 mod ladder;
 mod moderation;
+mod policies;
+mod queries;
 mod sending;
 
 use std::path::Path;

@@ -1,0 +1,367 @@
+//! Orders about rooms themselves, and what of them outlives a restart.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::config::AppPolicySettings;
+use crate::store::{AttributeRecord, Entry, KeptRoom, RoomList, RoomRecord, RoomRules};
+
+/// What a store would have of the lobby, which follows the changes it is given.
+#[derive(Debug, Default)]
+struct Shelf {
+    record: Option<RoomRecord>,
+    rules: RoomRules,
+    users: BTreeMap<(RoomList, String), Entry>,
+    attributes: BTreeMap<String, AttributeRecord>,
+}
+
+impl Shelf {
+    fn keep(&mut self, change: Change) {
+        match change {
+            Change::PutRoom { record, .. } => self.record = Some(record),
+            Change::RemoveRoom { .. } => {
+                self.record = None;
+                self.attributes.clear();
+                self.users.retain(|(list, _), _| *list != RoomList::ServerMember);
+            }
+            Change::PutRoomRules { rules, .. } => self.rules = rules,
+            Change::PutRoomUser { list, user, entry, .. } => {
+                self.users.insert((list, user), entry);
+            }
+            Change::RemoveRoomUser { list, user, .. } => {
+                self.users.remove(&(list, user));
+            }
+            Change::PutAttribute { key, attribute, .. } => {
+                self.attributes.insert(key, attribute);
+            }
+            Change::RemoveAttribute { key, .. } => {
+                self.attributes.remove(&key);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn kept(&self) -> KeptRoom {
+        KeptRoom {
+            app: "app".into(),
+            room: "lobby".into(),
+            record: self.record.clone(),
+            rules: self.rules,
+            users: self
+                .users
+                .iter()
+                .map(|((list, user), entry)| (*list, user.clone(), entry.clone()))
+                .collect(),
+            attributes: self.attributes.clone().into_iter().collect(),
+        }
+    }
+}
+
+impl Hall {
+    /// What an order is answered, and the events it brings.
+    fn ordered(&mut self, shelf: &mut Shelf, order: Order) -> (Answer, Vec<Body>) {
+        let Ordered { answer, effects } = self.rooms.order(self.now, &lobby(), order);
+        let mut events = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Keep(change) => shelf.keep(change),
+                Effect::Publish { frame, .. } | Effect::Destroy { frame, .. } => events.extend(open(&frame).body),
+                other => panic!("{other:?}"),
+            }
+        }
+        (answer.expect("an order that can be carried out"), events)
+    }
+
+    fn described(&mut self) -> Option<Description> {
+        match self.ordered(&mut Shelf::default(), Order::Describe).0 {
+            Answer::Described(description) => description,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn asked(&mut self, shelf: &mut Shelf, device: &Device, request: Request) -> Outcome {
+        let mut outcome = self.ask(device, request);
+        outcome.kept.drain(..).for_each(|change| shelf.keep(change));
+        outcome
+    }
+}
+
+fn by_server(name: &str) -> Order {
+    Order::Create(NewRoom::by_server(name.to_owned()))
+}
+
+fn listed(user: &str, joined_at_ms: i64) -> ListedMember {
+    ListedMember {
+        user: UserId::parse(user, IdProfile::Zim).unwrap(),
+        name: user.to_uppercase(),
+        joined_at_ms,
+    }
+}
+
+#[test]
+fn a_room_of_the_server_is_there_and_stays_as_it_was_made_first() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    assert_eq!(hall.described(), None);
+    hall.ordered(&mut shelf, by_server("First"));
+    let first = shelf.record.clone().expect("it is kept");
+    hall.wait(Duration::from_secs(5));
+    hall.ordered(&mut shelf, by_server("Second"));
+    assert_eq!(shelf.record, Some(first));
+    let expected = Description {
+        id: lobby().id,
+        name: "First".into(),
+        policy: "live".into(),
+        created_at_ms: 1_800_000_000_000,
+        members: 0,
+        ends: Ends::WhenIdle {
+            after: Duration::from_secs(3600),
+        },
+        rules: RoomRules::default(),
+        attributes_version: 0,
+    };
+    assert_eq!(hall.described(), Some(expected));
+    let [alice] = hall.devices(["alice"]);
+    assert_eq!(hall.join(&alice).entered().member_count, 1);
+    assert_eq!(hall.described().map(|room| room.members), Some(1));
+}
+
+#[test]
+fn destroying_tells_the_members_and_takes_along_what_was_decided_without_an_end() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let [alice] = hall.devices(["alice"]);
+    hall.ordered(&mut shelf, by_server(""));
+    hall.join(&alice);
+    for list in [RoomList::Gag, RoomList::Block, RoomList::Allow, RoomList::MuteException] {
+        let enlist = Order::Enlist {
+            list,
+            users: vec![UserId::parse("bob", IdProfile::Zim).unwrap()],
+            entry: Entry::default(),
+            tell: Tell::Nobody,
+        };
+        hall.ordered(&mut shelf, enlist);
+    }
+    hall.ordered(&mut shelf, Order::Stop(true));
+    let (answer, events) = hall.ordered(&mut shelf, Order::Destroy);
+    assert_eq!(answer, Answer::Done);
+    let expected = RoomDestroyed {
+        room_id: "lobby".into(),
+        reason: RoomDestroyedReason::Server.into(),
+    };
+    assert_eq!(events, [Body::RoomDestroyed(expected)]);
+    assert_eq!((shelf.record.clone(), shelf.rules), (None, RoomRules::default()));
+    let lists: Vec<RoomList> = shelf.users.keys().map(|(list, _)| *list).collect();
+    assert_eq!(lists, [RoomList::Gag, RoomList::Block]);
+    assert_eq!(hall.send(&alice, text("hello")).refused().0, 23410);
+    assert_eq!(
+        hall.ordered(&mut shelf, Order::Destroy),
+        (Answer::Done, Vec::new()),
+        "a missing one is fine"
+    );
+}
+
+#[test]
+fn whom_the_server_puts_inside_is_a_member_who_never_leaves_by_itself() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    let (_, events) = hall.ordered(&mut shelf, Order::Join(vec![bob.user.clone()]));
+    assert!(shelf.record.is_some(), "a missing room is made");
+    assert!(matches!(&events[..], [Body::RoomMemberJoined(joined)] if joined.member_count == 1));
+    assert_eq!(
+        hall.ordered(&mut shelf, Order::Join(vec![bob.user.clone()])).1,
+        [],
+        "once is enough"
+    );
+    assert_eq!(hall.join(&alice).entered().member_count, 2);
+    // With a device and without.
+    assert_eq!(hall.join(&bob).joined(), Vec::<&str>::new());
+    assert!(hall.leave(&bob).published.is_empty());
+    let inside = Order::AreInside([&bob, &alice].map(|device| device.user.id.clone()).to_vec());
+    assert_eq!(hall.ordered(&mut shelf, inside).0, Answer::Inside(vec![true, true]));
+    // It does not keep the room in use.
+    hall.leave(&alice);
+    hall.wait(Duration::from_secs(3600));
+    hall.rooms.tick(hall.now);
+    assert_eq!(hall.rooms.len(), 0);
+    let inside = Order::AreInside(vec![bob.user.id.clone()]);
+    assert_eq!(hall.ordered(&mut shelf, inside).0, Answer::Inside(vec![false]));
+}
+
+#[test]
+fn members_are_listed_by_the_time_they_joined_from_both_ends() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let members = |limit, first| Order::Members { limit, first };
+    let nobody = Answer::Members {
+        total: 0,
+        members: Vec::new(),
+    };
+    assert_eq!(
+        hall.ordered(&mut shelf, members(500, ListedFirst::Oldest)).0,
+        nobody,
+        "of no room"
+    );
+    let start = hall.now.unix_ms;
+    for user in ["carol", "alice", "bob"] {
+        let device = hall.device(user, 0);
+        hall.enter(&device);
+        hall.wait(Duration::from_millis(1100));
+    }
+    for (limit, first, users) in [
+        (2, ListedFirst::Oldest, vec![("carol", 0), ("alice", 1000)]),
+        (2, ListedFirst::Newest, vec![("bob", 2000), ("alice", 1000)]),
+        (0, ListedFirst::Newest, vec![]),
+        (
+            9,
+            ListedFirst::Oldest,
+            vec![("carol", 0), ("alice", 1000), ("bob", 2000)],
+        ),
+    ] {
+        let expected = Answer::Members {
+            total: 3,
+            members: users.iter().map(|(user, ms)| listed(user, start + ms)).collect(),
+        };
+        assert_eq!(hall.ordered(&mut shelf, members(limit, first)).0, expected);
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_room_makes_the_same_room_again() {
+    let settings = AppPolicySettings::new("club", RoomPreset::Live);
+    let policies = vec![settings];
+    let hall = || Hall::with_rules_and_app(|_| (), |app| app.policies = policies.clone());
+    let mut before = hall();
+    let mut shelf = Shelf::default();
+    let [alice, host] = before.devices(["alice", "host"]);
+    let new = NewRoom {
+        policy: "club".into(),
+        ..new_room("", RoomPreset::Live)
+    };
+    before
+        .asked(&mut shelf, &alice, enter(Create::IfMissing(new), 0))
+        .entered();
+    let unix_ms = before.now.unix_ms + 3_600_000;
+    before.ordered(&mut shelf, Order::SetEnds(Ends::At { unix_ms }));
+    before.ordered(&mut shelf, Order::Join(vec![host.user.clone()]));
+    before.ordered(&mut shelf, Order::Stop(true));
+    let write = Write::Set {
+        entries: vec![("topic".into(), "cats".into()), ("pinned".into(), "1".into())],
+        force: false,
+        take_over: false,
+        delete_on_leave: false,
+        if_version: None,
+    };
+    before.asked(&mut shelf, &alice, Request::WriteAttributes(write));
+    let delete = Write::Delete {
+        keys: vec!["pinned".into()],
+        force: false,
+        if_version: None,
+    };
+    before.asked(&mut shelf, &alice, Request::WriteAttributes(delete));
+    let told = before.asked(&mut shelf, &alice, Request::Leave(LeaveReason::Left));
+    assert!(told.dismissed);
+
+    let mut after = hall();
+    after.now = before.now;
+    after.rooms.restore(vec![(lobby(), shelf.kept())], after.now);
+    assert_eq!(after.described(), before.described());
+    let all = Order::Attributes(Vec::new());
+    let again = Order::Attributes(Vec::new());
+    assert_eq!(after.ordered(&mut shelf, all).0, before.ordered(&mut shelf, again).0);
+    let members = |hall: &mut Hall| {
+        let order = Order::Members {
+            limit: 500,
+            first: ListedFirst::Oldest,
+        };
+        hall.ordered(&mut Shelf::default(), order).0
+    };
+    assert_eq!(members(&mut after), members(&mut before));
+    // It goes on living as it did: it ends when it was to.
+    after.wait(Duration::from_secs(3600));
+    let due = after.rooms.tick(after.now).effects;
+    assert!(
+        matches!(
+            &due[..],
+            [
+                (_, Effect::Destroy { .. }),
+                (_, Effect::Keep(Change::RemoveRoom { .. }))
+            ]
+        ),
+        "{due:?}"
+    );
+}
+
+#[test]
+fn a_room_that_should_have_ended_while_the_gateway_was_down_ends_with_the_first_tick() {
+    let mut hall = Hall::new();
+    let record = RoomRecord {
+        policy: "live".into(),
+        ends: Ends::At {
+            unix_ms: hall.now.unix_ms - 1,
+        }
+        .to_text(),
+        ..RoomRecord::default()
+    };
+    let kept = Shelf {
+        record: Some(record),
+        ..Shelf::default()
+    };
+    hall.rooms.restore(vec![(lobby(), kept.kept())], hall.now);
+    assert_eq!(hall.rooms.len(), 1);
+    let due = hall.rooms.tick(hall.now).effects;
+    assert!(
+        due.iter()
+            .any(|(_, effect)| matches!(effect, Effect::Keep(Change::RemoveRoom { .. }))),
+        "{due:?}"
+    );
+    assert_eq!(hall.rooms.len(), 0);
+}
+
+#[test]
+fn what_cannot_be_read_any_more_does_not_keep_a_room_from_coming_back() {
+    let mut hall = Hall::with_rules_and_app(|_| (), |app| app.rooms_max = 1);
+    let record = RoomRecord {
+        name: "Old".into(),
+        policy: "a policy of yesterday".into(),
+        ends: "some day".into(),
+        by_server: true,
+        ..RoomRecord::default()
+    };
+    let mut shelf = Shelf {
+        record: Some(record),
+        ..Shelf::default()
+    };
+    shelf
+        .users
+        .insert((RoomList::ServerMember, "no user\nid".into()), Entry::default());
+    let other = RoomKey {
+        id: RoomId::parse("other").unwrap(),
+        ..lobby()
+    };
+    // More than the app may have: those that were there stay.
+    hall.rooms
+        .restore(vec![(lobby(), shelf.kept()), (other, shelf.kept())], hall.now);
+    assert_eq!(hall.rooms.len(), 2);
+    let room = hall.described().expect("the room");
+    assert_eq!((&*room.name, &*room.policy, room.members), ("Old", "live", 0));
+}
+
+#[test]
+fn what_the_server_says_of_a_members_room_has_all_of_it_kept() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    let new = NewRoom {
+        attributes: vec![("topic".into(), "cats".into())],
+        ..new_room("Lobby", RoomPreset::Room)
+    };
+    hall.asked(&mut shelf, &alice, enter(Create::Always(new), 0)).entered();
+    hall.ordered(&mut shelf, Order::Join(vec![bob.user.clone()]));
+    assert!(shelf.record.is_none() && shelf.users.is_empty() && shelf.attributes.is_empty());
+    hall.ordered(&mut shelf, Order::SetEnds(Ends::Never));
+    assert_eq!(shelf.record.as_ref().map(|record| &*record.ends), Some("never"));
+    assert_eq!(shelf.users.len(), 1);
+    assert_eq!(shelf.attributes["topic"].value, "cats");
+}
