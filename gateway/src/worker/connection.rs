@@ -61,8 +61,6 @@ pub(super) struct State {
     /// A command to enter or leave a room is under way. Until it is answered nothing more is read: what follows may depend on it,
     /// and the answer may be large.
     pub(super) moving: bool,
-    /// The room to leave once the one that is being entered has let the session in.
-    pub(super) then_leave: Option<Box<RoomKey>>,
     /// The logout that waits for answers to what was asked before.
     pub(super) leaving: Option<NonZeroU32>,
     pub(super) opened: Instant,
@@ -83,10 +81,18 @@ pub(super) struct State {
     /// Since when the transport has taken nothing, and how many bytes it had taken then.
     pub(super) stalled: Option<(Instant, u64)>,
     pub(super) user: Option<Arc<User>>,
-    /// Rooms that are still to let in a session that was resumed. Until then nothing is read.
-    pub(super) walk: Option<Box<Walk>>,
+    /// What is still to be done in rooms. Until then nothing is read.
+    pub(super) errand: Option<Box<Errand>>,
     handshake_permit: Option<HandshakePermit>,
     _permit: ConnectionPermit,
+}
+
+/// What a connection has to do in more than one room. In a box of its own, since hardly anybody has one.
+pub(super) enum Errand {
+    /// Rooms that are still to let in a session that was resumed.
+    Walk(Walk),
+    /// The room to leave once the one that is being entered has let the session in.
+    Leave(RoomKey),
 }
 
 /// The state that the gauge of connections shows. The numbers are those of the label.
@@ -151,8 +157,7 @@ impl Worker {
                         paused: false,
                         stalled: None,
                         user: None,
-                        then_leave: None,
-                        walk: None,
+                        errand: None,
                         handshake_permit,
                         _permit: permit,
                     }),

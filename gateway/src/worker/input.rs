@@ -22,7 +22,7 @@ use crate::session::users::Arrival;
 use crate::session::{Quotas, logout};
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
-use crate::worker::connection::{Connection, Progress};
+use crate::worker::connection::{Connection, Errand, Progress};
 use crate::worker::mailbox::Message;
 
 /// Commands of one client that wait for an answer, or would if one were wanted. A client that sends more is not read until some are
@@ -90,7 +90,7 @@ impl Worker {
     fn is_paused(&self, connection: &Connection) -> bool {
         let state = connection.state.borrow();
         state.moving
-            || state.walk.is_some()
+            || state.errand.is_some()
             || state.leaving.is_some()
             || state.session.is_registering()
             || state.in_flight >= IN_FLIGHT_MAX
@@ -335,7 +335,9 @@ impl Worker {
         let user = online.user.clone();
         state.in_flight += 1;
         state.moving = matches!(request, room::Request::Enter(_) | room::Request::Leave(_));
-        state.then_leave = then_leave.map(Box::new);
+        if let Some(room) = then_leave {
+            state.errand = Some(Box::new(Errand::Leave(room)));
+        }
         let caller = Caller {
             user,
             connection: self.connection_ref(connection.key),

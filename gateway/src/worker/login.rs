@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::session::users::{Arrival, Granted};
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
-use crate::worker::connection::{Connection, Label};
+use crate::worker::connection::{Connection, Errand, Label};
 use crate::worker::mailbox::Message;
 use crate::worker::resume::Walk;
 
@@ -91,7 +91,7 @@ impl Worker {
         );
         if let Some(lost) = granted.resumed {
             let known = login.resume.as_ref().map_or(&[][..], |resume| &resume.known);
-            connection.state.borrow_mut().walk = Some(Box::new(Walk::new(*lost, known)));
+            connection.state.borrow_mut().errand = Some(Box::new(Errand::Walk(Walk::new(*lost, known))));
             self.resume_rooms(&connection);
         }
         self.rearm(&connection, now.instant);

@@ -17,7 +17,7 @@ use crate::room;
 use crate::session::parked::Lost;
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
-use crate::worker::connection::{Connection, State};
+use crate::worker::connection::{Connection, Errand, State};
 use crate::worker::mailbox::Message;
 
 /// The rooms of a session that has just been resumed.
@@ -62,7 +62,7 @@ impl Worker {
     pub(super) fn resume_rooms(&self, connection: &Connection) {
         let mut state = connection.state.borrow_mut();
         let state = &mut *state;
-        let (Some(walk), Some(online)) = (&mut state.walk, state.session.online()) else {
+        let (Some(Errand::Walk(walk)), Some(online)) = (state.errand.as_deref_mut(), state.session.online()) else {
             return;
         };
         if walk.asked.is_some()
@@ -71,7 +71,7 @@ impl Worker {
             return;
         }
         let Some((room, after)) = walk.waiting.pop() else {
-            state.walk = None;
+            state.errand = None;
             return;
         };
         walk.asked = Some(room.clone());
@@ -104,7 +104,7 @@ impl Worker {
     /// A room has answered a session that was resumed.
     fn walk_on(&self, connection: &Connection, room: &RoomKey) {
         let mut state = connection.state.borrow_mut();
-        if let Some(walk) = &mut state.walk
+        if let Some(Errand::Walk(walk)) = state.errand.as_deref_mut()
             && walk.asked.as_ref() == Some(room)
         {
             walk.asked = None;
@@ -115,7 +115,7 @@ impl Worker {
     /// A connection ends before all rooms were asked: it takes the places nevertheless, so that all of them are one connection's. Returns
     /// the rooms that had not answered.
     pub(super) fn end_walk(&self, state: &mut State, user: &Arc<User>, address: ConnectionRef) -> Vec<RoomKey> {
-        let Some(walk) = state.walk.take() else {
+        let Some(Errand::Walk(walk)) = state.errand.take().map(|errand| *errand) else {
             return Vec::new();
         };
         let mut rooms: Vec<RoomKey> = walk.asked.into_iter().collect();
