@@ -24,6 +24,7 @@ struct Holdings {
     tasks: f64,
     connections: f64,
     sessions: f64,
+    parked: f64,
     users: f64,
     rooms: f64,
     room_members: f64,
@@ -39,6 +40,7 @@ impl Holdings {
             tasks: gateway.metric("sluice_tasks").await,
             connections: gateway.metric("sluice_connections").await,
             sessions: gateway.metric("sluice_sessions_online").await,
+            parked: gateway.metric("sluice_sessions_parked").await,
             users: gateway.metric("sluice_users_online").await,
             rooms: gateway.metric("sluice_rooms").await,
             room_members: gateway.metric("sluice_room_members").await,
@@ -54,6 +56,7 @@ async fn waves_of_misbehaving_clients_leave_nothing_behind(transport: Transport)
         "connections.handshake_timeout=200ms",
         "connections.heartbeat_interval=200ms",
         "connections.closing_timeout=200ms",
+        "sessions.resume_window=500ms",
     ];
     let gateway = GatewayProcess::start(&settings).await;
     let untouched = GatewayProcess::start(&settings).await;

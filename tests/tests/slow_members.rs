@@ -1,5 +1,7 @@
 //! Members that do not read: what they miss and are told, and that nobody else notices.
 
+use std::time::Duration;
+
 use sluice_codec::encode;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
@@ -114,6 +116,8 @@ impl Scene {
             config.rooms.log_bytes = LOG_BYTES;
             // Long enough for the slow member to read its last frames.
             config.connections.closing_timeout = DEADLINE;
+            // Who is given up is seen to leave at once.
+            config.sessions.resume_window = Duration::ZERO;
         });
         let mut readers = Vec::new();
         for number in 0..readers_each {

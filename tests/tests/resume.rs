@@ -1,0 +1,578 @@
+//! Sessions that go on with another connection: what others see of it, what the client gets, and who may not.
+
+use std::time::{Duration, Instant};
+
+use sluice_gateway::config::{Config, Rate, SingleLogin};
+use sluice_protocol::frame::Body;
+use sluice_protocol::{
+    ConversationType, EnterRoom, LeaveReason, Login, LoginResult, MessageType, Reply, RoomEntered, RoomMessage,
+    RoomResumed, SendMessage, reply,
+};
+use sluice_tests::{ApiCall, Gateway, RawClient, Transport, on_all_transports, wait_until};
+
+on_all_transports!(
+    who_is_lost_is_missed_by_nobody_until_the_window_is_over,
+    a_session_goes_on_over_another_transport_with_what_it_missed,
+    a_session_whose_connection_is_still_open_goes_on_elsewhere,
+    who_resumes_again_and_again_gets_every_message_once,
+    a_session_that_is_displaced_is_seen_by_nobody_and_cannot_be_resumed,
+);
+
+/// Long enough for a client to come back on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Short enough to wait for.
+const SHORT: Duration = Duration::from_millis(400);
+
+fn gateway(window: Duration, change: impl FnOnce(&mut Config)) -> Gateway {
+    Gateway::start(|config| {
+        config.sessions.resume_window = window;
+        config.rooms.room_messages_per_second = Rate::Unlimited;
+        change(config);
+    })
+}
+
+async fn online(gateway: &Gateway, transport: Transport, user: &str) -> (RawClient, LoginResult) {
+    let mut client = RawClient::connect(gateway, transport).await;
+    let result = client.login(user).await;
+    (client, result)
+}
+
+/// A login that wants to go on with a session, and knows so much of these rooms.
+fn resuming(client: &RawClient, user: &str, secret: &str, known: &[(&str, u64)]) -> Login {
+    Login {
+        resume_secret: secret.into(),
+        resume_rooms: known.iter().map(|(room, _)| (*room).into()).collect(),
+        resume_sequences: known.iter().map(|(_, sequence)| *sequence).collect(),
+        ..client.login_command(user)
+    }
+}
+
+async fn log_in(client: &mut RawClient, login: Login) -> Reply {
+    client.call(1, Body::Login(login)).await
+}
+
+fn taken(reply: Reply) -> LoginResult {
+    match reply.result {
+        Some(reply::Result::Login(result)) if reply.code == 0 => result,
+        _ => panic!("{reply:?}"),
+    }
+}
+
+/// Logs in with a secret, whatever comes of it.
+async fn come_back(
+    gateway: &Gateway,
+    transport: Transport,
+    secret: &str,
+    known: &[(&str, u64)],
+) -> (RawClient, LoginResult) {
+    let mut client = RawClient::connect(gateway, transport).await;
+    let login = resuming(&client, "alice", secret, known);
+    let result = taken(log_in(&mut client, login).await);
+    (client, result)
+}
+
+async fn enter(client: &mut RawClient, room: &str) -> RoomEntered {
+    let enter = EnterRoom {
+        room_id: room.into(),
+        ..EnterRoom::default()
+    };
+    let reply = client.call(2, Body::EnterRoom(enter)).await;
+    match reply.result {
+        Some(reply::Result::RoomEntered(entered)) if reply.code == 0 => entered,
+        _ => panic!("{reply:?}; {client:?}"),
+    }
+}
+
+async fn send(client: &mut RawClient, room: &str, text: &str) {
+    let send = SendMessage {
+        conversation_type: ConversationType::Room.into(),
+        target_id: room.into(),
+        r#type: MessageType::Text.into(),
+        content: text.to_owned().into(),
+        ..SendMessage::default()
+    };
+    let reply = client.call(3, Body::SendMessage(send)).await;
+    assert_eq!(reply.code, 0, "{reply:?}; {client:?}");
+}
+
+async fn message(client: &mut RawClient) -> RoomMessage {
+    match client.event().await {
+        Body::RoomMessage(message) => message,
+        other => panic!("{other:?}; {client:?}"),
+    }
+}
+
+async fn room_resumed(client: &mut RawClient) -> RoomResumed {
+    match client.event().await {
+        Body::RoomResumed(resumed) => resumed,
+        other => panic!("{other:?}; {client:?}"),
+    }
+}
+
+/// Bob, who stays in the room, and alice, who is about to go.
+async fn two_inside(gateway: &Gateway, transport: Transport, room: &str) -> (RawClient, RawClient, LoginResult) {
+    let (mut bob, _) = online(gateway, transport, "bob").await;
+    enter(&mut bob, room).await;
+    let (mut alice, result) = online(gateway, transport, "alice").await;
+    enter(&mut alice, room).await;
+    assert!(matches!(bob.event().await, Body::RoomMemberJoined(_)));
+    (bob, alice, result)
+}
+
+async fn expect_left(client: &mut RawClient, reason: LeaveReason) {
+    match client.event().await {
+        Body::RoomMemberLeft(left) => {
+            assert_eq!(left.members[0].user_id, "alice");
+            assert_eq!(left.reason(), reason);
+        }
+        other => panic!("{other:?}; {client:?}"),
+    }
+}
+
+/// Nothing came but what was said: bob says something, and that is the next he gets.
+async fn expect_nothing_before(bob: &mut RawClient, room: &str, text: &str) {
+    send(bob, room, text).await;
+    assert_eq!(message(bob).await.content, text);
+}
+
+fn of(count: u64) -> impl Iterator<Item = String> {
+    (1..=count).map(|number| format!("message {number}"))
+}
+
+fn another(transport: Transport) -> Transport {
+    match transport {
+        Transport::Tcp => Transport::Tls,
+        Transport::Tls => Transport::Quic,
+        Transport::Quic => Transport::Tcp,
+    }
+}
+
+async fn who_is_lost_is_missed_by_nobody_until_the_window_is_over(transport: Transport) {
+    let gateway = gateway(SHORT, |_| ());
+    let (mut bob, alice, _) = two_inside(&gateway, transport, "lobby").await;
+    let lost = Instant::now();
+    drop(alice);
+    expect_left(&mut bob, LeaveReason::Offline).await;
+    assert!(lost.elapsed() >= SHORT, "{:?}", lost.elapsed());
+    wait_until("nothing is kept of alice", async || {
+        gateway.metric("sluice_sessions_parked").await == 0.0 && gateway.metric("sluice_room_members").await == 1.0
+    })
+    .await;
+}
+
+async fn a_session_goes_on_over_another_transport_with_what_it_missed(transport: Transport) {
+    let gateway = gateway(LONG, |_| ());
+    let (mut bob, mut alice, first) = two_inside(&gateway, transport, "lobby").await;
+    enter(&mut bob, "hall").await;
+    enter(&mut alice, "hall").await;
+    assert!(matches!(bob.event().await, Body::RoomMemberJoined(_)));
+    assert_eq!(first.resume_secret.len(), 32);
+    assert_eq!(first.resume_window_ms, 60_000);
+    assert!(!first.resumed);
+    for text in of(3) {
+        send(&mut bob, "lobby", &text).await;
+        assert_eq!(message(&mut bob).await.content, text);
+    }
+    for text in of(2) {
+        assert_eq!(message(&mut alice).await.content, text);
+    }
+    drop(alice);
+    wait_until("alice is known to be lost", async || {
+        gateway.metric("sluice_sessions_parked").await == 1.0
+    })
+    .await;
+    for text in ["four", "five"] {
+        send(&mut bob, "lobby", text).await;
+        assert_eq!(message(&mut bob).await.content, text);
+    }
+    send(&mut bob, "hall", "echo").await;
+    assert_eq!(message(&mut bob).await.content, "echo");
+
+    let known = [("lobby", 2), ("elsewhere", 7)];
+    let (mut alice, second) = come_back(&gateway, another(transport), &first.resume_secret, &known).await;
+    assert!(second.resumed);
+    assert_eq!(second.session_id, first.session_id);
+    assert_ne!(second.resume_secret, first.resume_secret);
+    let mut rooms = Vec::new();
+    for _ in 0..2 {
+        let resumed = room_resumed(&mut alice).await;
+        let (sequence, expected) = match &*resumed.room_id {
+            "lobby" => (5, vec![(3, "message 3"), (4, "four"), (5, "five")]),
+            // Not named, so it goes on from now.
+            _ => (1, vec![]),
+        };
+        assert_eq!(
+            (resumed.sequence, resumed.missed, resumed.member_count),
+            (sequence, 0, 2)
+        );
+        assert_eq!(resumed.replayed as usize, expected.len());
+        for (sequence, text) in expected {
+            let message = message(&mut alice).await;
+            assert_eq!((message.sequence, &message.content[..]), (sequence, text.as_bytes()));
+            assert!(message.history);
+        }
+        rooms.push(resumed.room_id);
+    }
+    rooms.sort();
+    assert_eq!(rooms, ["hall", "lobby"]);
+
+    // From here on as if nothing had been, and nobody has noticed.
+    for room in ["lobby", "hall"] {
+        expect_nothing_before(&mut bob, room, "welcome back").await;
+        let message = message(&mut alice).await;
+        assert_eq!((&*message.room_id, &message.content[..]), (room, &b"welcome back"[..]));
+        assert!(!message.history);
+    }
+    send(&mut alice, "hall", "I was never away").await;
+    assert_eq!(message(&mut bob).await.content, "I was never away");
+    wait_until("it is counted", async || {
+        gateway.metric("sluice_resume_total{result=\"resumed\"}").await == 1.0
+    })
+    .await;
+}
+
+async fn a_session_whose_connection_is_still_open_goes_on_elsewhere(transport: Transport) {
+    let gateway = gateway(LONG, |_| ());
+    let (mut bob, mut old, first) = two_inside(&gateway, transport, "lobby").await;
+    let (mut new, second) = come_back(&gateway, another(transport), &first.resume_secret, &[("lobby", 0)]).await;
+    assert!(second.resumed);
+    assert_eq!(second.session_id, first.session_id);
+    let close = old.expect_close().await;
+    assert_eq!((close.code, &*close.detail), (31011, "resumed"));
+    old.expect_end().await;
+    assert_eq!(room_resumed(&mut new).await.room_id, "lobby");
+    expect_nothing_before(&mut bob, "lobby", "here").await;
+    assert_eq!(message(&mut new).await.content, "here");
+    wait_until("it is counted", async || {
+        gateway.metric("sluice_resume_total{result=\"taken_over\"}").await == 1.0
+            && gateway.metric("sluice_sessions_online").await == 2.0
+            && gateway.metric("sluice_sessions_parked").await == 0.0
+            && gateway
+                .metric("sluice_connections_closed_total{reason=\"resumed\"}")
+                .await
+                == 1.0
+    })
+    .await;
+}
+
+/// Cut off in all states, whether the gateway has noticed or not, while bob goes on talking.
+async fn who_resumes_again_and_again_gets_every_message_once(transport: Transport) {
+    const TIMES: u64 = 12;
+    let gateway = gateway(LONG, |_| ());
+    let (mut bob, mut alice, first) = two_inside(&gateway, transport, "lobby").await;
+    let (mut secret, mut transport) = (first.resume_secret, transport);
+    let (mut newest, mut said) = (0, 0);
+    for time in 0..TIMES {
+        for _ in 0..5 {
+            said += 1;
+            send(&mut bob, "lobby", &said.to_string()).await;
+        }
+        // Some of it arrives.
+        for _ in 0..time % 4 {
+            newest += 1;
+            assert_eq!(message(&mut alice).await.content, newest.to_string());
+        }
+        transport = another(transport);
+        let old = std::mem::replace(&mut alice, RawClient::connect(&gateway, transport).await);
+        if time % 2 == 0 {
+            drop(old);
+        }
+        let login = resuming(&alice, "alice", &secret, &[("lobby", newest)]);
+        let result = taken(log_in(&mut alice, login).await);
+        assert!(result.resumed, "{result:?}");
+        secret = result.resume_secret;
+        let resumed = room_resumed(&mut alice).await;
+        assert_eq!((resumed.missed, resumed.sequence), (0, said));
+        assert_eq!(u64::from(resumed.replayed), said - newest);
+        if time % 3 == 0 {
+            while newest < said {
+                newest += 1;
+                assert_eq!(message(&mut alice).await.content, newest.to_string());
+            }
+        }
+    }
+    while newest < said {
+        newest += 1;
+        let message = message(&mut alice).await;
+        assert_eq!(
+            (message.sequence, &message.content[..]),
+            (newest, newest.to_string().as_bytes())
+        );
+    }
+    for number in 1..=said {
+        assert_eq!(
+            message(&mut bob).await.content,
+            number.to_string(),
+            "and bob has seen nobody come or go"
+        );
+    }
+}
+
+async fn a_session_that_is_displaced_is_seen_by_nobody_and_cannot_be_resumed(transport: Transport) {
+    let gateway = gateway(SHORT, |_| ());
+    let (mut bob, mut old, first) = two_inside(&gateway, transport, "lobby").await;
+    let (mut new, _) = online(&gateway, another(transport), "alice").await;
+    assert_eq!(old.expect_close().await.code, 31010);
+    enter(&mut new, "lobby").await;
+    wait_until("the places of the old device are given up", async || {
+        gateway.metric("sluice_sessions_parked").await == 0.0
+            && gateway.metric("sluice_room_leaves_total{reason=\"offline\"}").await == 1.0
+    })
+    .await;
+    expect_nothing_before(&mut bob, "lobby", "alice has another device").await;
+    assert_eq!(message(&mut new).await.content, "alice has another device");
+
+    let mut late = RawClient::connect(&gateway, transport).await;
+    let login = Login {
+        automatic: true,
+        previous_session_started_at_ms: first.server_time_ms,
+        ..resuming(&late, "alice", &first.resume_secret, &[])
+    };
+    let reply = log_in(&mut late, login).await;
+    assert_eq!((reply.code, &*reply.detail), (31010, "newer_login"), "{reply:?}");
+    expect_nothing_before(&mut new, "lobby", "still here").await;
+}
+
+#[tokio::test]
+async fn what_the_room_does_not_keep_any_more_is_counted_exactly() {
+    let gateway = gateway(LONG, |_| ());
+    let (mut bob, alice, first) = two_inside(&gateway, Transport::Tcp, "lobby").await;
+    drop(alice);
+    for text in of(65) {
+        send(&mut bob, "lobby", &text).await;
+    }
+    let (mut alice, result) = come_back(&gateway, Transport::Quic, &first.resume_secret, &[("lobby", 5)]).await;
+    assert!(result.resumed);
+    let resumed = room_resumed(&mut alice).await;
+    assert_eq!((resumed.sequence, resumed.replayed, resumed.missed), (65, 50, 10));
+    for sequence in 16..=65 {
+        assert_eq!(message(&mut alice).await.sequence, sequence);
+    }
+}
+
+#[tokio::test]
+async fn many_rooms_with_more_than_waits_for_a_client_are_resumed_one_after_the_other() {
+    const ROOMS: [&str; 4] = ["one", "two", "three", "four"];
+    let gateway = gateway(LONG, |config| config.connections.private_queue_bytes = 64 * 1024);
+    let (mut bob, _) = online(&gateway, Transport::Tcp, "bob").await;
+    let (mut alice, first) = online(&gateway, Transport::Tls, "alice").await;
+    let text = "x".repeat(4000);
+    for room in ROOMS {
+        enter(&mut bob, room).await;
+        enter(&mut alice, room).await;
+    }
+    drop(alice);
+    for room in ROOMS {
+        for _ in 0..40 {
+            send(&mut bob, room, &text).await;
+        }
+    }
+    let known = ROOMS.map(|room| (room, 0));
+    let (mut alice, result) = come_back(&gateway, Transport::Tcp, &first.resume_secret, &known).await;
+    assert!(result.resumed);
+    let mut rooms = Vec::new();
+    for _ in ROOMS {
+        let resumed = room_resumed(&mut alice).await;
+        assert_eq!((resumed.replayed, resumed.missed), (40, 0));
+        for sequence in 1..=40 {
+            let message = message(&mut alice).await;
+            assert_eq!((message.room_id, message.sequence), (resumed.room_id.clone(), sequence));
+        }
+        rooms.push(resumed.room_id);
+    }
+    rooms.sort();
+    assert_eq!(rooms, ["four", "one", "three", "two"]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_wrong_used_or_somebody_elses_is_a_login_like_any_other() {
+    let gateway = gateway(LONG, |config| config.apps[0].single_login = SingleLogin::Multi(9));
+    let (_, mallory) = online(&gateway, Transport::Tcp, "mallory").await;
+    let (mut bob, alice, first) = two_inside(&gateway, Transport::Tcp, "lobby").await;
+    drop(alice);
+    let (mut alice, second) = come_back(&gateway, Transport::Tls, &first.resume_secret, &[]).await;
+    assert!(second.resumed);
+    room_resumed(&mut alice).await;
+    for secret in ["0".repeat(32), first.resume_secret, mallory.resume_secret] {
+        let (mut other, result) = come_back(&gateway, Transport::Quic, &secret, &[("lobby", 0)]).await;
+        assert!(!result.resumed, "{result:?}");
+        assert_ne!(result.session_id, second.session_id);
+        assert!(
+            enter(&mut other, "lobby").await.member_count == 2,
+            "outside before, like anybody"
+        );
+    }
+    wait_until("they are counted", async || {
+        gateway.metric("sluice_resume_total{result=\"unknown\"}").await == 3.0
+    })
+    .await;
+    expect_nothing_before(&mut bob, "lobby", "hello").await;
+    assert_eq!(message(&mut alice).await.content, "hello");
+}
+
+#[tokio::test]
+async fn what_a_client_says_of_the_session_it_lost_must_have_its_form() {
+    let gateway = gateway(LONG, |_| ());
+    let mut client = RawClient::connect(&gateway, Transport::Tcp).await;
+    let secret = "a".repeat(32);
+    let good = resuming(&client, "alice", &secret, &[("lobby", 1)]);
+    let many: Vec<String> = (0..101).map(|number| number.to_string()).collect();
+    let cases = [
+        (
+            "resume_secret",
+            Login {
+                resume_secret: "a".repeat(31),
+                ..good.clone()
+            },
+        ),
+        (
+            "resume_secret",
+            Login {
+                resume_secret: "x".repeat(32),
+                ..good.clone()
+            },
+        ),
+        (
+            "resume_rooms",
+            Login {
+                resume_rooms: vec!["no room".into()],
+                ..good.clone()
+            },
+        ),
+        (
+            "resume_rooms",
+            Login {
+                resume_sequences: vec![1; 101],
+                resume_rooms: many,
+                ..good.clone()
+            },
+        ),
+        (
+            "resume_sequences",
+            Login {
+                resume_sequences: Vec::new(),
+                ..good.clone()
+            },
+        ),
+        (
+            "resume_sequences",
+            Login {
+                resume_sequences: vec![1, 2],
+                ..good.clone()
+            },
+        ),
+    ];
+    for (field, login) in cases {
+        let reply = log_in(&mut client, login).await;
+        assert_eq!((reply.code, &*reply.detail), (33003, field), "{reply:?}");
+    }
+    assert!(!taken(log_in(&mut client, good).await).resumed);
+}
+
+#[tokio::test]
+async fn a_user_with_two_devices_leaves_when_the_last_is_not_back_in_time() {
+    let gateway = gateway(SHORT, |config| config.apps[0].single_login = SingleLogin::Multi(2));
+    let (mut bob, phone, _) = two_inside(&gateway, Transport::Quic, "lobby").await;
+    let (mut laptop, _) = online(&gateway, Transport::Tls, "alice").await;
+    assert_eq!(enter(&mut laptop, "lobby").await.member_count, 2);
+    drop(phone);
+    wait_until("the phone's place is given up", async || {
+        gateway.metric("sluice_room_leaves_total{reason=\"offline\"}").await == 1.0
+    })
+    .await;
+    expect_nothing_before(&mut bob, "lobby", "one is left").await;
+    drop(laptop);
+    expect_left(&mut bob, LeaveReason::Offline).await;
+}
+
+#[tokio::test]
+async fn who_came_too_late_finds_a_room_of_its_own_gone() {
+    let gateway = gateway(SHORT, |_| ());
+    let (mut alice, first) = online(&gateway, Transport::Tcp, "alice").await;
+    enter(&mut alice, "alone").await;
+    drop(alice);
+    // As long as it may come back, the room is there.
+    let (mut alice, second) = come_back(&gateway, Transport::Tcp, &first.resume_secret, &[]).await;
+    assert!(second.resumed);
+    assert_eq!(room_resumed(&mut alice).await.member_count, 1);
+    drop(alice);
+    wait_until("her place is given up", async || {
+        gateway.metric("sluice_room_leaves_total{reason=\"offline\"}").await == 1.0
+    })
+    .await;
+    let (mut alice, third) = come_back(&gateway, Transport::Tcp, &second.resume_secret, &[("alone", 0)]).await;
+    assert!(!third.resumed);
+    assert!(enter(&mut alice, "alone").await.created);
+}
+
+#[tokio::test]
+async fn who_was_put_out_meanwhile_or_whose_room_is_gone_is_told_so() {
+    let gateway = gateway(LONG, |_| ());
+    let api = gateway.addresses().api.expect("the server API");
+    let (mut bob, _) = online(&gateway, Transport::Tcp, "bob").await;
+    enter(&mut bob, "kicks").await;
+    let (mut alice, first) = online(&gateway, Transport::Quic, "alice").await;
+    for room in ["stays", "kicks", "ends"] {
+        enter(&mut alice, room).await;
+    }
+    drop(alice);
+    wait_until("alice is known to be lost", async || {
+        gateway.metric("sluice_sessions_parked").await == 1.0
+    })
+    .await;
+    let block = [("chatroomId", "kicks"), ("userId", "alice"), ("minute", "5")];
+    let answer = ApiCall::new("/chatroom/user/block/add", &block).send(api).await;
+    assert_eq!(answer.code(), 200, "{answer:?}");
+    let answer = ApiCall::new("/chatroom/destroy", &[("chatroomId", "ends")])
+        .send(api)
+        .await;
+    assert_eq!(answer.code(), 200, "{answer:?}");
+
+    let known = ["stays", "kicks", "ends"].map(|room| (room, 0));
+    let (mut alice, second) = come_back(&gateway, Transport::Tcp, &first.resume_secret, &known).await;
+    assert!(second.resumed);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(match alice.event().await {
+            Body::RoomResumed(resumed) => (resumed.room_id, "resumed"),
+            Body::RoomKickedOut(out) if out.reason() == LeaveReason::Blocked => (out.room_id, "blocked"),
+            Body::RoomDestroyed(destroyed) => (destroyed.room_id, "destroyed"),
+            other => panic!("{other:?}; {alice:?}"),
+        });
+    }
+    told.sort();
+    let expected = [("ends", "destroyed"), ("kicks", "blocked"), ("stays", "resumed")];
+    assert_eq!(told, expected.map(|(room, what)| (room.to_owned(), what)));
+    expect_nothing_before(&mut alice, "stays", "and on").await;
+}
+
+#[tokio::test]
+async fn a_client_that_dies_again_and_again_while_it_resumes_leaves_nothing_behind() {
+    let gateway = gateway(SHORT, |_| ());
+    let (mut bob, alice, first) = two_inside(&gateway, Transport::Tcp, "lobby").await;
+    drop(alice);
+    for transport in Transport::ALL.into_iter().cycle().take(30) {
+        let mut client = RawClient::connect(&gateway, transport).await;
+        let login = resuming(&client, "alice", &first.resume_secret, &[("lobby", 0)]);
+        client.send(1, Body::Login(login)).await;
+    }
+    expect_left(&mut bob, LeaveReason::Offline).await;
+    wait_until("only bob is left", async || {
+        gateway.metric("sluice_sessions_parked").await == 0.0
+            && gateway.metric("sluice_sessions_online").await == 1.0
+            && gateway.metric("sluice_users_online").await == 1.0
+            && gateway.metric("sluice_room_members").await == 1.0
+    })
+    .await;
+    expect_nothing_before(&mut bob, "lobby", "she left once").await;
+}
+
+#[tokio::test]
+async fn without_a_window_who_is_lost_leaves_at_once_and_nothing_can_be_resumed() {
+    let gateway = gateway(Duration::ZERO, |_| ());
+    let (mut bob, alice, first) = two_inside(&gateway, Transport::Tcp, "lobby").await;
+    assert_eq!((&*first.resume_secret, first.resume_window_ms), ("", 0));
+    drop(alice);
+    expect_left(&mut bob, LeaveReason::Offline).await;
+}
