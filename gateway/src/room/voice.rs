@@ -16,9 +16,7 @@ impl Rooms {
             Order::Publish(message) => self.publish(now, key, message),
             Order::Recall { message_id, operator } => {
                 let told = self.in_room(now, key, |room, context, _| room.recall(context, message_id, operator));
-                let mut effects = told.unwrap_or_default();
-                self.settle(now, key, &mut effects);
-                Ordered::done(effects)
+                Ordered::done(told.unwrap_or_default())
             }
             _ => Ordered::refuse(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
         }
@@ -31,11 +29,9 @@ impl Rooms {
             room.active_at = now.instant;
             room.say(context, message, message_id)
         });
-        let mut effects = published.unwrap_or_default();
-        self.settle(now, key, &mut effects);
         Ordered {
             answer: Ok(Answer::Published { message_id }),
-            effects,
+            effects: published.unwrap_or_default(),
         }
     }
 

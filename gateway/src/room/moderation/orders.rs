@@ -82,7 +82,6 @@ impl Rooms {
             }
             RoomList::Allow | RoomList::ServerMember => {}
         });
-        self.settle(now, key, &mut effects);
         Ok(Ordered::done(effects))
     }
 
@@ -115,7 +114,6 @@ impl Rooms {
                 .for_each(|user| room.dismiss_staying(context, user, &mut effects)),
             RoomList::Block | RoomList::ServerMember => {}
         });
-        self.settle(now, key, &mut effects);
         Ok(Ordered::done(effects))
     }
 
@@ -132,7 +130,6 @@ impl Rooms {
                 .iter()
                 .for_each(|user| room.put_out(context, user, why, &mut effects));
         });
-        self.settle(now, key, &mut effects);
         Ok(Ordered::done(effects))
     }
 

@@ -44,7 +44,11 @@ fn an_app_that_has_decided_too_much_decides_nothing_more_until_something_has_end
     gag(&mut decisions, &room(1, "d"), &["alice"], later).expect("another app has its own");
     let end = start + Duration::from_secs(60);
     gag(&mut decisions, &room(0, "d"), &["alice"], end).unwrap();
-    assert_eq!(decisions.rooms.len(), 2, "what had ended in all rooms of the app is forgotten");
+    assert_eq!(
+        decisions.rooms.len(),
+        2,
+        "what had ended in all rooms of the app is forgotten"
+    );
     assert_eq!(decisions.weights[&AppIndex(0)], 2);
 }
 
@@ -53,7 +57,9 @@ fn what_is_taken_back_makes_room_again() {
     let (mut decisions, now) = (Decisions::bounded(4), now());
     for _ in 0..10 {
         gag(&mut decisions, &room(0, "a"), &["alice"], now).unwrap();
-        decisions.change_rules(&room(0, "b"), now, |rules| rules.stopped = true).unwrap();
+        decisions
+            .change_rules(&room(0, "b"), now, |rules| rules.stopped = true)
+            .unwrap();
         let alice = [UserId::parse("alice", IdProfile::Zim).unwrap()];
         decisions.strike(&room(0, "a"), RoomList::Gag, &alice, now).unwrap();
         assert_eq!(decisions.end_with_room(&room(0, "b"), "app", now).len(), 1);

@@ -145,6 +145,7 @@ fn who_stays_can_be_kicked_and_the_store_hears_nothing_of_it() {
     let kicked = hall.kick(&["host"]).done();
     assert!(kicked.kept.is_empty());
     assert_eq!(kicked.published.len(), 1);
+    assert!(hall.rooms.rooms[&lobby()].staying.is_empty());
     assert!(
         hall.strike(RoomList::Allow, &["host"]).done().published.is_empty(),
         "gone already"
