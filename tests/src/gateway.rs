@@ -4,9 +4,8 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use sluice_gateway::config::{ApiKey, App, AppState, Config, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+use sluice_gateway::config::{ApiKey, App, Config, Secret, TokenAlgorithm, TokenKey};
 use sluice_gateway::{Addresses, Server, development};
-use sluice_protocol::IdProfile;
 
 use crate::target::TokenSource;
 use crate::{Target, TemporaryFolder, metrics, scrape, wait_until, within};
@@ -31,6 +30,7 @@ const CLOSING_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Gateway {
     server: Option<Server>,
+    config: Config,
     target: Target,
     _data: TemporaryFolder,
 }
@@ -55,7 +55,7 @@ impl Gateway {
         config.apps = vec![app()];
         change(&mut config);
         let apps = config.apps.clone();
-        let server = Server::start(config).expect("a gateway on ports of its own");
+        let server = Server::start(config.clone()).expect("a gateway on ports of its own");
         let target = Target {
             addresses: server.addresses(),
             data: data.path().to_owned(),
@@ -64,6 +64,7 @@ impl Gateway {
         };
         Self {
             server: Some(server),
+            config,
             target,
             _data: data,
         }
@@ -119,11 +120,26 @@ impl Gateway {
         .await;
     }
 
+    /// Stops it, and starts it again on the same folder, on other ports.
+    ///
+    /// # Panics
+    /// When it does not stop, or does not start.
+    pub async fn restart(&mut self) {
+        self.shut_down().await;
+        let server = Server::start(self.config.clone()).expect("a gateway that starts again");
+        self.target.addresses = server.addresses();
+        self.server = Some(server);
+    }
+
     /// Stops it, and returns when its workers have ended.
     ///
     /// # Panics
     /// When they do not.
     pub async fn stop(mut self) {
+        self.shut_down().await;
+    }
+
+    async fn shut_down(&mut self) {
         if let Some(server) = self.server.take() {
             let stopping = tokio::task::spawn_blocking(move || server.shutdown());
             within("the gateway to stop", stopping)

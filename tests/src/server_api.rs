@@ -108,7 +108,10 @@ impl ApiCall {
     /// As bytes, for a connection that ends with the answer.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", self.method, self.path);
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
+            self.method, self.path
+        );
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -121,7 +124,9 @@ impl ApiCall {
     /// # Panics
     /// When there is no answer.
     pub async fn send(&self, address: SocketAddr) -> ApiAnswer {
-        let stream = TcpStream::connect(address).await.expect("the server API takes connections");
+        let stream = TcpStream::connect(address)
+            .await
+            .expect("the server API takes connections");
         exchange(stream, &self.bytes()).await
     }
 }
@@ -140,7 +145,9 @@ impl ApiAnswer {
     /// When there is none.
     #[must_use]
     pub fn code(&self) -> i64 {
-        self.json["code"].as_i64().unwrap_or_else(|| panic!("a code in {self:?}"))
+        self.json["code"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("a code in {self:?}"))
     }
 }
 
@@ -162,7 +169,9 @@ pub async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[
 
 fn parse(answer: &[u8]) -> ApiAnswer {
     let text = String::from_utf8_lossy(answer);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("a head in {text:?}"));
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("a head in {text:?}"));
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1));
     let status = status.and_then(|status| status.parse().ok());

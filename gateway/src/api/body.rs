@@ -91,9 +91,124 @@ fn parse_json(bytes: &[u8]) -> Result<Body, Failure> {
     if values > PAIRS_MAX {
         return Err(too_many());
     }
-    Ok(object.into_iter().map(|(name, value)| (name, Given::Json(value))).collect())
+    Ok(object
+        .into_iter()
+        .map(|(name, value)| (name, Given::Json(value)))
+        .collect())
 }
 
 fn too_many() -> Failure {
     Failure::new(Code::TOO_LONG, format!("the body has more than {PAIRS_MAX} values"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn form(text: &str) -> Vec<(String, String)> {
+        let body = parse(Form::UrlEncoded, text.as_bytes()).expect("a form");
+        let pair = |(name, value)| match value {
+            Given::Text(text) => (name, text),
+            Given::Json(value) => panic!("{value}"),
+        };
+        body.into_iter().map(pair).collect()
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn forms_are_read_as_the_vendors_libraries_write_them() {
+        assert_eq!(form(""), pairs(&[]));
+        assert_eq!(
+            form("userId=a&userId=b&minute=undefined"),
+            pairs(&[("userId", "a"), ("userId", "b"), ("minute", "undefined")])
+        );
+        assert_eq!(
+            form("chatroom%5BMNiuhfd91k%5D=%E5%A4%A7%E8%9E%8D%E4%BA%91"),
+            pairs(&[("chatroom[MNiuhfd91k]", "大融云")])
+        );
+        assert_eq!(
+            form("a+b=c%2Bd+e&&x&y=&=z"),
+            pairs(&[("a b", "c+d e"), ("x", ""), ("y", ""), ("", "z")])
+        );
+        assert_eq!(form("a=b=c"), pairs(&[("a", "b=c")]));
+    }
+
+    #[test]
+    fn forms_that_cannot_be_read_are_refused() {
+        for wrong in ["a=%", "a=%4", "a=%zz", "a=%+1", "a=%ff", "%=b"] {
+            let failure = parse(Form::UrlEncoded, wrong.as_bytes()).expect_err(wrong);
+            assert_eq!(failure.code, Code::PARAMETER, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_body_has_so_many_values_whatever_its_form() {
+        let most = vec!["a=b"; PAIRS_MAX].join("&");
+        assert_eq!(form(&most).len(), PAIRS_MAX);
+        let failure = parse(Form::UrlEncoded, format!("{most}&a=b").as_bytes()).expect_err("one too many");
+        assert_eq!(failure.code, Code::TOO_LONG);
+
+        let of = |count: usize| json!({ "a": vec!["b"; count - 1], "c": "d" }).to_string();
+        assert!(parse(Form::Json, of(PAIRS_MAX).as_bytes()).is_ok());
+        let failure = parse(Form::Json, of(PAIRS_MAX + 1).as_bytes()).expect_err("one too many");
+        assert_eq!(failure.code, Code::TOO_LONG);
+    }
+
+    #[test]
+    fn a_body_of_json_is_an_object() {
+        let body = parse(Form::Json, br#"{"userId":["a","b"],"minute":10}"#).expect("an object");
+        let expected = [("minute", json!(10)), ("userId", json!(["a", "b"]))];
+        assert_eq!(
+            body,
+            expected
+                .map(|(name, value)| (name.to_owned(), Given::Json(value)))
+                .to_vec()
+        );
+        assert_eq!(parse(Form::Json, b""), Ok(Body::new()));
+        let deep = "[".repeat(100_000);
+        for wrong in ["[]", "1", "\"a\"", "null", "{", "{}{}", "\u{feff}{}", &deep] {
+            let failure = parse(Form::Json, wrong.as_bytes()).expect_err(wrong);
+            assert_eq!(failure.code, Code::PARAMETER);
+        }
+    }
+
+    #[test]
+    fn the_form_is_told_by_the_type_of_the_content() {
+        assert_eq!(Form::of(None), Ok(Form::UrlEncoded));
+        let utf8 = "application/x-www-form-urlencoded; charset=UTF-8";
+        assert_eq!(Form::of(Some(utf8)), Ok(Form::UrlEncoded));
+        assert_eq!(Form::of(Some("Application/JSON;charset=utf-8")), Ok(Form::Json));
+        for wrong in [
+            "text/xml",
+            "multipart/form-data; boundary=x",
+            "application/jsonx",
+            "json",
+        ] {
+            assert!(Form::of(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_body_or_not_but_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(Form::UrlEncoded, &bytes);
+            let _ = parse(Form::Json, &bytes);
+        }
+
+        #[test]
+        fn what_is_written_as_a_form_is_read_again(given in prop::collection::vec((any::<String>(), any::<String>()), 0..20)) {
+            let write = |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02x}")).collect() };
+            let text: Vec<String> = given.iter().map(|(name, value)| format!("{}={}", write(name), write(value))).collect();
+            prop_assert_eq!(form(&text.join("&")), given);
+        }
+    }
 }

@@ -92,7 +92,10 @@ impl Call {
     pub(super) async fn orders(&self, orders: Vec<(RoomId, Order)>) -> Vec<Result<Answer, Failure>> {
         let orders = orders.into_iter().map(|(room, order)| (self.room_key(room), order));
         let answers = self.operator().orders(orders.collect()).await;
-        answers.into_iter().map(|answer| answer.map_err(Failure::from)).collect()
+        answers
+            .into_iter()
+            .map(|answer| answer.map_err(Failure::from))
+            .collect()
     }
 
     /// Changes a list of the app and waits until that is kept. `change` is given what takes the changes to the store, to be called

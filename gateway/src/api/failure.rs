@@ -53,28 +53,68 @@ pub(super) const CODES: &[Explained] = &[
     explained(Code::UNKNOWN_PATH, 404, "there is no such path"),
     explained(Code::INTERNAL, 500, "a fault of the gateway, or of its disk"),
     explained(Code::APP_KEY, 401, "there is no app key, or it cannot be one"),
-    explained(Code::PARAMETER, 400, "a field is missing or wrong, or the method is not POST"),
+    explained(
+        Code::PARAMETER,
+        400,
+        "a field is missing or wrong, or the method is not POST",
+    ),
     explained(Code::NO_DATA, 400, "the call has no fields"),
-    explained(Code::SIGNATURE, 401, "the call is not signed, or not with a secret of this app"),
+    explained(
+        Code::SIGNATURE,
+        401,
+        "the call is not signed, or not with a secret of this app",
+    ),
     explained(Code::TOO_LONG, 400, "a field, or all of the call, is too long"),
-    explained(Code::LOCKED, 401, "the app is blocked or deleted, or has no chat service"),
+    explained(
+        Code::LOCKED,
+        401,
+        "the app is blocked or deleted, or has no chat service",
+    ),
     explained(Code::SCOPE, 401, "the key is not for this"),
     explained(Code::RATE, 429, "too many calls; Retry-After says how long to wait"),
-    explained(Code::NOT_ENABLED, NOT_ENABLED_STATUS, "the app or the gateway does not have this"),
+    explained(
+        Code::NOT_ENABLED,
+        NOT_ENABLED_STATUS,
+        "the app or the gateway does not have this",
+    ),
     explained(Code::NOT_LISTED, 200, "what was to be removed was not there"),
     explained(Code::KEEP_ALIVE_FULL, 403, "the keep-alive list is full"),
     explained(Code::TOO_MANY_WORDS, 403, "there are too many sensitive words"),
-    explained(Code::TIMEOUT, 504, "no answer in time; whether it was done is not known"),
+    explained(
+        Code::TIMEOUT,
+        504,
+        "no answer in time; whether it was done is not known",
+    ),
     explained(Code::NO_SUCH_ROOM, 400, "there is no such room"),
-    explained(room(ErrorCode::ROOM_LIMIT_OF_APP), 400, "the app has as many rooms as it may have"),
+    explained(
+        room(ErrorCode::ROOM_LIMIT_OF_APP),
+        400,
+        "the app has as many rooms as it may have",
+    ),
     explained(room(ErrorCode::CHATROOM_FULL), 400, "the room is full"),
     explained(room(ErrorCode::MUTE_EXCEPTIONS_FULL), 400, "the list is full"),
-    explained(room(ErrorCode::ATTRIBUTES_FULL), 400, "the room has as many attributes as it may have"),
-    explained(room(ErrorCode::ATTRIBUTE_NOT_YOURS), 400, "the attribute belongs to somebody else"),
+    explained(
+        room(ErrorCode::ATTRIBUTES_FULL),
+        400,
+        "the room has as many attributes as it may have",
+    ),
+    explained(
+        room(ErrorCode::ATTRIBUTE_NOT_YOURS),
+        400,
+        "the attribute belongs to somebody else",
+    ),
     explained(room(ErrorCode::ATTRIBUTES_OFF), 400, "the room has no attributes"),
     explained(room(ErrorCode::ATTRIBUTE_MISSING), 400, "there is no such attribute"),
-    explained(room(ErrorCode::ATTRIBUTES_PARTLY_FAILED), 400, "some of the attributes were refused"),
-    explained(room(ErrorCode::TOO_MANY_ATTRIBUTES), 400, "too many attributes in one call"),
+    explained(
+        room(ErrorCode::ATTRIBUTES_PARTLY_FAILED),
+        400,
+        "some of the attributes were refused",
+    ),
+    explained(
+        room(ErrorCode::TOO_MANY_ATTRIBUTES),
+        400,
+        "too many attributes in one call",
+    ),
 ];
 
 const fn room(code: ErrorCode) -> Code {
@@ -124,7 +164,10 @@ impl From<Refusal> for Failure {
     /// Codes of connections become those of the server API where it has its own; those of rooms stay.
     fn from(refusal: Refusal) -> Self {
         let (code, message): (Code, Cow<'static, str>) = match refusal.code {
-            ErrorCode::TIMEOUT => (Code::TIMEOUT, "no answer in time; whether it was done is not known".into()),
+            ErrorCode::TIMEOUT => (
+                Code::TIMEOUT,
+                "no answer in time; whether it was done is not known".into(),
+            ),
             ErrorCode::REQUEST_TOO_FREQUENT => (Code::RATE, "too much to do at the moment".into()),
             ErrorCode::INTERNAL_ERROR => (Code::INTERNAL, "a fault of the gateway, or of its disk".into()),
             ErrorCode::INVALID_PARAMETER => (Code::PARAMETER, format!("{}: is wrong", refusal.detail).into()),

@@ -138,13 +138,10 @@ pub(super) fn check(fields: &'static [Field], profile: IdProfile, body: &Body) -
     for field in fields {
         let mut values = Vec::new();
         for (name, given) in body {
-            if let (Kind::NamedRooms, Given::Text(text)) = (field.kind, given) {
-                let id = name.strip_prefix(field.name).and_then(|id| id.strip_prefix('['));
-                if let Some(id) = id.and_then(|id| id.strip_suffix(']')) {
-                    values.push(named_room(field, id, text)?);
-                }
-            } else if field.is_called(name) {
-                take(field, profile, given, &mut values)?;
+            match (bracketed(field, name), given) {
+                (Some(id), Given::Text(text)) => values.push(named_room(field, id, text)?),
+                _ if field.is_called(name) => take(field, profile, given, &mut values)?,
+                _ => {}
             }
         }
         let max = match field.count {
@@ -153,7 +150,10 @@ pub(super) fn check(fields: &'static [Field], profile: IdProfile, body: &Body) -
         };
         if values.len() > max {
             let found = values.len();
-            return Err(Failure::parameter(format!("{}: found {found}, expected at most {max}", field.name)));
+            return Err(Failure::parameter(format!(
+                "{}: found {found}, expected at most {max}",
+                field.name
+            )));
         }
         if values.is_empty() && field.need == Need::Required {
             return Err(Failure::parameter(format!("{}: is missing", field.name)));
@@ -161,6 +161,12 @@ pub(super) fn check(fields: &'static [Field], profile: IdProfile, body: &Body) -
         all.push((field.name, values));
     }
     Ok(all)
+}
+
+/// The room id in `chatroom[id]`, where a field is of such.
+fn bracketed<'a>(field: &Field, name: &'a str) -> Option<&'a str> {
+    let id = name.strip_prefix(field.name).filter(|_| field.kind == Kind::NamedRooms);
+    id?.strip_prefix('[')?.strip_suffix(']')
 }
 
 /// Takes one value, or each of an array.
@@ -292,3 +298,7 @@ fn quoted(text: &str) -> String {
     let cut: String = text.chars().take(FOUND_CHARACTERS_MAX).collect();
     format!("{cut:?}")
 }
+
+#[cfg(test)]
+#[path = "field/tests.rs"]
+mod tests;

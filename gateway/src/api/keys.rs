@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-
 use crate::api::failure::{Code, Failure};
 use crate::api::nonces::{Full, Nonces};
 use crate::api::signature::{Claim, Signed, refused};
@@ -95,3 +94,7 @@ impl Keys {
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[path = "keys/tests.rs"]
+mod tests;

@@ -61,7 +61,10 @@ pub(super) async fn run(
     }
     drop(listener);
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    if tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(all)).await.is_err() {
+    if tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(all))
+        .await
+        .is_err()
+    {
         tracing::warn!("calls of the server API were cut off by the end of the gateway");
     }
     flushing.abort();

@@ -5,7 +5,7 @@ use sluice_protocol::limits;
 
 use crate::api::failure::CODES;
 use crate::api::field::{Count, Field, Kind, MINUTES_MAX, Need};
-use crate::api::path::{Answer, AnswerKind, Path, Presence};
+use crate::api::path::{Answer, AnswerKind, Group, Path, Presence};
 use crate::api::{body, paths, signature};
 
 /// What user and room ids may have in the narrower profile, and rooms always.
@@ -170,7 +170,10 @@ fn field_schema(field: &Field) -> Value {
 
 fn success(path: &Path) -> Value {
     let mut schema = answer_schema(path.answers);
-    let nothing_to_do = CODES.iter().filter(|known| known.status == 200);
+    // Lists of rooms that are kept alive are the one place where the vendor says that there was nothing to do.
+    let nothing_to_do = CODES
+        .iter()
+        .filter(|known| known.status == 200 && path.group == Group::KeepAlive);
     let codes: Vec<i32> = std::iter::once(200)
         .chain(nothing_to_do.map(|known| known.code.0))
         .collect();
@@ -243,7 +246,7 @@ fn error_responses() -> Value {
         let numbers: Vec<i32> = codes.iter().map(|known| known.code.0).collect();
         let response = json!({
             "description": format!("{}.", meanings.join("; ")),
-            "headers": headers(),
+            "headers": error_headers(status),
             "content": { "application/json": { "schema": {
                 "allOf": [
                     { "$ref": "#/components/schemas/Error" },
@@ -254,6 +257,17 @@ fn error_responses() -> Value {
         (format!("Status{status}"), response)
     });
     Value::Object(responses.collect())
+}
+
+fn error_headers(status: u16) -> Value {
+    let mut headers = headers();
+    if status == 429 {
+        headers["Retry-After"] = json!({
+            "description": "How many seconds to wait.",
+            "schema": { "type": "integer", "minimum": 1 },
+        });
+    }
+    headers
 }
 
 fn headers() -> Value {

@@ -75,14 +75,7 @@ pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming
     respond(head.uri.path(), &seen.request_id, answered)
 }
 
-async fn answer(
-    api: &Arc<Api>,
-    peer: IpAddr,
-    head: &Parts,
-    incoming: Incoming,
-    now: Now,
-    seen: &mut Seen,
-) -> Answered {
+async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, now: Now, seen: &mut Seen) -> Answered {
     let claim = Claim::read(&head.headers)?;
     let mut incoming = Some(incoming);
     let mut bytes = Bytes::new();
@@ -105,7 +98,12 @@ async fn answer(
     };
     let path: &'static Path = match paths::find(path) {
         Found::Served(path) => path,
-        Found::Unserved => return Err(Failure::new(Code::NOT_ENABLED, "this path of the vendor's is not served")),
+        Found::Unserved => {
+            return Err(Failure::new(
+                Code::NOT_ENABLED,
+                "this path of the vendor's is not served",
+            ));
+        }
         Found::Unknown => return Err(Failure::new(Code::UNKNOWN_PATH, "there is no such path")),
     };
     seen.group = path.group;
@@ -118,7 +116,11 @@ async fn answer(
         let message = format!("the key is not for the scope {:?}", path.scope.name());
         return Err(Failure::new(Code::SCOPE, message));
     }
-    let form = Form::of(head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()))?;
+    let form = Form::of(
+        head.headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok()),
+    )?;
     if let Some(body) = incoming {
         bytes = collect(body).await?;
     }
@@ -197,7 +199,16 @@ fn respond(path: &str, request_id: &str, answered: Answered) -> Response<Full<By
     }
     if !retry_after.is_zero() {
         // Whole seconds are all that the header knows.
-        headers.insert(header::RETRY_AFTER, retry_after.as_millis().div_ceil(1000).min(u128::from(u32::MAX)).to_string().parse().expect("digits"));
+        headers.insert(
+            header::RETRY_AFTER,
+            retry_after
+                .as_millis()
+                .div_ceil(1000)
+                .min(u128::from(u32::MAX))
+                .to_string()
+                .parse()
+                .expect("digits"),
+        );
     }
     response
 }

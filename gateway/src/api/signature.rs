@@ -54,7 +54,10 @@ pub(super) struct Signed<'a> {
 
 /// The answer to everybody who does not prove who asks.
 pub(super) fn refused() -> Failure {
-    Failure::new(Code::SIGNATURE, "the signature is wrong, or the app or its key is not known")
+    Failure::new(
+        Code::SIGNATURE,
+        "the signature is wrong, or the app or its key is not known",
+    )
 }
 
 impl Claim {
@@ -72,7 +75,8 @@ impl Claim {
             header(name).map(str::to_owned).ok_or_else(missing)
         };
         let app_key = header("app-key").filter(|key| (1..=limits::APP_KEY_BYTES).contains(&key.len()));
-        let app_key = app_key.ok_or_else(|| Failure::new(Code::APP_KEY, "the header App-Key is missing or too long"))?;
+        let app_key =
+            app_key.ok_or_else(|| Failure::new(Code::APP_KEY, "the header App-Key is missing or too long"))?;
         let kind = match header("signature-method") {
             None if headers.contains_key("signature-method") => return Err(unknown_method()),
             None => ApiSignature::Sha1,
@@ -89,7 +93,10 @@ impl Claim {
         };
         if kind == ApiSignature::Hmac && !NONCE_BYTES.contains(&claim.nonce.len()) {
             let (min, max) = (NONCE_BYTES.start(), NONCE_BYTES.end());
-            return Err(Failure::new(Code::SIGNATURE, format!("the nonce must have {min} to {max} characters")));
+            return Err(Failure::new(
+                Code::SIGNATURE,
+                format!("the nonce must have {min} to {max} characters"),
+            ));
         }
         Ok(claim)
     }
@@ -174,7 +181,10 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Hexadecimal digits of either case; `None` for anything else.
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.bytes().map(|byte| char::from(byte).to_digit(16)).collect::<Option<Vec<u32>>>()?;
+    let digits = text
+        .bytes()
+        .map(|byte| char::from(byte).to_digit(16))
+        .collect::<Option<Vec<u32>>>()?;
     if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }

@@ -29,7 +29,11 @@ const USERS: Field = Field::required("userId", Kind::User, "Whom it concerns.").
 
 const BLOCKED_USER: &[Answer] = &[
     Answer::new("userId", AnswerKind::Text, "The user."),
-    Answer::new("blockEndTime", AnswerKind::Text, "When the block ends, in UTC: `2026-11-21 09:30:00`."),
+    Answer::new(
+        "blockEndTime",
+        AnswerKind::Text,
+        "When the block ends, in UTC: `2026-11-21 09:30:00`.",
+    ),
 ];
 
 pub(super) const PATHS: &[Path] = &[
