@@ -154,7 +154,8 @@ impl Room {
                 let selected = selected.map(|(key, entry)| (key.clone(), entry.clone()));
                 Ordered::answer(Answer::Attributes(selected.collect()))
             }
-            order => unreachable!("{order:?} is no order about attributes"),
+            // Led here by mistake.
+            _ => Ordered::refuse(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
         }
     }
 

@@ -172,7 +172,6 @@ impl Room {
             room_muted: mute.room_muted,
             distribution_stopped: context.moderation.rules.stopped,
             attributes_version: self.attributes_version(),
-            ..RoomResumed::default()
         };
         let event = frames::event(Body::RoomResumed(resumed)).into();
         effects.push(Effect::Admit {
