@@ -250,8 +250,8 @@ impl<'a> Conversation<'a> {
             Ok(Answer::Attributes(attributes)) => output.attributes(&attributes),
             // What was written comes back as an event, as to everybody.
             Ok(Answer::Written(written)) => {
-                let refused = written.refused.iter();
-                refused.map(|refusal| output.refused_key(command, refusal)).collect()
+                let mut refused = written.refused.iter();
+                refused.try_for_each(|refusal| output.refused_key(command, refusal))
             }
             Ok(Answer::Entered(room)) => {
                 self.room = Some(room.room_id.clone());

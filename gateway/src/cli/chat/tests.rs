@@ -31,6 +31,9 @@ fn arguments(more: &[&str]) -> ChatArguments {
 /// How long a message is held back: long enough for a client that does not wait to give itself away.
 const HELD_BACK: Duration = Duration::from_millis(50);
 
+/// Longer than any conversation here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What the server does when it gets a message.
 #[derive(Debug, Clone, Copy)]
 enum Script {
@@ -60,7 +63,7 @@ fn entered(room_id: String) -> reply::Result {
 async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
     let mut stream = listener.accept().await.expect("a connection").0;
     let mut frames = FrameBuffer::new(limits::CLIENT_FRAME_BYTES);
-    let (mut contents, mut sequence) = (Vec::new(), 0);
+    let (mut contents, mut sequence, mut here) = (Vec::new(), 0, String::new());
     loop {
         let frame = next_frame(&mut stream, &mut frames).await;
         let (request_id, body) = match frame {
@@ -82,8 +85,15 @@ async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
                 };
                 send(&mut stream, reply(reply::Result::Login(result))).await;
             }
-            Body::EnterRoom(command) => send(&mut stream, reply(entered(command.room_id))).await,
-            Body::SwitchRoom(command) => send(&mut stream, reply(entered(command.room_id))).await,
+            Body::EnterRoom(command) => {
+                here.clone_from(&command.room_id);
+                send(&mut stream, reply(entered(command.room_id))).await;
+            }
+            Body::SwitchRoom(command) => {
+                assert_eq!(command.leave_room_id, here);
+                here.clone_from(&command.room_id);
+                send(&mut stream, reply(entered(command.room_id))).await;
+            }
             Body::LeaveAllRooms(_) => {
                 let result = LeaveAllRoomsResult {
                     room_ids: vec!["den".into()],
@@ -127,6 +137,7 @@ async fn serve(listener: TcpListener, script: Script) -> (Vec<String>, bool) {
                 send(&mut stream, reply(reply::Result::RoomAttributesWritten(result))).await;
             }
             Body::SendMessage(command) => {
+                assert_eq!(command.target_id, here);
                 contents.push(String::from_utf8(command.content.to_vec()).expect("text"));
                 match script {
                     Script::Accept | Script::AcceptLate | Script::Answer => {
@@ -517,7 +528,13 @@ impl Losing {
     }
 }
 
-async fn chat_with(listener: &TcpListener, input: &[&str], sink: &Sink) -> Result<Outcome, Failure> {
+/// Chats while the server does what the script says.
+async fn chat_with(
+    listener: &TcpListener,
+    script: impl Future<Output = ()>,
+    input: &[&str],
+    sink: &Sink,
+) -> Result<Outcome, Failure> {
     let address = listener.local_addr().expect("an address").to_string();
     let options = Options::new(address, "dev", "alice", "t").reconnect(Reconnect::Automatic);
     let (sender, lines) = lines(input);
@@ -556,7 +573,7 @@ async fn a_message_whose_answer_was_lost_is_sent_again_under_the_same_name() {
         }
         server.say_goodbye().await;
     };
-    let (outcome, ()) = tokio::join!(chat_with(&listener, &["one", "two"], &sink), script);
+    let outcome = chat_with(&listener, script, &["one", "two"], &sink).await;
     assert!(matches!(outcome, Ok(Outcome::Done)), "{outcome:?}");
     let shown = sink.text();
     for line in [
@@ -591,7 +608,7 @@ async fn a_room_that_is_gone_when_the_connection_is_back_is_made_again() {
         server.take(request_id, 1).await;
         server.say_goodbye().await;
     };
-    let (outcome, ()) = tokio::join!(chat_with(&listener, &["one"], &sink), script);
+    let outcome = chat_with(&listener, script, &["one"], &sink).await;
     assert!(matches!(outcome, Ok(Outcome::Done)), "{outcome:?}");
     let shown = sink.text();
     assert!(
@@ -616,7 +633,7 @@ async fn a_room_this_user_is_put_out_of_meanwhile_is_a_failure() {
         server.say_goodbye().await;
     };
     let sink = Sink::kept();
-    let (outcome, ()) = tokio::join!(chat_with(&listener, &["one"], &sink), script);
+    let outcome = chat_with(&listener, script, &["one"], &sink).await;
     let failure = outcome.expect_err("blocked").to_string();
     assert!(failure.starts_with("23409 KickedFromChatroom"), "{failure}");
 }
