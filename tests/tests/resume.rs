@@ -6,7 +6,7 @@ use sluice_gateway::config::{Config, Rate, SingleLogin};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
     ConversationType, EnterRoom, LeaveReason, Login, LoginResult, MessageType, Reply, RoomEntered, RoomMessage,
-    RoomResumed, SendMessage, reply,
+    RoomResumed, SendMessage, limits, reply,
 };
 use sluice_tests::{ApiCall, Gateway, RawClient, Transport, on_all_transports, wait_until};
 
@@ -383,6 +383,76 @@ async fn many_rooms_with_more_than_waits_for_a_client_are_resumed_one_after_the_
     }
     rooms.sort();
     assert_eq!(rooms, ["four", "one", "three", "two"]);
+}
+
+/// What a client gets that comes back and does not read is bounded as if it had joined; when it is lost again on the way, nothing is.
+#[tokio::test]
+async fn a_client_that_resumes_and_does_not_read_is_given_no_more_until_it_does_and_may_come_back_again() {
+    const ROOMS: usize = 40;
+    const MESSAGES: u64 = 8;
+    const QUEUE_BYTES: usize = 64 * 1024;
+    let gateway = gateway(LONG, |config| {
+        // All figures are of the same moment.
+        config.workers = 1;
+        config.connections.private_queue_bytes = QUEUE_BYTES;
+        config.apps[0].rooms_per_user = ROOMS;
+    });
+    let (mut bob, _) = online(&gateway, Transport::Tcp, "bob").await;
+    let (mut alice, first) = online(&gateway, Transport::Tcp, "alice").await;
+    let rooms: Vec<String> = (0..ROOMS).map(|number| format!("room{number}")).collect();
+    let text = "x".repeat(30_000);
+    for room in &rooms {
+        enter(&mut bob, room).await;
+        enter(&mut alice, room).await;
+        assert!(matches!(bob.event().await, Body::RoomMemberJoined(_)));
+    }
+    drop(alice);
+    for room in &rooms {
+        for _ in 0..MESSAGES {
+            send(&mut bob, room, &text).await;
+            message(&mut bob).await;
+        }
+    }
+    let known: Vec<(&str, u64)> = rooms.iter().map(|room| (&**room, 0)).collect();
+    let (deaf, second) = come_back(&gateway, Transport::Quic, &first.resume_secret, &known).await;
+    assert!(second.resumed);
+    wait_until("the client takes no more", async || {
+        gateway.metric("sluice_blocked_connections").await == 1.0
+    })
+    .await;
+    expect_nothing_before(&mut bob, &rooms[0], "meanwhile").await;
+    let said = f64::from(u32::try_from(ROOMS).expect("few")) * MESSAGES as f64 + 1.0;
+    wait_until("the next figures are there", async || {
+        gateway.metric("sluice_messages_accepted_total").await == said
+    })
+    .await;
+    let asked = gateway.metric("sluice_room_joins_total{result=\"resumed\"}").await;
+    assert!((1.0..ROOMS as f64).contains(&asked), "{asked}");
+    let waiting = gateway.metric("sluice_private_queue_bytes").await;
+    let most = QUEUE_BYTES / 2 + limits::ROOM_HISTORY_BYTES + 16 * 1024;
+    assert!(waiting <= most as f64, "{waiting}");
+
+    // Lost in the middle of it, and back again.
+    drop(deaf);
+    let (mut alice, third) = come_back(&gateway, Transport::Tls, &second.resume_secret, &known).await;
+    assert!(third.resumed);
+    assert_eq!(third.session_id, first.session_id);
+    for _ in 0..ROOMS {
+        let resumed = room_resumed(&mut alice).await;
+        let said = if resumed.room_id == rooms[0] {
+            MESSAGES + 1
+        } else {
+            MESSAGES
+        };
+        assert_eq!((u64::from(resumed.replayed), resumed.missed), (said, 0));
+        for sequence in 1..=said {
+            assert_eq!(message(&mut alice).await.sequence, sequence);
+        }
+    }
+    for room in &rooms {
+        expect_nothing_before(&mut bob, room, "all the time").await;
+        assert_eq!(message(&mut alice).await.content, "all the time");
+    }
 }
 
 #[tokio::test]
