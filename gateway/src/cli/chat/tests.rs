@@ -539,13 +539,10 @@ async fn chat_with(
     let options = Options::new(address, "dev", "alice", "t").reconnect(Reconnect::Automatic);
     let (sender, lines) = lines(input);
     drop(sender);
-    chat(
-        &arguments(&[]),
-        options,
-        lines,
-        Output::new(sink.clone(), Format::Readable),
-    )
-    .await
+    let arguments = arguments(&[]);
+    let output = Output::new(sink.clone(), Format::Readable);
+    let both = async { tokio::join!(chat(&arguments, options, lines, output), script) };
+    timeout(PATIENCE, both).await.expect("both come to their end").0
 }
 
 #[tokio::test]
