@@ -277,6 +277,68 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_lost_session_counts_only_with_its_secret() {
+        let rooms = |rooms: &[&str], sequences: &[u64]| Login {
+            resume_rooms: rooms.iter().map(|room| (*room).into()).collect(),
+            resume_sequences: sequences.to_vec(),
+            ..login("shop", "alice")
+        };
+        assert!(check_now(rooms(&["no room"], &[1, 2])).unwrap().resume.is_none());
+        let with_secret = |login: Login| Login {
+            resume_secret: "0123456789abcdefABCDEF0123456789".into(),
+            ..login
+        };
+        let resume = check_now(with_secret(rooms(&["lobby", "hall"], &[7, 0])))
+            .unwrap()
+            .resume;
+        let resume = resume.expect("a session to go on with");
+        assert_eq!(resume.secret.to_text(), "0123456789abcdefabcdef0123456789");
+        let known: Vec<_> = resume
+            .known
+            .iter()
+            .map(|(room, sequence)| (room.as_str(), *sequence))
+            .collect();
+        assert_eq!(known, [("lobby", 7), ("hall", 0)]);
+
+        let most = vec!["lobby"; limits::ROOMS_PER_SESSION + 1];
+        let sequences = vec![0; limits::ROOMS_PER_SESSION + 1];
+        assert!(check_now(with_secret(rooms(&most[1..], &sequences[1..]))).is_ok());
+        for (login, field) in [
+            (with_secret(rooms(&most, &sequences)), "resume_rooms"),
+            (with_secret(rooms(&["lobby"], &[])), "resume_sequences"),
+            (with_secret(rooms(&[], &[1])), "resume_sequences"),
+            (with_secret(rooms(&["lobby", ""], &[1, 1])), "resume_rooms"),
+        ] {
+            assert_eq!(refused_as(login), (33003, field.into()));
+        }
+        let no_secret = Login {
+            resume_secret: "short".into(),
+            ..login("shop", "alice")
+        };
+        assert_eq!(refused_as(no_secret), (33003, "resume_secret".into()));
+    }
+
+    #[test]
+    fn a_blocked_user_hears_until_when_to_the_millisecond() {
+        let blocked_until = |until_ms| {
+            let entry = Entry {
+                until_ms,
+                ..Entry::default()
+            };
+            blocked(&entry, now())
+        };
+        let until_ms = now().unix_ms + 1;
+        let refusal = blocked_until(Some(until_ms)).expect("a block");
+        assert_eq!(refusal.code, ErrorCode::USER_BLOCKED);
+        assert_eq!(refusal.detail, until_ms.to_string());
+        assert_eq!(refusal.retry_after, Duration::from_millis(1));
+        assert_eq!(blocked_until(Some(now().unix_ms)), None);
+        // Nobody tries again at once where there is no end.
+        let refusal = blocked_until(None).expect("a block");
+        assert_eq!((&*refusal.detail, refusal.retry_after_ms()), ("0", u32::MAX));
+    }
+
+    #[test]
     fn an_unheard_of_platform_counts_as_other() {
         let login = Login {
             platform: 99,
