@@ -21,7 +21,7 @@ use crate::store::{AppList, Change, Entry};
 use crate::words::{Words, WordsError};
 
 pub(crate) use list::{Full, List};
-pub(crate) use lists::{ALLOWED_TYPES, BLOCKS, GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, MUTE_EXCEPTIONS, Name, WORD_LIST};
+pub(crate) use lists::{ALLOWED_TYPES, BLOCKS, GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, Name, WORD_LIST};
 
 /// All apps, by their index.
 #[derive(Debug)]
@@ -53,8 +53,6 @@ pub(crate) struct AppPolicy {
     protected_senders: Arc<HashSet<String>>,
     /// Who may not send in any room.
     pub gags: Arc<List<UserId>>,
-    /// Whom no mute of a room binds.
-    pub mute_exceptions: Arc<List<UserId>>,
     /// Who may not log in.
     pub blocks: Arc<List<UserId>>,
     /// Rooms that do not end by being idle.

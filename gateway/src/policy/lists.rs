@@ -74,13 +74,6 @@ impl Name for String {
 /// Who may not send in any room.
 pub(crate) const GAGS: ListOf<UserId> = users(AppList::Gag, |app| &app.gags, |app| &mut app.gags);
 
-/// Whom no mute of a room binds.
-pub(crate) const MUTE_EXCEPTIONS: ListOf<UserId> = users(
-    AppList::MuteException,
-    |app| &app.mute_exceptions,
-    |app| &mut app.mute_exceptions,
-);
-
 /// Who may not log in.
 pub(crate) const BLOCKS: ListOf<UserId> = users(AppList::UserBlock, |app| &app.blocks, |app| &mut app.blocks);
 
@@ -159,7 +152,6 @@ impl AppPolicy {
         }
         match list {
             AppList::Gag => put(self, &GAGS, name, entry),
-            AppList::MuteException => put(self, &MUTE_EXCEPTIONS, name, entry),
             AppList::UserBlock => put(self, &BLOCKS, name, entry),
             AppList::LowType => put(self, &LOW_TYPES, name, entry),
             AppList::AllowedType => put(self, &ALLOWED_TYPES, name, entry),

@@ -65,7 +65,7 @@ impl Moderation {
         if let Some(gag) = app.gags.get(user, now) {
             return Err(muted("global").retry_after(left(gag, now)));
         }
-        if self.is_excepted(user, app, now) {
+        if self.mute_exceptions.contains(user, now) {
             return Ok(());
         }
         if let Some(gag) = self.gags.get(user, now) {
@@ -79,7 +79,8 @@ impl Moderation {
 
     /// What `user` is told of it.
     pub(super) fn mute_of(&self, user: &UserId, app: &AppPolicy, now: Now) -> MuteState {
-        let here = self.gags.get(user, now).filter(|_| !self.is_excepted(user, app, now));
+        let excepted = self.mute_exceptions.contains(user, now);
+        let here = self.gags.get(user, now).filter(|_| !excepted);
         let gags = || app.gags.get(user, now).into_iter().chain(here);
         // Whoever is gagged twice may send when both are over.
         let last = gags().map(|gag| gag.until_ms).reduce(|a, b| Some(a?.max(b?)));
@@ -98,10 +99,6 @@ impl Moderation {
         self.blocks.get(user, now).map_or(Ok(()), |block| {
             Err(Refusal::new(ErrorCode::KICKED_FROM_CHATROOM).retry_after(left(block, now)))
         })
-    }
-
-    fn is_excepted(&self, user: &UserId, app: &AppPolicy, now: Now) -> bool {
-        self.mute_exceptions.contains(user, now) || app.mute_exceptions.contains(user, now)
     }
 
     /// The users on a list; `None` for the one that is the room's own.

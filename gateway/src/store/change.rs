@@ -93,7 +93,6 @@ pub(crate) enum RoomList {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum AppList {
     Gag,
-    MuteException,
     UserBlock,
     LowType,
     AllowedType,

@@ -27,9 +27,8 @@ impl RoomList {
 }
 
 impl AppList {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 6] = [
         Self::Gag,
-        Self::MuteException,
         Self::UserBlock,
         Self::LowType,
         Self::AllowedType,
@@ -40,7 +39,6 @@ impl AppList {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Gag => "gag",
-            Self::MuteException => "mute_exception",
             Self::UserBlock => "user_block",
             Self::LowType => "low_type",
             Self::AllowedType => "allowed_type",

@@ -144,7 +144,6 @@ fn one_of_everything() -> Vec<Change> {
     changes.extend(room_lists.map(|list| put_user(list, "bob", Some(NOW_MS + 1))));
     let app_lists = [
         AppList::Gag,
-        AppList::MuteException,
         AppList::UserBlock,
         AppList::LowType,
         AppList::AllowedType,
@@ -191,7 +190,7 @@ fn one_of_everything_is_there_again_after_a_restart() {
         set_at_ms: 11,
     };
     assert_eq!(room.attributes, [("colour".to_owned(), attribute)]);
-    assert_eq!(kept.apps.len(), 7);
+    assert_eq!(kept.apps.len(), 6);
     assert!(
         kept.apps
             .iter()
