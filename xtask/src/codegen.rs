@@ -3,13 +3,14 @@
 use crate::Outcome;
 use crate::worktree::{cargo, run as run_command, succeeds};
 
-/// The tests, by package and target: the generated types, the table of error codes, and the tables of settings and of
-/// metrics.
-const WRITERS: [(&str, &str); 4] = [
+/// The tests, by package and target: the generated types, the table of error codes, the tables of settings and of metrics, and
+/// the document of the server API.
+const WRITERS: [(&str, &str); 5] = [
     ("sluice-protocol", "generated_code"),
     ("sluice-protocol", "error_code_table"),
     ("sluice-gateway", "configuration_reference"),
     ("sluice-gateway", "metrics_table"),
+    ("sluice-gateway", "openapi"),
 ];
 
 /// Runs each once to write and, where that wrote something, once more to make sure.

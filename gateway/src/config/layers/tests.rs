@@ -4,6 +4,9 @@ use sluice_protocol::IdProfile;
 use super::*;
 use crate::config::{AppState, RoomEnds, SingleLogin, TokenAlgorithm};
 
+#[path = "tests/api.rs"]
+mod api;
+
 /// An app, and nothing that would need a certificate.
 const APP: &str = r#"
 [[apps]]
