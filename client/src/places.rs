@@ -141,9 +141,15 @@ impl Places {
     }
 
     fn on_resumed(&mut self, resumed: &RoomResumed) {
-        if let Some(place) = self.rooms.get_mut(&resumed.room_id) {
-            place.catch_up(resumed.replayed, resumed.sequence);
-        }
+        // It is inside a room of which it does not know when the answer to entering it was lost.
+        let place = self.rooms.entry(resumed.room_id.clone()).or_insert(Place {
+            sequence: resumed.sequence,
+            message_id: 0,
+            created_at_ms: 0,
+            extra: String::new(),
+            progress: Progress::Current,
+        });
+        place.catch_up(resumed.replayed, resumed.sequence);
     }
 }
 
@@ -304,6 +310,17 @@ mod tests {
 
         places.on_event(&resumed(60, 0));
         assert_eq!(known(&places), [("lobby", 60)]);
+    }
+
+    #[test]
+    fn a_room_whose_answer_was_lost_is_known_when_it_is_resumed() {
+        let mut places = Places::default();
+        places.on_event(&Body::RoomResumed(RoomResumed {
+            room_id: "lobby".into(),
+            sequence: 50,
+            ..RoomResumed::default()
+        }));
+        assert_eq!(known(&places), [("lobby", 50)]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Keeper {
             } = self.serve(established).await;
             self.schedule.on_lost(Instant::now());
             let verdict = match (self.options.reconnect, wish) {
-                (Reconnect::Automatic, Wish::GoOn) => Verdict::of(closed.code, closed.retry_after),
+                (Reconnect::Automatic, Wish::GoOn) => Verdict::of(closed.code, &closed.detail, closed.retry_after),
                 (Reconnect::Never, _) | (_, Wish::End) => Verdict::Stop,
             };
             let Verdict::Retry(patience) = verdict else {
@@ -152,7 +152,7 @@ impl Keeper {
                 Err(error) => error,
             };
             tracing::debug!(%error, attempt, "connecting again failed");
-            patience = match Verdict::of(error.code, error.retry_after) {
+            patience = match Verdict::of(error.code, &error.detail, error.retry_after) {
                 Verdict::Retry(patience) => patience,
                 Verdict::Stop => return Err(Unwanted(Closed::by_error(error))),
             };

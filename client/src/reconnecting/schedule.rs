@@ -14,6 +14,9 @@ const DELAY_MAX: Duration = Duration::from_secs(300);
 /// After so long a connection counts as one that holds, and the back-off begins anew.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
+/// The detail of 31011 where the session was resumed with another connection.
+const TAKEN_OVER: &str = "resumed";
+
 /// What to do about the end of a connection, or about a try that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -36,9 +39,11 @@ pub(crate) enum Patience {
 impl Verdict {
     /// By the column "retry" of the table of codes. A login that was refused with a code for the app to decide on is tried again: it
     /// is the server that could not.
-    pub(crate) fn of(code: ErrorCode, retry_after: Option<Duration>) -> Self {
+    pub(crate) fn of(code: ErrorCode, detail: &str, retry_after: Option<Duration>) -> Self {
         let patience = match (code.retry(), retry_after) {
             _ if code == ErrorCode::NO_ERROR => return Self::Stop,
+            // The session goes on with another connection, and to take it back would take it from whoever has it now.
+            _ if code == ErrorCode::DISCONNECTED_BY_SERVER && detail == TAKEN_OVER => return Self::Stop,
             (Retry::Never, _) | (Retry::AfterDelay, None) => return Self::Stop,
             (_, Some(delay)) => Patience::Advised(delay),
             (Retry::Elsewhere, None) => Patience::Longest,
@@ -150,13 +155,13 @@ mod tests {
     fn codes_that_would_fail_the_same_way_stop_it() {
         for code in [0, 31002, 31004, 31005, 31007, 31008, 31010, 33001, 33003] {
             for advice in [None, Some(SECOND)] {
-                assert_eq!(Verdict::of(code.into(), advice), Verdict::Stop, "{code}");
+                assert_eq!(Verdict::of(code.into(), "", advice), Verdict::Stop, "{code}");
             }
         }
         for code in [
             30010, 30011, 30013, 30015, 31000, 31003, 31011, 32002, 4109, 4200, 20607, 7_654_321,
         ] {
-            let verdict = |advice| Verdict::of(code.into(), advice);
+            let verdict = |advice| Verdict::of(code.into(), "", advice);
             assert_eq!(verdict(None), Verdict::Retry(Patience::BackOff), "{code}");
             assert_eq!(
                 verdict(Some(SECOND)),
@@ -167,15 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_goes_on_with_another_connection_is_left_to_it() {
+        let ended = |detail| Verdict::of(ErrorCode::DISCONNECTED_BY_SERVER, detail, Some(SECOND));
+        assert_eq!(ended("resumed"), Verdict::Stop);
+        assert_eq!(ended("slow"), Verdict::Retry(Patience::Advised(SECOND)));
+    }
+
+    #[test]
     fn a_blocked_user_comes_back_when_the_block_is_over_if_the_server_says_when() {
-        let blocked = |advice| Verdict::of(ErrorCode::USER_BLOCKED, advice);
+        let blocked = |advice| Verdict::of(ErrorCode::USER_BLOCKED, "", advice);
         assert_eq!(blocked(None), Verdict::Stop);
         assert_eq!(blocked(Some(SECOND)), Verdict::Retry(Patience::Advised(SECOND)));
     }
 
     #[test]
     fn a_version_the_server_does_not_speak_is_tried_again_after_the_longest_back_off() {
-        let verdict = Verdict::of(ErrorCode::PROTOCOL_VERSION, None);
+        let verdict = Verdict::of(ErrorCode::PROTOCOL_VERSION, "1-1", None);
         assert_eq!(verdict, Verdict::Retry(Patience::Longest));
     }
 }
