@@ -49,7 +49,7 @@ use crate::room::{RoomPlaces, Rooms, Rules};
 use crate::session::apps::Apps;
 use crate::session::guesses::Guesses;
 use crate::session::users::Users;
-use crate::store::{KeptRoom, Store};
+use crate::store::Store;
 use crate::timer_wheel::{TICK, TimerWheel};
 use crate::transport::ReadySockets;
 
@@ -133,7 +133,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(index: WorkerIndex, shared: Arc<Shared>, mailboxes: Mailboxes, outside: Outside, sockets: Rc<ReadySockets>) -> Rc<Self> {
+    fn new(
+        index: WorkerIndex,
+        shared: Arc<Shared>,
+        mailboxes: Mailboxes,
+        outside: Outside,
+        sockets: Rc<ReadySockets>,
+    ) -> Rc<Self> {
         let now = Instant::now();
         let rules = Rules::new(
             shared.config.rooms.clone(),
@@ -308,7 +314,7 @@ mod tests {
     #[test]
     fn what_a_connection_keeps_is_small() {
         assert!(size_of::<Task>() <= 16);
-        assert!(size_of::<Connection>() <= 216);
+        assert!(size_of::<Connection>() <= 224);
         assert!(size_of::<Outbox>() <= 112);
         assert!(size_of::<Online>() <= 64);
         assert!(size_of::<Socket>() <= 64);

@@ -237,4 +237,84 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_policy_is_named_or_left_to_the_command() {
+        let with = |policy: &str| {
+            Body::EnterRoom(EnterRoom {
+                room_id: "lobby".into(),
+                policy: policy.into(),
+                ..EnterRoom::default()
+            })
+        };
+        let entered = asked(with("class"));
+        assert!(
+            matches!(&entered.create, Create::IfMissing(new) if new.policy == "class" && new.family == Some(RoomPreset::Room)),
+            "{entered:?}"
+        );
+        assert_eq!(refused(with(&"p".repeat(65))), "policy");
+    }
+
+    #[test]
+    fn a_room_may_outlive_its_last_member_by_three_hours_and_no_more() {
+        let with = |destroy_delay_seconds| {
+            Body::CreateRoom(CreateRoom {
+                room_id: "lobby".into(),
+                destroy_delay_seconds,
+                ..CreateRoom::default()
+            })
+        };
+        for (seconds, expected) in [(0, None), (1, Some(1)), (10_800, Some(10_800))] {
+            let ends = expected.map(|seconds| Ends::WhenEmpty {
+                delay: Duration::from_secs(seconds),
+            });
+            let created = asked(with(seconds));
+            assert!(
+                matches!(&created.create, Create::Always(new) if new.ends == ends),
+                "{created:?}"
+            );
+        }
+        for seconds in [10_801, u32::MAX] {
+            assert_eq!(refused(with(seconds)), "destroy_delay_seconds");
+        }
+    }
+
+    #[test]
+    fn first_attributes_come_in_pairs() {
+        let with = |keys: &[&str], values: &[&str]| {
+            let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            Body::CreateRoom(CreateRoom {
+                room_id: "lobby".into(),
+                attribute_keys: owned(keys),
+                attribute_values: owned(values),
+                ..CreateRoom::default()
+            })
+        };
+        let created = asked(with(&["a", "b"], &["1", "2"]));
+        let expected = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())];
+        assert!(
+            matches!(&created.create, Create::Always(new) if new.attributes == expected),
+            "{created:?}"
+        );
+        assert_eq!(refused(with(&["a"], &[])), "attribute_values");
+        assert_eq!(refused(with(&["a", "a"], &["1", "2"])), "attribute_keys");
+    }
+
+    #[test]
+    fn what_a_newcomer_brings_has_a_limit_that_is_counted_in_bytes() {
+        let with = |extra: &str| {
+            Body::JoinRoom(JoinRoom {
+                room_id: "lobby".into(),
+                extra: extra.into(),
+            })
+        };
+        let longest = "\u{436}".repeat(128);
+        assert_eq!(asked(with(&longest)).extra, longest);
+        for extra in ["x".repeat(257), "\u{436}".repeat(129)] {
+            match ask(with(&extra)) {
+                Err(Refused { refusal, .. }) => assert_eq!(refusal, Refusal::new(ErrorCode::JOIN_EXTRA_TOO_LONG)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

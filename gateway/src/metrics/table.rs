@@ -91,6 +91,14 @@ pub(crate) mod label {
             "leave_room",
             "send_message",
             "unknown",
+            "switch_room",
+            "leave_all_rooms",
+            "query_room",
+            "query_room_members",
+            "query_named_members",
+            "set_room_attributes",
+            "delete_room_attributes",
+            "query_room_attributes",
         ],
     };
     pub(crate) const PROTOCOL_ERROR: Label = Label {
@@ -160,8 +168,8 @@ pub(crate) mod label {
     pub(crate) const API_CODE: Label = Label {
         name: "code",
         values: &[
-            "200", "404", "1000", "1001", "1002", "1003", "1004", "1005", "1006", "1007", "1008", "1009", "1015", "1016",
-            "1019", "1050", "23410", "other",
+            "200", "404", "1000", "1001", "1002", "1003", "1004", "1005", "1006", "1007", "1008", "1009", "1015",
+            "1016", "1019", "1050", "23410", "other",
         ],
     };
     pub(crate) const LEAVE_REASON: Label = Label {

@@ -8,15 +8,17 @@ use crate::config::Rate;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A rate above what a counter holds, 65535 in a second, is none: no session sends as much.
+///
 /// Counts in seconds that begin with the first thing that is done of any kind: up to twice a limit may fall into one second across
 /// two of them, but this is small, and every session has one.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas {
     second: Option<Instant>,
-    moves: u32,
-    attribute_writes: u32,
-    queries: u32,
-    renewals: u32,
+    moves: u16,
+    attribute_writes: u16,
+    queries: u16,
+    renewals: u16,
 }
 
 impl Quotas {
@@ -76,11 +78,11 @@ impl Quotas {
     }
 }
 
-fn take(taken: &mut u32, rate: Rate, left: Duration) -> Result<(), Duration> {
+fn take(taken: &mut u16, rate: Rate, left: Duration) -> Result<(), Duration> {
     match rate {
-        Rate::PerSecond(limit) if *taken >= limit => Err(left),
+        Rate::PerSecond(limit) if u32::from(*taken) >= limit => Err(left),
         Rate::PerSecond(_) => {
-            *taken += 1;
+            *taken = taken.saturating_add(1);
             Ok(())
         }
         Rate::Unlimited => Ok(()),

@@ -61,8 +61,6 @@ pub(super) struct State {
     /// A command to enter or leave a room is under way. Until it is answered nothing more is read: what follows may depend on it,
     /// and the answer may be large.
     pub(super) moving: bool,
-    /// The logout that waits for answers to what was asked before.
-    pub(super) leaving: Option<NonZeroU32>,
     pub(super) opened: Instant,
     pub(super) armed: Tick,
     pub(super) label: Label,
@@ -81,18 +79,33 @@ pub(super) struct State {
     /// Since when the transport has taken nothing, and how many bytes it had taken then.
     pub(super) stalled: Option<(Instant, u64)>,
     pub(super) user: Option<Arc<User>>,
-    /// What is still to be done in rooms. Until then nothing is read.
+    /// What is still to be done. Until then nothing is read, so there is never more than one.
     pub(super) errand: Option<Box<Errand>>,
     handshake_permit: Option<HandshakePermit>,
     _permit: ConnectionPermit,
 }
 
-/// What a connection has to do in more than one room. In a box of its own, since hardly anybody has one.
+/// What a connection has to do beyond waiting for an answer. In a box of its own, since hardly anybody has one.
 pub(super) enum Errand {
     /// Rooms that are still to let in a session that was resumed.
     Walk(Walk),
     /// The room to leave once the one that is being entered has let the session in.
     Leave(RoomKey),
+    /// The logout that waits for answers to what was asked before.
+    LogOut(NonZeroU32),
+}
+
+impl State {
+    /// The room to leave now that another has been entered, or could not be.
+    pub(super) fn take_room_to_leave(&mut self) -> Option<RoomKey> {
+        match self.errand.take().map(|errand| *errand) {
+            Some(Errand::Leave(room)) => Some(room),
+            other => {
+                self.errand = other.map(Box::new);
+                None
+            }
+        }
+    }
 }
 
 /// The state that the gauge of connections shows. The numbers are those of the label.
@@ -144,7 +157,6 @@ impl Worker {
                         input: Vec::new(),
                         in_flight: 0,
                         moving: false,
-                        leaving: None,
                         opened,
                         armed,
                         label: Label::Anonymous,

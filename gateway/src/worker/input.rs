@@ -91,7 +91,6 @@ impl Worker {
         let state = connection.state.borrow();
         state.moving
             || state.errand.is_some()
-            || state.leaving.is_some()
             || state.session.is_registering()
             || state.in_flight >= IN_FLIGHT_MAX
             || connection.outbox.borrow().private_bytes() > self.config().connections.private_queue_bytes / 2
@@ -220,7 +219,7 @@ impl Worker {
             Action::Close { request_id, refusal } => self.refuse_login(connection, request_id, refusal),
             Action::LogOut { request_id } => {
                 // After the answers to what was asked before; until then nothing more is read.
-                connection.state.borrow_mut().leaving = Some(request_id);
+                connection.state.borrow_mut().errand = Some(Box::new(Errand::LogOut(request_id)));
                 self.log_out_if_answered(connection);
             }
             Action::Register { request_id, login } => {
@@ -251,10 +250,14 @@ impl Worker {
     pub(super) fn log_out_if_answered(self: &Rc<Self>, connection: &Rc<Connection>) {
         let leaving = {
             let mut state = connection.state.borrow_mut();
-            if state.in_flight > 0 {
-                return;
+            match state.errand.as_deref() {
+                Some(Errand::LogOut(request_id)) if state.in_flight == 0 => {
+                    let request_id = *request_id;
+                    state.errand = None;
+                    Some(request_id)
+                }
+                _ => None,
             }
-            state.leaving.take()
         };
         if let Some(request_id) = leaving {
             self.answer(connection, &logout::answer(request_id));
@@ -492,6 +495,14 @@ fn operation(frame: &ClientFrame) -> usize {
         Body::JoinExistChatRoom(_) => 8,
         Body::LeaveRoom(_) => 9,
         Body::SendMessage(_) => 10,
+        Body::SwitchRoom(_) => 12,
+        Body::LeaveAllRooms(_) => 13,
+        Body::QueryRoom(_) => 14,
+        Body::QueryRoomMembers(_) => 15,
+        Body::QueryNamedMembers(_) => 16,
+        Body::SetRoomAttributes(_) => 17,
+        Body::DeleteRoomAttributes(_) => 18,
+        Body::QueryRoomAttributes(_) => 19,
         _ => 11,
     }
 }

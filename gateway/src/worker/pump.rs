@@ -16,7 +16,7 @@ use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::room::{self, Effect, Entered};
 use crate::worker::close::CloseReason;
-use crate::worker::connection::{Connection, Errand};
+use crate::worker::connection::Connection;
 use crate::worker::mailbox::{Message, OrderResult};
 use crate::worker::{INGRESS, Worker};
 
@@ -392,9 +392,9 @@ impl Worker {
     }
 
     fn admit(self: &Rc<Self>, key: ConnectionKey, user: Arc<User>, room: RoomKey, frames: &[Bytes]) {
-        let errand = self
+        let room_to_leave = self
             .connection(key)
-            .and_then(|connection| connection.state.borrow_mut().errand.take());
+            .and_then(|connection| connection.state.borrow_mut().take_room_to_leave());
         let connection = self
             .answered(key, true)
             .filter(|c| c.state.borrow().session.online().is_some());
@@ -408,9 +408,9 @@ impl Worker {
             let request = room::Request::Leave(LeaveReason::Offline);
             return self.post(self.home_of_room(&room), Message::Room { room, caller, request });
         };
-        if let Some(Errand::Leave(left)) = errand.map(|errand| *errand) {
+        if let Some(room) = room_to_leave {
             // Before the answer: behind it nothing of that room comes.
-            self.leave_unasked(&connection, left);
+            self.leave_unasked(&connection, room);
         }
         for frame in frames {
             self.answer(&connection, frame);
@@ -465,7 +465,7 @@ impl Worker {
             state.in_flight = state.in_flight.saturating_sub(1);
             if moved {
                 state.moving = false;
-                state.errand = None;
+                state.take_room_to_leave();
             }
             if state.session.is_closing() {
                 // Nothing comes behind the last frame.
