@@ -59,12 +59,6 @@ impl Rules {
         &self.app(app).key
     }
 
-    /// The app of this key, if there is one.
-    pub(super) fn app_of_key(&self, key: &str) -> Option<AppIndex> {
-        let index = self.apps.iter().position(|app| app.key == key)?;
-        u16::try_from(index).ok().map(AppIndex)
-    }
-
     /// What user ids look like in an app.
     pub(super) fn id_profile(&self, app: AppIndex) -> IdProfile {
         self.app(app).id_profile
