@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::sync::{oneshot, watch};
 
+use crate::store;
 use crate::worker::Shared;
 
 /// A worker that has not ticked for so long is stuck. It ticks ten times a second.
@@ -97,10 +98,11 @@ async fn serve(listener: TcpListener, health: Health, ended: oneshot::Receiver<(
 async fn metrics(State(health): State<Health>) -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        health
-            .shared
-            .registry
-            .render(&health.shared.workers, health.shared.started.elapsed()),
+        health.shared.registry.render(
+            &health.shared.workers,
+            &health.shared.store,
+            health.shared.started.elapsed(),
+        ),
     )
 }
 
@@ -112,7 +114,13 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
     if *health.stopping.borrow() {
         return judge(false, "stopping");
     }
-    judge(health.quiet_for() < UNREADY_AFTER, "a worker is slow to answer")
+    if health.quiet_for() >= UNREADY_AFTER {
+        return judge(false, "a worker is slow to answer");
+    }
+    judge(
+        health.shared.store.health() == store::Health::Ok,
+        "the store cannot be written",
+    )
 }
 
 fn judge(good: bool, otherwise: &'static str) -> (StatusCode, String) {

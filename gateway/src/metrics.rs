@@ -6,12 +6,14 @@
 mod local;
 mod process;
 mod registry;
+mod store;
 mod table;
 mod workers;
 
 pub(crate) use local::Local;
 pub use process::GAUGES as PROCESS_GAUGES;
 pub(crate) use registry::Registry;
+pub use store::STORE_FIGURES;
 pub use table::{FAMILIES, Family, Kind, Label};
 pub(crate) use table::{Metric, label};
 pub use workers::WORKER_GAUGES;

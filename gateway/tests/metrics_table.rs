@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use sluice_gateway::metrics::{FAMILIES, Family, Kind, PROCESS_GAUGES, WORKER_GAUGES};
+use sluice_gateway::metrics::{FAMILIES, Family, Kind, PROCESS_GAUGES, STORE_FIGURES, WORKER_GAUGES};
 
 const BEGIN: &str = "<!-- table -->\n";
 const END: &str = "<!-- /table -->";
@@ -45,6 +45,7 @@ fn the_prose_of_the_page_names_only_metrics_that_exist() {
 fn exists(name: &str) -> bool {
     let gauges = PROCESS_GAUGES.iter().chain(WORKER_GAUGES);
     gauges.into_iter().any(|(known, _)| *known == name)
+        || STORE_FIGURES.iter().any(|(known, _, _)| *known == name)
         || FAMILIES.iter().any(|family| {
             let histogram = matches!(family.kind, Kind::Histogram(_));
             let rest = name.strip_prefix(family.name);
@@ -60,6 +61,9 @@ fn tables() -> String {
     }
     for (name, help) in WORKER_GAUGES {
         line(row(name, "gauge", "`worker`: its number, from 0", help));
+    }
+    for (name, of, help) in STORE_FIGURES {
+        line(row(name, kind(*of), "–", help));
     }
     for (name, help) in PROCESS_GAUGES {
         line(row(name, "gauge", process_labels(name), help));

@@ -8,8 +8,10 @@ use sluice_protocol::ErrorCode;
 
 use crate::metrics::local::Local;
 use crate::metrics::process;
+use crate::metrics::store;
 use crate::metrics::table::{FAMILIES, Family, Kind, Label};
 use crate::metrics::workers::{self, WorkerFigures};
+use crate::store::Store;
 
 const METADATA: Metadata<'static> = Metadata::new("sluice", Level::INFO, None);
 
@@ -19,7 +21,12 @@ pub(super) const CODE: Label = Label {
     values: CODES,
 };
 
-const CODES: &[&str] = &["4108", "4109", "4200", "5004", "20115", "20604", "20606", "20607", "23406", "23410", "30013", "30015", "31001", "31002", "31003", "31004", "31005", "31007", "31008", "31009", "31010", "31011", "32002", "33003", "34001", "6000121", "6000323", "6000325", "other"];
+const CODES: &[&str] = &[
+    "4108", "4109", "4200", "5004", "20115", "20604", "20606", "20607", "21501", "23406", "23408", "23409", "23410",
+    "23411", "23423", "23424", "23426", "23427", "23428", "23429", "23431", "23437", "30013", "30015", "31001",
+    "31002", "31003", "31004", "31005", "31007", "31008", "31009", "31010", "31011", "32002", "33003", "34001",
+    "6000121", "6000323", "6000324", "6000325", "other",
+];
 
 /// Where a code stands in [`CODE`].
 pub(super) fn code_index(code: ErrorCode) -> usize {
@@ -59,6 +66,7 @@ impl Registry {
         }
         process::describe(&recorder);
         workers::describe(&recorder);
+        store::describe(&recorder);
         let registry = Self { recorder, handle };
         // Registers every series, so that the first scrape shows zeros even if no worker runs yet.
         drop(registry.local());
@@ -71,8 +79,9 @@ impl Registry {
     }
 
     /// Everything in the text format of Prometheus.
-    pub(crate) fn render(&self, worker_figures: &[WorkerFigures], since_start: Duration) -> String {
+    pub(crate) fn render(&self, worker_figures: &[WorkerFigures], kept: &Store, since_start: Duration) -> String {
         process::update(&self.recorder);
+        store::update(&self.recorder, kept);
         workers::update(&self.recorder, worker_figures, since_start);
         self.handle.render()
     }

@@ -1,0 +1,85 @@
+//! The store, read from its own figures when somebody looks.
+
+use metrics::{Key, Level, Metadata, Recorder};
+
+use super::table::Kind;
+use crate::store::{Health, Store};
+
+const METADATA: Metadata<'static> = Metadata::new("store", Level::INFO, None);
+
+/// Name, kind and meaning.
+pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
+    (
+        "sluice_store_healthy",
+        Kind::Gauge,
+        "1 while what is decided can be kept; 0 when the store cannot be written or has failed, as `/readyz` says then.",
+    ),
+    (
+        "sluice_store_commits_total",
+        Kind::Counter,
+        "Commits, each of a group of changes, synced to the disk.",
+    ),
+    ("sluice_store_changes_total", Kind::Counter, "Changes in them."),
+    (
+        "sluice_store_commit_seconds_total",
+        Kind::Gauge,
+        "Time that commits took, from their first change to the end of the sync. Only grows.",
+    ),
+    (
+        "sluice_store_failures_total",
+        Kind::Counter,
+        "Submissions of changes that failed: whoever asked for them was told so.",
+    ),
+    (
+        "sluice_store_busy_total",
+        Kind::Counter,
+        "Submissions refused because too many changes were waiting.",
+    ),
+    (
+        "sluice_store_queued_changes",
+        Kind::Gauge,
+        "Changes that wait for the disk.",
+    ),
+    (
+        "sluice_store_file_bytes",
+        Kind::Gauge,
+        "Size of the database and its log.",
+    ),
+];
+
+pub(super) fn describe(recorder: &dyn Recorder) {
+    for (name, kind, help) in STORE_FIGURES {
+        match kind {
+            Kind::Counter => recorder.describe_counter((*name).into(), None, (*help).into()),
+            _ => recorder.describe_gauge((*name).into(), None, (*help).into()),
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are floating point; the figures are far below 2^52"
+)]
+pub(super) fn update(recorder: &dyn Recorder, store: &Store) {
+    let figures = store.figures();
+    let healthy = store.health() == Health::Ok;
+    let gauge = |name: &'static str, value: f64| {
+        recorder
+            .register_gauge(&Key::from_static_name(name), &METADATA)
+            .set(value);
+    };
+    let counter = |name: &'static str, value: u64| {
+        let counter = recorder.register_counter(&Key::from_static_name(name), &METADATA);
+        // Touched, or a zero would not be shown.
+        counter.increment(0);
+        counter.absolute(value);
+    };
+    gauge("sluice_store_healthy", f64::from(u8::from(healthy)));
+    counter("sluice_store_commits_total", figures.commits);
+    counter("sluice_store_changes_total", figures.changes);
+    gauge("sluice_store_commit_seconds_total", figures.commit_time.as_secs_f64());
+    counter("sluice_store_failures_total", figures.failures);
+    counter("sluice_store_busy_total", figures.busy);
+    gauge("sluice_store_queued_changes", figures.queued as f64);
+    gauge("sluice_store_file_bytes", figures.file_bytes as f64);
+}
