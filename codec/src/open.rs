@@ -70,7 +70,7 @@ pub fn open_client_frame(body: &[u8]) -> Result<ClientFrame, FrameError> {
     let (request_id, number) = (outline.request_id, outline.number);
     let mut frame = Frame::default();
     if COMMANDS.contains(&number) {
-        check_fields(outline.body)?;
+        check_fields(&outline)?;
         decode_body(&outline, &mut frame)?;
     }
     match frame.body {
@@ -108,23 +108,42 @@ fn decode_body(outline: &Outline<'_>, frame: &mut Frame) -> Result<(), FrameErro
         .map_err(|_| FrameError::Malformed)
 }
 
-/// Counts the fields of a command. `body` is its length, its bytes and what follows them.
+/// Refuses a command with too many fields. One that this version does not know may have what it likes: it is not decoded.
 #[inline]
-fn check_fields(body: &[u8]) -> Result<(), FrameError> {
-    let mut fields = Fields { rest: body };
+fn check_fields(outline: &Outline<'_>) -> Result<(), FrameError> {
+    let mut fields = Fields { rest: outline.body };
     let bytes = usize::try_from(fields.varint()?).map_err(|_| FrameError::Malformed)?;
     // As good as all of them: so short that it cannot have so many.
     if bytes <= COMMAND_FIELDS_MAX * FIELD_BYTES_MIN {
         return Ok(());
     }
     let inner = fields.rest.get(..bytes).ok_or(FrameError::Malformed)?;
-    let mut fields = Fields { rest: inner };
+    if has_few_fields(inner) || !is_known(outline.number) {
+        Ok(())
+    } else {
+        Err(FrameError::Malformed)
+    }
+}
+
+/// Whether a message is a walk of no more fields than a command may have.
+fn has_few_fields(message: &[u8]) -> bool {
+    let mut fields = Fields { rest: message };
     for _ in 0..=COMMAND_FIELDS_MAX {
-        if fields.next_field()?.is_none() {
-            return Ok(());
+        match fields.next_field() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
-    Err(FrameError::Malformed)
+    false
+}
+
+/// Whether the schema has a body of this number: the decoder makes one of nothing.
+fn is_known(number: u32) -> bool {
+    let (wire_type, context) = (WireType::LengthDelimited, DecodeContext::default());
+    let mut frame = Frame::default();
+    let decoded = frame.merge_field(number, wire_type, &mut &[0_u8][..], context);
+    decoded.is_ok() && frame.body.is_some()
 }
 
 /// What the top-level fields of a frame say.
