@@ -57,7 +57,7 @@ mod tests {
     fn one_a_second_reaches_all_rooms_and_two_all_who_are_online_for_each_app() {
         let broadcasts = Broadcasts::default();
         let start = Instant::now();
-        let mut take = |app, audience, ms| {
+        let take = |app, audience, ms| {
             let taken = broadcasts.take(AppIndex(app), audience, start + Duration::from_millis(ms));
             taken.map_err(|failure| (failure.code, failure.retry_after))
         };

@@ -170,6 +170,9 @@ impl From<Refusal> for Failure {
             ),
             ErrorCode::REQUEST_TOO_FREQUENT => (Code::RATE, "too much to do at the moment".into()),
             ErrorCode::INTERNAL_ERROR => (Code::INTERNAL, "a fault of the gateway, or of its disk".into()),
+            ErrorCode::CHATROOM_PARAMETER if refusal.detail == "list_full" => {
+                (Code::PARAMETER, "the list is full".into())
+            }
             ErrorCode::INVALID_PARAMETER => (Code::PARAMETER, format!("{}: is wrong", refusal.detail).into()),
             ErrorCode::OPERATION_NOT_SUPPORTED => (Code::NOT_ENABLED, "this is not served here".into()),
             code => {

@@ -89,6 +89,8 @@ impl Worker {
 
     fn is_anybody_behind(&self) -> bool {
         let mailboxes = self.mailboxes.borrow();
-        (0..).take(mailboxes.workers()).any(|worker| mailboxes.is_full(WorkerIndex(worker)))
+        (0..)
+            .take(mailboxes.workers())
+            .any(|worker| mailboxes.is_full(WorkerIndex(worker)))
     }
 }

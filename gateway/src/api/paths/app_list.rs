@@ -10,6 +10,7 @@ use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
 use crate::api::paths::shared::{ROOM, entry_for_ever};
 use crate::config::ApiScope;
 use crate::policy::{ALLOWED_TYPES, KEEP_ALIVE, LOW_TYPES, ListError, ListOf, Name};
+use crate::room::Order;
 
 /// Types of one call: as many as a list may have.
 const TYPES_PER_CALL: usize = 20;
@@ -161,14 +162,20 @@ pub(super) const PATHS: &[Path] = &[
 
 async fn add_texts(call: Call, field: &'static str, list: &ListOf<String>) -> Answered {
     let entry = entry_for_ever(&call);
-    let entries: Vec<_> = call.texts(field).into_iter().map(|name| (name, entry.clone())).collect();
-    call.keep(|keep| call.policies().enlist(call.app, list, &entries, call.now, keep)).await?;
+    let entries: Vec<_> = call
+        .texts(field)
+        .into_iter()
+        .map(|name| (name, entry.clone()))
+        .collect();
+    call.keep(|keep| call.policies().enlist(call.app, list, &entries, call.now, keep))
+        .await?;
     done()
 }
 
 async fn remove_texts(call: Call, field: &'static str, list: &ListOf<String>) -> Answered {
     let names = call.texts(field);
-    call.keep(|keep| call.policies().strike(call.app, list, &names, call.now, keep)).await?;
+    call.keep(|keep| call.policies().strike(call.app, list, &names, call.now, keep))
+        .await?;
     done()
 }
 
@@ -180,13 +187,15 @@ fn names<K: Name>(call: &Call, list: &ListOf<K>) -> Vec<String> {
 async fn keep_alive(call: Call) -> Answered {
     let entries = [(call.room("chatroomId")?, entry_for_ever(&call))];
     let kept = call
-        .keep(|keep| match call.policies().enlist(call.app, &KEEP_ALIVE, &entries, call.now, keep) {
-            Err(ListError::Full { max }) => Err(Failure::new(
-                Code::KEEP_ALIVE_FULL,
-                format!("{max} rooms are on the keep-alive list, and no more may be"),
-            )),
-            other => other.map_err(Failure::from),
-        })
+        .keep(
+            |keep| match call.policies().enlist(call.app, &KEEP_ALIVE, &entries, call.now, keep) {
+                Err(ListError::Full { max }) => Err(Failure::new(
+                    Code::KEEP_ALIVE_FULL,
+                    format!("{max} rooms are on the keep-alive list, and no more may be"),
+                )),
+                other => other.map_err(Failure::from),
+            },
+        )
         .await;
     kept.and_then(|()| done())
 }
@@ -199,5 +208,8 @@ async fn let_end(call: Call) -> Answered {
     if struck.is_empty() {
         return Err(Failure::new(Code::NOT_LISTED, "the room is not on the keep-alive list"));
     }
+    // Whether a room is over is looked at when something is asked of it: now, if it has been idle for long enough already.
+    let [room] = rooms;
+    call.order(room, Order::Describe).await?;
     done()
 }

@@ -23,9 +23,17 @@ const ASKED_PER_CALL: usize = 100;
 /// 20 keys and values, and what JSON puts around them.
 const ENTRIES_BYTES: usize = 128 * 1024;
 
-const KEY: Field = Field::required("key", Kind::Text { bytes_max: KEY_BYTES }, "Letters, digits and `+ = - _`.");
+const KEY: Field = Field::required(
+    "key",
+    Kind::Text { bytes_max: KEY_BYTES },
+    "Letters, digits and `+ = - _`.",
+);
 
-const OWNER: Field = Field::required("entryOwnerId", Kind::User, "Whom they belong to from now on; need not be inside.");
+const OWNER: Field = Field::required(
+    "entryOwnerId",
+    Kind::User,
+    "Whom they belong to from now on; need not be inside.",
+);
 
 const REFUSED: &[Answer] = &[
     Answer::new("key", AnswerKind::Text, "The key."),
@@ -44,8 +52,16 @@ const LISTED: &[Answer] = &[
     Answer::new("key", AnswerKind::Text, "The key."),
     Answer::new("value", AnswerKind::Text, "The value."),
     Answer::new("userId", AnswerKind::Text, "Whom it belongs to; empty: nobody."),
-    Answer::new("autoDelete", AnswerKind::Text, "`1`: it goes when its owner leaves, `0`: it stays."),
-    Answer::new("lastSetTime", AnswerKind::Text, "When it was set, milliseconds since 1970-01-01 UTC."),
+    Answer::new(
+        "autoDelete",
+        AnswerKind::Text,
+        "`1`: it goes when its owner leaves, `0`: it stays.",
+    ),
+    Answer::new(
+        "lastSetTime",
+        AnswerKind::Text,
+        "When it was set, milliseconds since 1970-01-01 UTC.",
+    ),
 ];
 
 pub(super) const PATHS: &[Path] = &[
@@ -57,10 +73,18 @@ pub(super) const PATHS: &[Path] = &[
         summary: "Sets an attribute of a room, whoever it belongs to. Members are told.",
         fields: &[
             ROOM,
-            Field::required("userId", Kind::User, "Whom it belongs to from now on; need not be inside."),
+            Field::required(
+                "userId",
+                Kind::User,
+                "Whom it belongs to from now on; need not be inside.",
+            ),
             KEY,
             Field::required("value", Kind::Text { bytes_max: VALUE_BYTES }, "The value."),
-            Field::optional("autoDelete", Kind::Flag, "Whether it goes when its owner leaves; it stays where it is missing."),
+            Field::optional(
+                "autoDelete",
+                Kind::Flag,
+                "Whether it goes when its owner leaves; it stays where it is missing.",
+            ),
         ],
         answers: &[],
         run: |call| {
@@ -80,8 +104,18 @@ pub(super) const PATHS: &[Path] = &[
         fields: &[
             ROOM,
             OWNER,
-            Field::required("entryInfo", Kind::Object { bytes_max: ENTRIES_BYTES }, "An object of values by key."),
-            Field::optional("autoDelete", Kind::Flag, "Whether they go when their owner leaves; they stay where it is missing."),
+            Field::required(
+                "entryInfo",
+                Kind::Object {
+                    bytes_max: ENTRIES_BYTES,
+                },
+                "An object of values by key.",
+            ),
+            Field::optional(
+                "autoDelete",
+                Kind::Flag,
+                "Whether they go when their owner leaves; they stay where it is missing.",
+            ),
         ],
         answers: WRITTEN,
         run: |call| {
@@ -117,7 +151,13 @@ pub(super) const PATHS: &[Path] = &[
         fields: &[
             ROOM,
             Field::required("entryOwnerId", Kind::User, "In whose name."),
-            Field::required("entryKeys", Kind::Array { bytes_max: ENTRIES_BYTES }, "A list of keys."),
+            Field::required(
+                "entryKeys",
+                Kind::Array {
+                    bytes_max: ENTRIES_BYTES,
+                },
+                "A list of keys.",
+            ),
         ],
         answers: WRITTEN,
         run: |call| {
@@ -136,9 +176,18 @@ pub(super) const PATHS: &[Path] = &[
         summary: "Lists attributes of a room.",
         fields: &[
             ROOM,
-            Field::optional("keys", Kind::Text { bytes_max: KEY_BYTES }, "Which; all where it is missing.").many(ASKED_PER_CALL),
+            Field::optional(
+                "keys",
+                Kind::Text { bytes_max: KEY_BYTES },
+                "Which; all where it is missing.",
+            )
+            .many(ASKED_PER_CALL),
         ],
-        answers: &[Answer::new("keys", AnswerKind::Objects(LISTED), "Those that exist, by key.")],
+        answers: &[Answer::new(
+            "keys",
+            AnswerKind::Objects(LISTED),
+            "Those that exist, by key.",
+        )],
         run: |call| Box::pin(query(call)),
     },
 ];

@@ -38,7 +38,11 @@ pub(super) const PATHS: &[Path] = &[
         summary: "Lists members by the time they came. A room that does not exist has none.",
         fields: &[
             ROOM,
-            Field::optional("count", Kind::Number { min: 0, max: i64::MAX }, "How many; at most 500, which is the default."),
+            Field::optional(
+                "count",
+                Kind::Number { min: 0, max: i64::MAX },
+                "How many; at most 500, which is the default.",
+            ),
             Field::optional(
                 "order",
                 Kind::Number { min: 1, max: 2 },
@@ -74,9 +78,15 @@ pub(super) const PATHS: &[Path] = &[
         summary: "Says which of several users are inside.",
         fields: &[
             ROOM,
-            Field::required("userId", Kind::User, "Whom it concerns.").many(ASKED_PER_CALL).or(&["userIds"]),
+            Field::required("userId", Kind::User, "Whom it concerns.")
+                .many(ASKED_PER_CALL)
+                .or(&["userIds"]),
         ],
-        answers: &[Answer::new("result", AnswerKind::Objects(ASKED), "Each user that was asked about, in this order.")],
+        answers: &[Answer::new(
+            "result",
+            AnswerKind::Objects(ASKED),
+            "Each user that was asked about, in this order.",
+        )],
         run: |call| {
             Box::pin(async move {
                 let inside = are_inside(&call).await?;
@@ -96,12 +106,18 @@ pub(super) const PATHS: &[Path] = &[
         summary: "Puts users inside who have no connection for it, such as recorders. They get no messages, do not keep the room from ending and do not leave by themselves. The room is made if need be. Users with a client join by themselves.",
         fields: &[
             ROOM,
-            Field::required("userId", Kind::User, "Whom it concerns.").many(JOINED_PER_CALL).or(&["userIds"]),
+            Field::required("userId", Kind::User, "Whom it concerns.")
+                .many(JOINED_PER_CALL)
+                .or(&["userIds"]),
         ],
         answers: &[],
         run: |call| {
             Box::pin(async move {
-                let users = call.users("userId").into_iter().map(|user| call.nameless(user)).collect();
+                let users = call
+                    .users("userId")
+                    .into_iter()
+                    .map(|user| call.nameless(user))
+                    .collect();
                 call.order(call.room("chatroomId")?, Order::Join(users)).await?;
                 done()
             })

@@ -34,8 +34,11 @@ const COMMAND: &str = "RC:CmdMsg";
 /// The vendor's number for rooms among its types of conversations.
 const CONVERSATION_ROOM: i64 = 4;
 
-const SENDER: Field =
-    Field::required("fromUserId", Kind::User, "In whose name; need not be inside, nor be a user who exists.");
+const SENDER: Field = Field::required(
+    "fromUserId",
+    Kind::User,
+    "In whose name; need not be inside, nor be a user who exists.",
+);
 
 const OBJECT_NAME: Field = Field::required(
     "objectName",
@@ -67,10 +70,18 @@ const INCLUDE_SENDER: Field = Field::optional(
 
 const SENT: &[Answer] = &[
     Answer::new("chatroomId", AnswerKind::Text, "The room."),
-    Answer::new("messageUID", AnswerKind::Text, "The id that members get, in decimal digits; with it a message is recalled."),
+    Answer::new(
+        "messageUID",
+        AnswerKind::Text,
+        "The id that members get, in decimal digits; with it a message is recalled.",
+    ),
 ];
 
-const MESSAGE_ID: Answer = Answer::new("messageUID", AnswerKind::Text, "The id that clients get, in decimal digits.");
+const MESSAGE_ID: Answer = Answer::new(
+    "messageUID",
+    AnswerKind::Text,
+    "The id that clients get, in decimal digits.",
+);
 
 const RECALLED: &[Field] = &[
     Field::required("fromUserId", Kind::User, "In whose name it is taken back."),
@@ -106,7 +117,9 @@ pub(super) const PATHS: &[Path] = &[
         summary: "Sends a message to rooms. It is bound by no gag, mute, rate, word or stop. In a room that does not exist nobody gets it.",
         fields: &[
             SENDER,
-            Field::required("toChatroomId", Kind::Room, "The rooms.").many(ROOMS_PER_CALL).or(&["toChatroomIds"]),
+            Field::required("toChatroomId", Kind::Room, "The rooms.")
+                .many(ROOMS_PER_CALL)
+                .or(&["toChatroomIds"]),
             OBJECT_NAME,
             CONTENT,
             PRIORITY,
@@ -257,7 +270,9 @@ impl Call {
 
     fn priority(&self) -> Priority {
         let number = self.number("priority").and_then(|number| i32::try_from(number).ok());
-        number.and_then(|number| Priority::try_from(number).ok()).unwrap_or(Priority::Default)
+        number
+            .and_then(|number| Priority::try_from(number).ok())
+            .unwrap_or(Priority::Default)
     }
 }
 
@@ -319,7 +334,10 @@ async fn to_all_online(call: Call) -> Answered {
 
 async fn take_back(call: Call, conversation: i64) -> Answered {
     if conversation != CONVERSATION_ROOM {
-        return Err(Failure::new(Code::NOT_ENABLED, "only messages of rooms (conversationType 4) can be recalled"));
+        return Err(Failure::new(
+            Code::NOT_ENABLED,
+            "only messages of rooms (conversationType 4) can be recalled",
+        ));
     }
     let id = call.required_text("messageUID")?;
     let message_id = id.parse().ok().filter(|id| *id > 0);

@@ -146,7 +146,8 @@ pub(super) const PATHS: &[Path] = &[
 
 async fn mute(call: Call, muted: bool) -> Answered {
     let (tell, extra) = (tell(&call), call.text("extra").unwrap_or_default());
-    call.order(call.room("chatroomId")?, Order::Mute { muted, tell, extra }).await?;
+    call.order(call.room("chatroomId")?, Order::Mute { muted, tell, extra })
+        .await?;
     done()
 }
 
@@ -155,7 +156,11 @@ async fn muted(call: Call) -> Answered {
     let size = call.number("size").unwrap_or(PAGE_ROOMS_DEFAULT);
     let count = |number: i64| usize::try_from(number).unwrap_or(0);
     let rooms = call.operator().muted_rooms(call.app, count(page * size)).await?;
-    let rooms: Vec<&str> = rooms.iter().skip(count((page - 1) * size)).map(RoomId::as_str).collect();
+    let rooms: Vec<&str> = rooms
+        .iter()
+        .skip(count((page - 1) * size))
+        .map(RoomId::as_str)
+        .collect();
     answer(json!({ "chatroomIds": rooms }))
 }
 

@@ -66,7 +66,11 @@ pub(super) const FAILED_ANSWER: Answer = Answer::new(
 
 const QUERIED: &[Answer] = &[
     Answer::new("chrmId", AnswerKind::Text, "The room."),
-    Answer::new("chatroomId", AnswerKind::Text, "The room once more, as some of the vendor's libraries call it."),
+    Answer::new(
+        "chatroomId",
+        AnswerKind::Text,
+        "The room once more, as some of the vendor's libraries call it.",
+    ),
     Answer::new("name", AnswerKind::Text, "Its name."),
     Answer::new("time", AnswerKind::Text, "When it was made, in UTC."),
 ];
@@ -169,7 +173,11 @@ pub(super) const PATHS: &[Path] = &[
         fields: &[Field::required("chatroomId", Kind::Room, "The rooms.")
             .many(ROOMS_PER_CALL)
             .or(&["chatroomIds"])],
-        answers: &[Answer::new("chatRooms", AnswerKind::Objects(QUERIED), "Those that exist.")],
+        answers: &[Answer::new(
+            "chatRooms",
+            AnswerKind::Objects(QUERIED),
+            "Those that exist.",
+        )],
         run: |call| Box::pin(query(call)),
     },
     Path {
@@ -181,18 +189,38 @@ pub(super) const PATHS: &[Path] = &[
         fields: &[ROOM],
         answers: &[
             Answer::new("chatroomId", AnswerKind::Text, "The room."),
-            Answer::new("chatroomName", AnswerKind::Text, "Its name. Not one of the vendor's fields."),
-            Answer::new("policy", AnswerKind::Text, "Its policy. Not one of the vendor's fields."),
-            Answer::new("createTime", AnswerKind::Number, "When it was made, milliseconds since 1970-01-01 UTC."),
+            Answer::new(
+                "chatroomName",
+                AnswerKind::Text,
+                "Its name. Not one of the vendor's fields.",
+            ),
+            Answer::new(
+                "policy",
+                AnswerKind::Text,
+                "Its policy. Not one of the vendor's fields.",
+            ),
+            Answer::new(
+                "createTime",
+                AnswerKind::Number,
+                "When it was made, milliseconds since 1970-01-01 UTC.",
+            ),
             Answer::new("memberCount", AnswerKind::Number, "Users inside."),
-            Answer::new("destroyType", AnswerKind::Number, "0: when it is idle or empty, 1: at a time, 2: never by itself."),
+            Answer::new(
+                "destroyType",
+                AnswerKind::Number,
+                "0: when it is idle or empty, 1: at a time, 2: never by itself.",
+            ),
             Answer::new(
                 "destroyTime",
                 AnswerKind::Number,
                 "Minutes: how long it may be idle or empty, or what is left until its time.",
             ),
             Answer::new("ban", AnswerKind::Flag, "Whether it is muted."),
-            Answer::new("stopped", AnswerKind::Flag, "Whether distribution is stopped. Not one of the vendor's fields."),
+            Answer::new(
+                "stopped",
+                AnswerKind::Flag,
+                "Whether distribution is stopped. Not one of the vendor's fields.",
+            ),
         ],
         run: |call| Box::pin(get(call)),
     },

@@ -12,7 +12,7 @@ use crate::api::paths::shared::{
     with_ends,
 };
 use crate::config::ApiScope;
-use crate::room::{self, Order};
+use crate::room::{self, Order, Tell};
 use crate::store::{Entry, RoomList};
 
 /// Users that one call puts out.
@@ -122,13 +122,16 @@ pub(super) const OTHERS: &[Path] = &[
         "Puts users out of a room. They may come back at once. Not one of the vendor's paths.",
         &[
             ROOM,
-            Field::required("userId", Kind::User, "Whom it concerns.").many(KICKED_PER_CALL).or(&["userIds"]),
+            Field::required("userId", Kind::User, "Whom it concerns.")
+                .many(KICKED_PER_CALL)
+                .or(&["userIds"]),
             EXTRA,
         ],
         |call| {
             Box::pin(async move {
                 let (users, extra) = (call.users("userId"), call.text("extra").unwrap_or_default());
-                call.order(call.room("chatroomId")?, Order::Kick { users, extra }).await?;
+                call.order(call.room("chatroomId")?, Order::Kick { users, extra })
+                    .await?;
                 done()
             })
         },
@@ -140,7 +143,10 @@ pub(super) const OTHERS: &[Path] = &[
         &[ROOM, USERS, NEED_NOTIFY, EXTRA],
         |call| {
             Box::pin(async move {
-                let entry = entry_for_ever(&call);
+                let entry = Entry {
+                    text: call.text("extra").unwrap_or_default(),
+                    ..entry_for_ever(&call)
+                };
                 enlist(call, RoomList::MuteException, entry).await
             })
         },
@@ -196,7 +202,7 @@ pub(super) const OTHERS: &[Path] = &[
 ];
 
 async fn enlist(call: Call, list: RoomList, entry: Entry) -> Answered {
-    let (users, tell) = (call.users("userId"), tell(&call));
+    let (users, tell) = (call.users("userId"), tell_of(&call, list));
     let order = Order::Enlist {
         list,
         users,
@@ -208,14 +214,26 @@ async fn enlist(call: Call, list: RoomList, entry: Entry) -> Answered {
 }
 
 async fn strike(call: Call, list: RoomList) -> Answered {
+    let extra = match list {
+        RoomList::Allow => String::new(),
+        _ => call.text("extra").unwrap_or_default(),
+    };
     let order = Order::Strike {
         list,
         users: call.users("userId"),
-        tell: tell(&call),
-        extra: call.text("extra").unwrap_or_default(),
+        tell: tell_of(&call, list),
+        extra,
     };
     call.order(call.room("chatroomId")?, order).await?;
     done()
+}
+
+/// Whether those concerned are told. Who is protected never is, so these paths do not ask.
+fn tell_of(call: &Call, list: RoomList) -> Tell {
+    match list {
+        RoomList::Allow => Tell::Nobody,
+        _ => tell(call),
+    }
 }
 
 async fn listed(call: &Call, list: RoomList) -> Result<Vec<(UserId, Entry)>, Failure> {

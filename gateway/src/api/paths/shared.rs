@@ -17,13 +17,17 @@ pub(super) const USERS_PER_CALL: usize = 20;
 
 pub(super) const ROOM: Field = Field::required("chatroomId", Kind::Room, "The room.");
 
-pub(super) const USERS: Field =
-    Field::required("userId", Kind::User, "Whom it concerns.").many(USERS_PER_CALL).or(&["userIds"]);
+pub(super) const USERS: Field = Field::required("userId", Kind::User, "Whom it concerns.")
+    .many(USERS_PER_CALL)
+    .or(&["userIds"]);
 
 pub(super) const MINUTE: Field = Field::required("minute", Kind::Minutes, "For how long, in minutes.");
 
-pub(super) const NEED_NOTIFY: Field =
-    Field::optional("needNotify", Kind::Flag, "Whether those concerned are told; they are not where it is missing.");
+pub(super) const NEED_NOTIFY: Field = Field::optional(
+    "needNotify",
+    Kind::Flag,
+    "Whether those concerned are told; they are not where it is missing.",
+);
 
 pub(super) const EXTRA: Field = Field::optional(
     "extra",
@@ -36,7 +40,11 @@ pub(super) const EXTRA: Field = Field::optional(
 /// Users with the time at which something ends for them.
 pub(super) const USERS_WITH_ENDS: &[Answer] = &[
     Answer::new("userId", AnswerKind::Text, "The user."),
-    Answer::new("time", AnswerKind::Text, "When it ends, in UTC: `2026-11-21 09:30:00`; empty: never."),
+    Answer::new(
+        "time",
+        AnswerKind::Text,
+        "When it ends, in UTC: `2026-11-21 09:30:00`; empty: never.",
+    ),
 ];
 
 /// Whether those concerned are told.
@@ -57,12 +65,12 @@ pub(super) fn entry_for_minutes(call: &Call) -> Result<Entry, Failure> {
     })
 }
 
-/// An entry without an end.
+/// An entry without an end, and without words.
 pub(super) fn entry_for_ever(call: &Call) -> Entry {
     Entry {
         until_ms: None,
         since_ms: call.now.unix_ms,
-        text: call.text("extra").unwrap_or_default(),
+        text: String::new(),
     }
 }
 

@@ -24,11 +24,19 @@ const REPLACED: i64 = 0;
 const FORBIDDEN: i64 = 1;
 const ALL: i64 = 2;
 
-const WORD: Field = Field::required("word", Kind::Text { bytes_max: WORD_BYTES }, "The word: at most 32 letters and digits of any script.");
+const WORD: Field = Field::required(
+    "word",
+    Kind::Text { bytes_max: WORD_BYTES },
+    "The word: at most 32 letters and digits of any script.",
+);
 
 const LISTED: &[Answer] = &[
     Answer::new("word", AnswerKind::Text, "The word."),
-    Answer::new("replaceWord", AnswerKind::Text, "What takes its place; empty where it is forbidden."),
+    Answer::new(
+        "replaceWord",
+        AnswerKind::Text,
+        "What takes its place; empty where it is forbidden.",
+    ),
     Answer::new("type", AnswerKind::Text, "`0`: replaced, `1`: forbidden."),
 ];
 
@@ -78,7 +86,10 @@ pub(super) const PATHS: &[Path] = &[
         summary: "Lists the words.",
         fields: &[Field::optional(
             "type",
-            Kind::Number { min: REPLACED, max: ALL },
+            Kind::Number {
+                min: REPLACED,
+                max: ALL,
+            },
             "0: those that are replaced, 1: those that are forbidden, which is the default, 2: all.",
         )],
         answers: &[Answer::new("words", AnswerKind::Objects(LISTED), "The words.")],
@@ -101,13 +112,15 @@ async fn add(call: Call) -> Answered {
         text: replacement,
     };
     let entries = [(word, entry)];
-    let kept = call.keep(|keep| match call.policies().enlist(call.app, &WORD_LIST, &entries, call.now, keep) {
-        Err(ListError::Full { max }) => Err(Failure::new(
-            Code::TOO_MANY_WORDS,
-            format!("there are {max} words, and no more may be"),
-        )),
-        other => other.map_err(Failure::from),
-    });
+    let kept = call.keep(
+        |keep| match call.policies().enlist(call.app, &WORD_LIST, &entries, call.now, keep) {
+            Err(ListError::Full { max }) => Err(Failure::new(
+                Code::TOO_MANY_WORDS,
+                format!("there are {max} words, and no more may be"),
+            )),
+            other => other.map_err(Failure::from),
+        },
+    );
     kept.await?;
     done()
 }

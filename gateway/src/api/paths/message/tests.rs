@@ -2,18 +2,29 @@ use super::*;
 
 fn unpacked(object_name: &str, content: &str) -> (MessageType, String, String, String) {
     let unpacked = unpack(object_name.to_owned(), content.to_owned()).expect("a good message");
-    (unpacked.kind, unpacked.content, unpacked.object_name, unpacked.extended_data)
+    (
+        unpacked.kind,
+        unpacked.content,
+        unpacked.object_name,
+        unpacked.extended_data,
+    )
 }
 
 fn code_of(object_name: &str, content: &str) -> Result<(), Code> {
-    unpack(object_name.to_owned(), content.to_owned()).map(|_| ()).map_err(|failure| failure.code)
+    unpack(object_name.to_owned(), content.to_owned())
+        .map(|_| ())
+        .map_err(|failure| failure.code)
 }
 
 #[test]
 fn the_vendors_text_is_unpacked_and_anything_else_is_the_text_itself() {
     for (content, text, extra) in [
         (r#"{"content":"hello"}"#, "hello", ""),
-        (r#"{"content":"你好","extra":"{\"a\":1}","user":{"id":"u"}}"#, "你好", r#"{"a":1}"#),
+        (
+            r#"{"content":"你好","extra":"{\"a\":1}","user":{"id":"u"}}"#,
+            "你好",
+            r#"{"a":1}"#,
+        ),
         (r#"{"content":"hello","extra":{"a":1}}"#, "hello", r#"{"a":1}"#),
         (r#"{"content":"hello","extra":null}"#, "hello", ""),
         ("helloworld", "helloworld", ""),
@@ -49,7 +60,13 @@ fn a_message_is_as_large_as_its_type_allows_and_never_empty() {
     assert_eq!(code_of(TEXT, &text(limits::TEXT_BYTES, 1)), Err(Code::TOO_LONG));
     assert_eq!(code_of(TEXT, &text(0, 5)), Err(Code::PARAMETER));
     assert_eq!(code_of(COMMAND, &"x".repeat(limits::COMMAND_BYTES)), Ok(()));
-    assert_eq!(code_of(COMMAND, &"x".repeat(limits::COMMAND_BYTES + 1)), Err(Code::TOO_LONG));
+    assert_eq!(
+        code_of(COMMAND, &"x".repeat(limits::COMMAND_BYTES + 1)),
+        Err(Code::TOO_LONG)
+    );
     assert_eq!(code_of("app:gift", &"x".repeat(limits::CUSTOM_BYTES)), Ok(()));
-    assert_eq!(code_of("app:gift", &"x".repeat(limits::CUSTOM_BYTES + 1)), Err(Code::TOO_LONG));
+    assert_eq!(
+        code_of("app:gift", &"x".repeat(limits::CUSTOM_BYTES + 1)),
+        Err(Code::TOO_LONG)
+    );
 }
