@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use sluice_gateway::config::Rate;
-use sluice_tests::{APP_KEY, ApiCall, Gateway};
+use sluice_tests::{APP_KEY, ApiCall, Gateway, TemporaryFolder};
 use tokio::task::spawn_blocking;
 
 const PYTHON: &str = "SLUICE_TEST_PYTHON";
@@ -60,8 +60,11 @@ async fn whatever_is_asked_the_server_api_answers_as_its_document_says() {
         .header("Signature", &signature);
     assert_eq!(probe.send(address).await.status, 200);
     let examples = env::var(EXAMPLES).unwrap_or_else(|_| EXAMPLES_DEFAULT.to_owned());
+    let scratch = TemporaryFolder::new();
     let output = spawn_blocking(move || {
         Command::new(program)
+            // It leaves notes where it runs.
+            .current_dir(scratch.path())
             .arg("run")
             .arg(format!("http://{address}/openapi.json"))
             .args(["--checks", CHECKS])
