@@ -122,12 +122,14 @@ impl Parked {
     }
 
     /// Takes out all of a user, those that cannot be resumed too.
+    #[expect(clippy::vec_box, reason = "they go on as they are, box and all")]
     pub(super) fn take_all(&mut self, user: &UserKey) -> Vec<Box<Lost>> {
         let numbers = self.by_user.get(user).cloned().unwrap_or_default();
         numbers.into_iter().filter_map(|number| self.take(number)).collect()
     }
 
     /// Takes out those whose time is over, until they are inside so many rooms together. The others wait for the next call.
+    #[expect(clippy::vec_box, reason = "they go on as they are, box and all")]
     pub(super) fn expire(&mut self, now: Instant, rooms_max: usize) -> Vec<Box<Lost>> {
         let mut over = Vec::new();
         let mut rooms = 0;

@@ -30,7 +30,8 @@ impl Desk {
     /// Who leaves when so many rooms may be left.
     fn expire(&mut self, seconds: u64, rooms_max: usize) -> Vec<String> {
         let now = self.at(seconds);
-        self.parked.expire(now, rooms_max).iter().map(name).collect()
+        let over = self.parked.expire(now, rooms_max);
+        over.iter().map(|lost| name(lost)).collect()
     }
 }
 
@@ -54,7 +55,7 @@ fn lost(id: &str, rooms: usize) -> Box<Lost> {
     Box::new(Lost::new(user(id), connection, (0..rooms).map(room).collect()))
 }
 
-fn name(lost: &Box<Lost>) -> String {
+fn name(lost: &Lost) -> String {
     lost.user.id.as_str().to_owned()
 }
 
@@ -87,7 +88,7 @@ fn beyond_the_bound_the_oldest_leaves_early() {
     let mut desk = Desk::new(2);
     assert!(desk.park(0, "alice", 1).is_none());
     assert!(desk.park(1, "bob", 1).is_none());
-    assert_eq!(desk.park(2, "carol", 1).as_ref().map(name), Some("alice".into()));
+    assert_eq!(desk.park(2, "carol", 1).as_deref().map(name), Some("alice".into()));
     assert_eq!(desk.parked.len(), 2);
     assert!(desk.parked.take_all(&user("alice").key()).is_empty());
 }
@@ -99,7 +100,7 @@ fn places_in_the_queue_that_were_taken_out_count_for_the_bound_until_they_are_at
         assert!(desk.park(0, user, 1).is_none());
     }
     assert_eq!(desk.parked.take_all(&user("bob").key()).len(), 1);
-    assert_eq!(desk.park(1, "dave", 1).as_ref().map(name), Some("alice".into()));
+    assert_eq!(desk.park(1, "dave", 1).as_deref().map(name), Some("alice".into()));
     assert!(desk.park(1, "erin", 1).is_none(), "in the place of bob");
     assert_eq!(desk.parked.queue.len(), 3);
     assert_eq!(desk.parked.len(), 3);
