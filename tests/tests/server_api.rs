@@ -342,6 +342,16 @@ async fn a_client_that_is_silent_or_slow_with_its_head_is_closed() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_and_never_reads_is_closed() {
+    let gateway = Gateway::start(|_| ());
+    let mut stream = TcpStream::connect(gateway.api()).await.expect("a connection");
+    let document = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    let asking = async { while stream.write_all(&document).await.is_ok() {} };
+    within("a client that never reads to be closed", asking).await;
+    assert_eq!(ApiCall::new(ONLINE, ALICE).send(gateway.api()).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let gateway = Gateway::start(|_| ());
     let mut stream = TcpStream::connect(gateway.api()).await.expect("a connection");

@@ -13,6 +13,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -27,6 +28,10 @@ const CONNECTIONS_MAX: usize = 256;
 
 /// How long the head of a request may take, from the end of the one before: also how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may leave an answer unread that the system's buffers have no room for. Without it, who asks and asks and never
+/// reads would keep its place for ever.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -99,8 +104,9 @@ async fn accept(
                 continue;
             }
         };
-        // An answer is one write: it should leave at once.
+        // An answer is one write: it should leave at once. A connection that is gone already refuses both.
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT));
         let (api, tls, stopping) = (api.clone(), tls.clone(), stopping.clone());
         tokio::spawn(async move {
             let _place = place;

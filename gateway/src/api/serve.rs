@@ -40,12 +40,11 @@ const DOCUMENT: &str = "/openapi.json";
 /// Where it is sent back and told in the audit log.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
-/// What became known of a call on its way: for the audit log and the metrics.
+/// What became known of a call on its way, however it ends.
 #[derive(Debug)]
 struct Seen {
     group: Group,
     request_id: String,
-    record: Option<Record>,
 }
 
 /// Answers a request of `peer`.
@@ -60,18 +59,13 @@ pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming
     let mut seen = Seen {
         group: Group::None,
         request_id: request_id(&api, &head.headers),
-        record: None,
     };
     let answer = tokio::time::timeout(CALL_TIMEOUT, answer(&api, peer, &head, body, now, &mut seen)).await;
     let answered = answer.unwrap_or_else(|_| {
         let message = "the call took too long; whether it was done is not known";
         Err(Failure::new(Code::TIMEOUT, message))
     });
-    let code = answered.as_ref().err().map_or(Code::OK, |failure| failure.code);
-    api.figures.count(seen.group, code, now.instant.elapsed());
-    if let Some(record) = seen.record {
-        api.audit.tell(record, code);
-    }
+    api.figures.count(seen.group, code_of(&answered), now.instant.elapsed());
     respond(head.uri.path(), &seen.request_id, answered)
 }
 
@@ -126,29 +120,39 @@ async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, 
     }
     let given = body::parse(form, &bytes)?;
     let fields = field::check(path.fields, settings.id_profile, &given)?;
-    if path.effect == Effect::Changes {
-        seen.record = Some(Record {
-            at_ms: now.unix_ms,
-            app: settings.key.clone(),
-            key: key.id.clone(),
-            path: path.path,
-            on: Record::named_in(&fields),
-            request_id: seen.request_id.clone(),
-            peer,
-        });
-    }
+    let record = (path.effect == Effect::Changes).then(|| Record {
+        at_ms: now.unix_ms,
+        app: settings.key.clone(),
+        key: key.id.clone(),
+        path: path.path,
+        on: Record::named_in(&fields),
+        request_id: seen.request_id.clone(),
+        peer,
+    });
     let call = Call {
         api: api.clone(),
         app: signer.app,
         now,
         fields,
     };
-    // On a task of its own: what was begun is done, also when whoever asked hangs up, and a panic in it is an answer.
-    let running = tokio::spawn((path.run)(call));
-    running.await.unwrap_or_else(|error| {
-        tracing::error!(path = path.path, %error, "a call failed");
-        Err(Failure::new(Code::INTERNAL, "a fault of the gateway"))
-    })
+    // On tasks of their own: what was begun is done and written down, also when whoever asked hangs up, and a panic is an answer.
+    let (api, running) = (api.clone(), tokio::spawn((path.run)(call)));
+    let finishing = tokio::spawn(async move {
+        let answered = running.await.unwrap_or_else(|error| {
+            tracing::error!(path = path.path, %error, "a call failed");
+            Err(Failure::new(Code::INTERNAL, "a fault of the gateway"))
+        });
+        if let Some(record) = record {
+            api.audit.tell(record, code_of(&answered));
+        }
+        answered
+    });
+    let fault = |_| Err(Failure::new(Code::INTERNAL, "a fault of the gateway"));
+    finishing.await.unwrap_or_else(fault)
+}
+
+fn code_of(answered: &Answered) -> Code {
+    answered.as_ref().err().map_or(Code::OK, |failure| failure.code)
 }
 
 /// All of a body.
