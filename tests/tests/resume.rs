@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sluice_gateway::config::{Config, Rate, SingleLogin};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
     ConversationType, EnterRoom, LeaveReason, Login, LoginResult, MessageType, Reply, RoomEntered, RoomMessage,
     RoomResumed, SendMessage, limits, reply,
 };
-use sluice_tests::{ApiCall, Gateway, RawClient, Transport, on_all_transports, wait_until};
+use sluice_tests::{APP_KEY, ApiCall, Gateway, RawClient, Transport, on_all_transports, unix_ms, wait_until};
 
 on_all_transports!(
     who_is_lost_is_missed_by_nobody_until_the_window_is_over,
@@ -636,6 +637,28 @@ async fn a_client_that_dies_again_and_again_while_it_resumes_leaves_nothing_behi
     })
     .await;
     expect_nothing_before(&mut bob, "lobby", "she left once").await;
+}
+
+#[tokio::test]
+async fn a_session_whose_token_has_ended_goes_on_with_a_good_one() {
+    let gateway = gateway(LONG, |config| config.tokens.grace = Duration::ZERO);
+    let (mut bob, _) = online(&gateway, Transport::Tcp, "bob").await;
+    enter(&mut bob, "lobby").await;
+    let mut alice = RawClient::connect(&gateway, Transport::Tls).await;
+    let claims = json!({"sub": "alice", "aud": APP_KEY, "exp": unix_ms() / 1000 + 2});
+    let login = Login {
+        token: gateway.token_with(&claims),
+        ..alice.login_command("alice")
+    };
+    let first = taken(log_in(&mut alice, login).await);
+    enter(&mut alice, "lobby").await;
+    assert!(matches!(bob.event().await, Body::RoomMemberJoined(_)));
+    let close = alice.expect_close().await;
+    assert_eq!((close.code, &*close.detail), (31004, "expired"));
+    let (mut alice, second) = come_back(&gateway, Transport::Quic, &first.resume_secret, &[]).await;
+    assert!(second.resumed);
+    assert_eq!(room_resumed(&mut alice).await.member_count, 2);
+    expect_nothing_before(&mut bob, "lobby", "still two").await;
 }
 
 #[tokio::test]
