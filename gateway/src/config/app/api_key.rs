@@ -53,13 +53,13 @@ pub struct ApiKey {
 pub enum ApiScope {
     /// Tokens, blocks of users, who is online.
     User,
-    /// Rooms: making, ending, asking, allow lists, keep-alive.
+    /// Rooms: making, ending, asking, keep-alive, types of messages.
     Room,
-    /// Gags, mutes and blocks of rooms.
+    /// Gags, mutes, blocks, allow lists and distribution of rooms.
     Moderation,
     /// Attributes of rooms.
     Attribute,
-    /// Messages, their classes and distribution.
+    /// Sending messages and taking them back.
     Message,
     /// Sensitive words.
     Word,

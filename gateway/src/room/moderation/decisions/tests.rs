@@ -66,3 +66,31 @@ fn what_is_taken_back_makes_room_again() {
         assert!(decisions.rooms.is_empty() && decisions.weights[&AppIndex(0)] == 0);
     }
 }
+
+#[test]
+fn the_muted_rooms_of_an_app_are_known_in_order_however_they_came_to_be_muted_or_not() {
+    let (mut decisions, now) = (Decisions::default(), now());
+    let mute = |decisions: &mut Decisions, app, id: &str, muted| {
+        let changed = decisions.change_rules(&room(app, id), now, |rules| rules.muted = muted);
+        changed.expect("there is room");
+    };
+    for id in ["c", "a", "b", "d"] {
+        mute(&mut decisions, 0, id, true);
+        mute(&mut decisions, 0, id, true);
+    }
+    mute(&mut decisions, 1, "e", true);
+    let muted = |decisions: &Decisions, limit| {
+        let rooms = decisions.muted(AppIndex(0), limit);
+        rooms.iter().map(|room| room.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(muted(&decisions, 3), ["a", "b", "c"]);
+    mute(&mut decisions, 0, "b", false);
+    decisions.end_with_room(&room(0, "c"), "app", now);
+    let rules = RoomRules {
+        muted: true,
+        ..RoomRules::default()
+    };
+    decisions.restore(&room(0, "kept"), rules, Vec::new());
+    assert_eq!(muted(&decisions, 10), ["a", "d", "kept"]);
+    assert!(decisions.muted(AppIndex(2), 10).is_empty());
+}

@@ -184,3 +184,51 @@ fn a_message_that_the_room_does_not_keep_is_recalled_where_it_is_shown() {
         "taken back already"
     );
 }
+
+#[test]
+fn what_is_said_for_the_moment_is_numbered_and_becomes_no_history() {
+    let mut hall = Hall::new();
+    let [alice] = hall.devices(["alice"]);
+    hall.create(&alice);
+    let moment = Published {
+        lasting: Lasting::Moment,
+        ..says(&alice, "gone")
+    };
+    assert_eq!(hall.publish(moment).1.len(), 1);
+    hall.publish(says(&alice, "kept"));
+    assert_eq!(hall.history("bob"), ["kept"]);
+    assert_eq!(hall.send(&alice, text("third")).sent().sequence, 3);
+}
+
+#[test]
+fn what_is_said_in_all_rooms_has_the_id_it_was_given_and_keeps_no_room_from_ending() {
+    const IDLE: Duration = Duration::from_secs(60);
+    let mut hall = Hall::with_rules(|rooms| rooms.live_idle = IDLE);
+    let [alice] = hall.devices(["alice"]);
+    hall.enter_live(&alice, 0);
+    // What is said here alone does keep it.
+    hall.now = hall.now + IDLE / 2;
+    hall.publish(says(&alice, "here"));
+    hall.now = hall.now + IDLE / 2;
+    let effects = hall.rooms.announce(hall.now, &lobby(), says(&alice, "everywhere"), 77);
+    let [Effect::Publish { frame, sequence: 2, .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    match open(frame).body {
+        Some(Body::RoomMessage(message)) => assert!(message.message_id == 77 && message.from_server),
+        other => panic!("{other:?}"),
+    }
+    hall.now = hall.now + IDLE / 2;
+    let due = hall.rooms.tick(hall.now);
+    assert!(
+        due.effects
+            .iter()
+            .any(|(_, effect)| matches!(effect, Effect::Destroy { .. })),
+        "{due:?}"
+    );
+    assert!(
+        hall.rooms
+            .announce(hall.now, &lobby(), says(&alice, "everywhere"), 78)
+            .is_empty()
+    );
+}
