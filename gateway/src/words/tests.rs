@@ -24,7 +24,7 @@ fn replaced_by(text: &str) -> Verdict {
 fn refused(word: &str, replacement: Option<&str>) -> WordsError {
     let fine = ("word".to_owned(), None);
     let word = (word.to_owned(), replacement.map(str::to_owned));
-    Words::new([fine, word]).err().expect("an error")
+    Words::new([fine, word]).expect_err("an error")
 }
 
 #[test]
