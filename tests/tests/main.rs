@@ -3,6 +3,8 @@
 mod attributes;
 mod backlog_budget;
 mod bad_input;
+mod client_resume;
+mod client_rooms;
 mod closing;
 mod command_line;
 mod hostile;
