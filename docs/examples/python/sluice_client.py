@@ -11,7 +11,11 @@ library is the class `Client`:
         print(event)
 
 One task reads and hands replies to those who wait for them, so commands may be sent from many tasks at once. It does
-not connect again by itself: docs/protocol.md, "Reconnecting", says when to and how.
+not connect again by itself: docs/protocol.md, "Reconnecting", says when to and how. A new client can go on with the
+session of one that has lost its connection:
+
+    again = await Client.connect("127.0.0.1", 7400)
+    resumed = (await again.resume(client, "dev", "dora", token)).resumed
 """
 
 import argparse
@@ -28,7 +32,7 @@ import sys
 import time
 import tomllib
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -157,6 +161,12 @@ class Client:
         self._replies: dict[int, asyncio.Future[frame_pb2.Reply]] = {}
         self._events: asyncio.Queue[frame_pb2.Frame | None] = asyncio.Queue()
         self._frame_bytes_max = LOGIN_FRAME_BYTES_MAX
+        # What resumes this session: the newest secret, when it began, and the newest message known of each room.
+        self._resume_secret = ""
+        self._started_at_ms = 0
+        self._cursors: dict[str, int] = {}
+        # Where the cursor of a room is once all is there that is delivered again.
+        self._cursors_after_replay: dict[str, int] = {}
         self._heard_at = time.monotonic()
         # Why the connection ended; None while it lives.
         self._ended: SluiceError | None = None
@@ -183,7 +193,33 @@ class Client:
         )
         result = (await self._call(login=login)).login
         self._frame_bytes_max = result.limits.client_frame_bytes
+        self._resume_secret = result.resume_secret
+        self._started_at_ms = result.server_time_ms
         self._heartbeat = asyncio.create_task(self._beat(result.heartbeat_interval_ms / 1000))
+        return result
+
+    async def resume(
+        self, lost: "Client", app_key: str, user_id: str, token: str, **fields
+    ) -> session_pb2.LoginResult:
+        """Logs in to go on with the session of a client that has lost its connection. Where `resumed` of the result is
+        true, an event follows for each room it was inside, and what it missed; take what is left of the other's events
+        first. Otherwise this is a new session: join the rooms again."""
+        self._cursors = dict(lost._cursors)  # before any event can move them
+        result = await self.login(
+            app_key,
+            user_id,
+            token,
+            automatic=True,
+            previous_session_started_at_ms=lost._started_at_ms,
+            resume_secret=lost._resume_secret,
+            resume_rooms=list(lost._cursors.keys()),
+            resume_sequences=list(lost._cursors.values()),
+            **fields,
+        )
+        if result.resumed:
+            self._started_at_ms = lost._started_at_ms
+        else:
+            self._cursors.clear()
         return result
 
     async def renew_token(self, token: str) -> session_pb2.RenewTokenResult:
@@ -203,6 +239,39 @@ class Client:
         none) follow as events with `history` set."""
         join = room_pb2.JoinChatRoom(room_id=room_id, message_count=message_count)
         return (await self._call(join_chat_room=join)).room_entered
+
+    async def switch_room(self, leave_room_id: str, room_id: str, **fields) -> room_pb2.RoomEntered:
+        """Leaves one room and enters another; where that is refused, stays where it is. `fields` are more fields of
+        `SwitchRoom`, such as `create`."""
+        switch = room_pb2.SwitchRoom(leave_room_id=leave_room_id, room_id=room_id, **fields)
+        entered = (await self._call(switch_room=switch)).room_entered
+        self._cursors.pop(leave_room_id, None)
+        return entered
+
+    async def members(self, room_id: str) -> AsyncIterator[room_pb2.RoomMember]:
+        """The members of a room, those who came last first, asked for page after page."""
+        cursor = ""
+        while True:
+            query = room_pb2.QueryRoomMembers(room_id=room_id, cursor=cursor)
+            page = (await self._call(query_room_members=query)).room_members
+            for member in page.members:
+                yield member
+            cursor = page.next_cursor
+            if not cursor:
+                return
+
+    async def set_attributes(self, room_id: str, values: dict[str, str], **fields) -> room_pb2.RoomAttributesWritten:
+        """Sets attributes of a room; `fields` are more fields of `SetRoomAttributes`, such as `force`. Keys that were refused
+        are in `refused` of the result; when all were, that is the error 23428."""
+        write = room_pb2.SetRoomAttributes(
+            room_id=room_id, keys=list(values.keys()), values=list(values.values()), **fields
+        )
+        return (await self._call(set_room_attributes=write)).room_attributes_written
+
+    async def attributes(self, room_id: str, *keys: str) -> room_pb2.RoomAttributes:
+        """The attributes of a room with these keys, or all of them."""
+        query = room_pb2.QueryRoomAttributes(room_id=room_id, keys=keys)
+        return (await self._call(query_room_attributes=query)).room_attributes
 
     async def leave_room(self, room_id: str) -> None:
         """Leaves a room. None of its events arrives after this returns."""
@@ -290,6 +359,7 @@ class Client:
                 self._heard_at = time.monotonic()
                 match frame.WhichOneof("body"):
                     case "reply":
+                        self._note_reply(frame.reply)
                         waiting = self._replies.get(frame.request_id)
                         if waiting and not waiting.done():
                             waiting.set_result(frame.reply)
@@ -299,6 +369,7 @@ class Client:
                     case None:
                         pass  # of a later protocol
                     case _ if self._events.qsize() < EVENTS_MAX:
+                        self._note_event(frame)
                         self._events.put_nowait(frame)
                     case _:
                         raise SluiceError(SLOW, message=f"{EVENTS_MAX} events wait for the app")
@@ -308,6 +379,32 @@ class Client:
             why = error
         finally:
             self._end(why)
+
+    def _note_reply(self, reply: frame_pb2.Reply) -> None:
+        """Keeps the cursors that resuming needs: docs/protocol.md, "Resuming"."""
+        match reply.WhichOneof("result"):
+            case "room_entered" if not reply.room_entered.already_inside:
+                self._cursors[reply.room_entered.room.room_id] = reply.room_entered.sequence
+            case "leave_room":
+                self._cursors.pop(reply.leave_room.room_id, None)
+
+    def _note_event(self, frame: frame_pb2.Frame) -> None:
+        match frame.WhichOneof("body"):
+            case "room_message":
+                message = frame.room_message
+                reached = message.sequence
+                if message.history and message.left == 0:
+                    reached = self._cursors_after_replay.pop(message.room_id, reached)
+                if message.room_id in self._cursors:
+                    self._cursors[message.room_id] = max(self._cursors[message.room_id], reached)
+            case "room_resumed":
+                resumed = frame.room_resumed
+                after = self._cursors_after_replay if resumed.replayed else self._cursors
+                after[resumed.room_id] = resumed.sequence
+            case "room_destroyed":
+                self._cursors.pop(frame.room_destroyed.room_id, None)
+            case "room_kicked_out":
+                self._cursors.pop(frame.room_kicked_out.room_id, None)
 
     async def _beat(self, interval: float) -> None:
         """Lets the server hear something in every interval, and finds out when the server is silent."""
@@ -366,6 +463,15 @@ def show(frame: frame_pb2.Frame) -> None:
         case "room_gap":
             missed = event.high + event.normal + event.low + event.barrage
             line = f"* {missed} messages missed, from {event.first_sequence} to {event.last_sequence}"
+        case "room_resumed":
+            line = f"* back in {event.room_id}, {event.replayed} messages follow, {event.missed} missed"
+        case "room_kicked_out":
+            line = f"* put out of {event.room_id}: {printable(event.extra)}"
+        case "room_attributes_changed":
+            changes = [f"{one.key} = {one.value}" for one in event.set] + [f"without {key}" for key in event.deleted]
+            line = f"* {printable(', '.join(changes))}"
+        case "system_message":
+            line = f"* to everybody: {printable(event.content.decode(errors='replace'))}"
         case _:
             line = f"* {kind}"
     print(line, flush=True)

@@ -56,6 +56,7 @@ class Script:
         self.answer = answer
         self.interval_ms = interval_ms
         self.commands = []
+        self.logins = []
 
     async def __aenter__(self) -> Client:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -71,7 +72,10 @@ class Script:
     async def serve(self, reader, writer):
         try:
             login = await read_frame(reader)
+            self.logins.append(login.login)
             result = {"heartbeat_interval_ms": self.interval_ms, "limits": {"client_frame_bytes": 1000}}
+            result |= {"resume_secret": f"secret-{len(self.logins)}", "server_time_ms": len(self.logins)}
+            result |= {"resumed": bool(login.login.resume_secret)}
             writer.write(encode_frame(reply(login, login=result)))
             while True:
                 command = await read_frame(reader)
@@ -205,6 +209,62 @@ class Behaviour(unittest.IsolatedAsyncioTestCase):
             await asyncio.wait_for(client.close(), timeout=20)
         gone.set()
         server.close()
+
+    async def test_a_session_goes_on_from_the_newest_message_that_came(self):
+        def message(sequence: int, **fields) -> bytes:
+            return encode_frame(frame_pb2.Frame(room_message={"room_id": "lobby", "sequence": sequence, **fields}))
+
+        def answer(command):
+            match command.WhichOneof("body"):
+                case "enter_room":
+                    entered = reply(command, room_entered={"room": {"room_id": "lobby"}, "sequence": 40})
+                    # A gap up to 45 does not mean that 43 will not come.
+                    gap = frame_pb2.Frame(room_gap={"room_id": "lobby", "first_sequence": 42, "last_sequence": 45})
+                    return encode_frame(entered) + message(41) + encode_frame(gap)
+                case "ping":
+                    resumed = {"room_id": "lobby", "sequence": 50, "replayed": 2}
+                    again = encode_frame(frame_pb2.Frame(room_resumed=resumed)) + message(43, history=True, left=1)
+                    return again + pong(command)
+                case "leave_room":
+                    return message(46, history=True, left=0) + encode_frame(
+                        reply(command, leave_room={"room_id": "elsewhere"})
+                    )
+
+        async def again(lost: Client) -> Client:
+            client = await Client.connect(*script.server.sockets[0].getsockname())
+            self.addAsyncCleanup(client.close)
+            self.assertTrue((await client.resume(lost, "dev", "dora", "a.b.c")).resumed)
+            return client
+
+        script = Script(answer)
+        async with script as first:
+            await first.enter_room("lobby")
+            for _ in range(2):
+                await first.next_event()
+            second = await again(first)
+            await second.ping()
+            third = await again(second)
+            await third.ping()
+            await third.leave_room("elsewhere")
+            await again(third)
+        logins = [(login.resume_secret, list(login.resume_sequences)) for login in script.logins[1:]]
+        self.assertEqual(logins, [("secret-1", [41]), ("secret-2", [43]), ("secret-3", [50])])
+        for login in script.logins[1:]:
+            self.assertEqual(list(login.resume_rooms), ["lobby"])
+            self.assertEqual((login.automatic, login.previous_session_started_at_ms), (True, 1))
+
+    async def test_members_are_asked_for_page_after_page(self):
+        cursors = []
+
+        def answer(command):
+            cursors.append(command.query_room_members.cursor)
+            user, following = [("carol", "next"), ("bob", "")][len(cursors) - 1]
+            page = {"members": [{"user_id": user}], "next_cursor": following}
+            return encode_frame(reply(command, room_members=page))
+
+        async with Script(answer) as client:
+            self.assertEqual([member.user_id async for member in client.members("lobby")], ["carol", "bob"])
+            self.assertEqual(cursors, ["", "next"])
 
     async def test_nobody_at_the_address_is_30010(self):
         self.assertEqual((await self.fails(Client.connect("127.0.0.1", 1))).code, 30010)

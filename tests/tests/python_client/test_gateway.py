@@ -13,8 +13,8 @@ del sys.argv[1:]
 
 class Library(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
-        tls = tls_context(CERTIFICATE) if CERTIFICATE else None
-        self.client = await Client.connect(HOST, int(PORT), tls)
+        self.tls = tls_context(CERTIFICATE) if CERTIFICATE else None
+        self.client = await Client.connect(HOST, int(PORT), self.tls)
         self.room = f"room-{uuid.uuid4().hex[:8]}"
 
     async def asyncTearDown(self):
@@ -50,7 +50,8 @@ class Library(unittest.IsolatedAsyncioTestCase):
 
         await client.leave_room(self.room)
         self.assertEqual(await self.fails(client.leave_room(self.room)), (23406, ""))
-        self.assertEqual(await self.fails(client.send_text(self.room, "hello")), (23406, ""))
+        # It ended with its last member.
+        self.assertEqual(await self.fails(client.send_text(self.room, "hello")), (23410, ""))
 
         renewed = await client.renew_token(TOKEN)
         self.assertEqual(renewed.token_expires_at_ms, session.token_expires_at_ms)
@@ -58,6 +59,42 @@ class Library(unittest.IsolatedAsyncioTestCase):
         await client.logout()
         self.assertIsNone(await client.next_event())
         self.assertEqual(await self.fails(client.ping()), (0, ""))
+
+    async def test_rooms_are_asked_about_and_switched(self):
+        client = self.client
+        await self.login()
+        await client.enter_room(self.room)
+        members = [member.user_id async for member in client.members(self.room)]
+        self.assertEqual(members, ["erin"])
+
+        written = await client.set_attributes(self.room, {"topic": "tea", "mood": "calm"})
+        changed = (await client.next_event()).room_attributes_changed
+        self.assertEqual((changed.version, len(changed.set)), (written.version, 2))
+        attributes = (await client.attributes(self.room)).attributes
+        self.assertEqual({one.key: one.value for one in attributes}, {"topic": "tea", "mood": "calm"})
+        attributes = (await client.attributes(self.room, "mood")).attributes
+        self.assertEqual([one.owner_id for one in attributes], ["erin"])
+
+        other = f"{self.room}-other"
+        self.assertEqual(await self.fails(client.switch_room(self.room, other)), (23410, ""))
+        self.assertTrue((await client.switch_room(self.room, other, create=True)).created)
+        self.assertEqual(await self.fails(client.leave_room(self.room)), (23406, ""))
+        await client.leave_room(other)
+
+    async def test_a_session_goes_on_with_another_connection(self):
+        session = await self.login()
+        await self.client.enter_room(self.room)
+        await self.client.send_text(self.room, "one")
+        self.assertEqual((await self.client.next_event()).room_message.sequence, 1)
+        lost, self.client = self.client, await Client.connect(HOST, int(PORT), self.tls)
+        await lost.close()
+        result = await self.client.resume(lost, APP_KEY, "erin", TOKEN, user_name="Erin")
+        self.assertEqual((result.resumed, result.session_id), (True, session.session_id))
+        resumed = (await self.client.next_event()).room_resumed
+        self.assertEqual((resumed.sequence, resumed.replayed, resumed.missed), (1, 0, 0))
+        await self.client.send_text(self.room, "two")
+        self.assertEqual((await self.client.next_event()).room_message.sequence, 2)
+        await self.client.logout()
 
     async def test_commands_wait_for_a_login_and_one_is_enough(self):
         self.assertEqual(await self.fails(self.client.enter_room(self.room)), (6000121, ""))
