@@ -30,15 +30,10 @@ mod refusal;
 mod room;
 mod server;
 mod session;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "rooms and the HTTP API come to keep things in it")
-)]
 mod store;
 mod timer_wheel;
 mod transport;
 mod turn;
-#[cfg_attr(not(test), expect(dead_code, reason = "no text is sent through it yet"))]
 mod words;
 mod worker;
 mod writer;

@@ -136,7 +136,8 @@ impl Server {
         let api_tls = api_tls.filter(|_| api.is_some()).transpose()?;
 
         let now = Now::read();
-        let (store, kept) = Store::open(&config.data, now.unix_ms).map_err(|error| ServerError::Store(error.to_string()))?;
+        let (store, kept) =
+            Store::open(&config.data, now.unix_ms).map_err(|error| ServerError::Store(error.to_string()))?;
         let policies = Policies::new(&config.apps);
         policies
             .restore(kept.apps, now)
@@ -168,13 +169,22 @@ impl Server {
         };
         let kept = rooms_by_home(kept.rooms, &shared);
         let mailboxes = worker::mailboxes(workers);
-        let outside = mailboxes.first().map(|first| first.outside(shared.config.rooms.mailbox_messages));
+        let outside = mailboxes
+            .first()
+            .map(|first| first.outside(shared.config.rooms.mailbox_messages));
         let workers = mailboxes
             .into_iter()
             .zip(listeners)
             .zip(kept)
             .map(|((mailbox, listeners), kept)| {
-                worker::start(mailbox, shared.clone(), admission.clone(), listeners, kept, stopping.clone())
+                worker::start(
+                    mailbox,
+                    shared.clone(),
+                    admission.clone(),
+                    listeners,
+                    kept,
+                    stopping.clone(),
+                )
             })
             .collect::<Result<_, _>>()
             .map_err(ServerError::Thread)?;
@@ -231,7 +241,11 @@ fn rooms_by_home(rooms: Vec<KeptRoom>, shared: &Shared) -> Vec<Vec<(RoomKey, Kep
     let mut by_home: Vec<Vec<_>> = shared.workers.iter().map(|_| Vec::new()).collect();
     for kept in rooms {
         let (Some((app, _)), Ok(id)) = (shared.apps.by_key(&kept.app), RoomId::parse(&kept.room)) else {
-            tracing::warn!(app = kept.app, room = kept.room, "a room is kept of an app that is not configured");
+            tracing::warn!(
+                app = kept.app,
+                room = kept.room,
+                "a room is kept of an app that is not configured"
+            );
             continue;
         };
         let home = shared.home((app, &id));

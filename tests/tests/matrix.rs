@@ -5,6 +5,8 @@
 //! before and after: where nothing may happen, nothing does.
 
 mod commands;
+mod exposure;
+mod log_lines;
 mod paths;
 mod standing;
 mod tokens;

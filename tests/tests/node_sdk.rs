@@ -15,7 +15,12 @@ use tokio::task::spawn_blocking;
 const NODE: &str = "SLUICE_TEST_NODE";
 
 /// The parts of the suite about what is served so far.
-const SPECS: [&str; 4] = ["chatroomSpec.js", "message/chatroomSpec.js", "sensitiveSpec.js", "userSpec.js"];
+const SPECS: [&str; 4] = [
+    "chatroomSpec.js",
+    "message/chatroomSpec.js",
+    "sensitiveSpec.js",
+    "userSpec.js",
+];
 
 /// What the suite signs with.
 const APP_KEY: &str = "8luwapkvucoil";
@@ -32,7 +37,9 @@ fn folder() -> Option<PathBuf> {
     );
     // Unlike eprintln!, this is seen although the test passes.
     let line = format!("NOT TESTED: the SDK for Node.js, since {NODE} is not set; run `cargo xtask test`\n");
-    stderr().write_all(line.as_bytes()).expect("a terminal that takes a line");
+    stderr()
+        .write_all(line.as_bytes())
+        .expect("a terminal that takes a line");
     None
 }
 
@@ -90,7 +97,11 @@ async fn the_suite_of_the_sdk_for_node_passes() {
             _ => wrong.push(format!("{name}: {}", case["why"])),
         }
     }
-    wrong.extend(listed.into_keys().map(|name| format!("listed, but not in the suite: {name}")));
+    wrong.extend(
+        listed
+            .into_keys()
+            .map(|name| format!("listed, but not in the suite: {name}")),
+    );
     assert!(wrong.is_empty(), "{}\n{errors}", wrong.join("\n"));
     // A suite that does not run at all passes nothing.
     assert!(passed >= 90, "only {passed} cases\n{errors}");

@@ -328,9 +328,9 @@ async fn a_client_that_is_silent_or_slow_with_its_head_is_closed() {
                 break;
             }
             let mut byte = [0];
-            match tokio::time::timeout(Duration::from_millis(1), slow.read(&mut byte)).await {
-                Ok(Ok(0) | Err(_)) => break,
-                Ok(Ok(_)) | Err(_) => {}
+            let read = tokio::time::timeout(Duration::from_millis(1), slow.read(&mut byte)).await;
+            if let Ok(Ok(0) | Err(_)) = read {
+                break;
             }
         }
     };

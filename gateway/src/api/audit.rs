@@ -94,11 +94,13 @@ impl Record {
     }
 }
 
-/// JSON on one line for every program: what some take for an end of line, or obey as a command of a terminal, is written in digits.
+/// JSON on one line for every program: what some take for an end of line, obey as a command of a terminal, or have turn the direction
+/// of all that follows, is written in digits.
 fn one_line(value: &Value) -> String {
+    let turns = |character| matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut line = String::new();
     for character in value.to_string().chars() {
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') || turns(character) {
             // All of them are below U+FFFF, and outside of texts JSON has none.
             line.push_str(&format!("\\u{:04x}", u32::from(character)));
         } else {

@@ -21,8 +21,8 @@ use bytes::Bytes;
 use prost::Message;
 use slotmap::SlotMap;
 use sluice_protocol::{
-    ErrorCode, Frame, IdProfile, LeaveReason, LeaveRoomResult, Priority, Reply, RoomEntered, RoomId, RoomInfo, RoomMessage, RoomPreset,
-    SendMessageResult, reply,
+    ErrorCode, Frame, IdProfile, LeaveReason, LeaveRoomResult, Priority, Reply, RoomEntered, RoomId, RoomInfo,
+    RoomMessage, RoomPreset, SendMessageResult, reply,
 };
 
 use super::*;
@@ -97,7 +97,9 @@ impl Hall {
     /// A room of a preset that is none of the hall's.
     fn room_of(&self, preset: RoomPreset) -> Room {
         let new = new_room("", preset);
-        self.rooms.make(self.now, &lobby(), &new, Maker::Server).expect("a room")
+        self.rooms
+            .make(self.now, &lobby(), &new, Maker::Server)
+            .expect("a room")
     }
 
     fn wait(&mut self, time: Duration) {

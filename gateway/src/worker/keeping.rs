@@ -1,7 +1,5 @@
 //! What homes decide goes to the store, and what waits for it comes back.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use sluice_protocol::ErrorCode;
 use tokio::sync::oneshot;
@@ -57,12 +55,7 @@ impl Worker {
     }
 
     /// Carries out what an order came to. The answer is given when all of it is kept; nobody takes that of one that took too long.
-    pub(super) fn carry_out_order(
-        &self,
-        room: &RoomKey,
-        ordered: room::Ordered,
-        answer: oneshot::Sender<OrderResult>,
-    ) {
+    pub(super) fn carry_out_order(&self, room: &RoomKey, ordered: room::Ordered, answer: oneshot::Sender<OrderResult>) {
         let mut changes = Vec::new();
         for effect in ordered.effects {
             match effect {

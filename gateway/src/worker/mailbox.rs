@@ -14,12 +14,12 @@ use sluice_protocol::{ErrorCode, RoomId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
-use crate::worker::announce::Announcement;
 use crate::identity::{AppIndex, Caller, ConnectionKey, ConnectionRef, RoomKey, User, UserKey, WorkerIndex};
 use crate::refusal::Refusal;
 use crate::room::{self, Entered};
 use crate::session::parked::Lost;
 use crate::session::users::{Arrival, Granted};
+use crate::worker::announce::Announcement;
 
 use depth::Depth;
 

@@ -149,12 +149,7 @@ impl Operator {
     ///
     /// # Errors
     /// As [`Self::broadcast`].
-    pub(crate) async fn publish_to_rooms(
-        &self,
-        app: AppIndex,
-        message: Published,
-        now: Now,
-    ) -> Result<u64, Refusal> {
+    pub(crate) async fn publish_to_rooms(&self, app: AppIndex, message: Published, now: Now) -> Result<u64, Refusal> {
         let message_id = self.next_message_id(now);
         let mut asked = Vec::new();
         for worker in (0..).take(self.mailboxes.workers()).map(WorkerIndex) {
