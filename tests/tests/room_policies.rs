@@ -171,12 +171,13 @@ async fn leaving_all_rooms_names_them(transport: Transport) {
     };
     let leave_all = || Body::LeaveAllRooms(LeaveAllRooms {});
     assert_eq!(left(alice.call(4, leave_all()).await), ["one", "three", "two"]);
-    send(&mut bob, 2, text("two", "anybody?")).await;
-    assert!(left(alice.call(5, leave_all()).await).is_empty());
+    // The homes of the rooms hear of it on their own, so the answer may be first.
     match bob.event().await {
         Body::RoomMemberLeft(event) => assert_eq!((event.reason(), event.member_count), (LeaveReason::Left, 1)),
         other => panic!("{other:?}"),
     }
+    send(&mut bob, 2, text("two", "anybody?")).await;
+    assert!(left(alice.call(5, leave_all()).await).is_empty());
     // Nothing but the answers came.
     let again = enter(&mut alice, 6, create_room("one", "")).await;
     assert!(again.created);
