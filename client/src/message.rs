@@ -35,7 +35,15 @@ impl MessageKind {
             Ok(MessageType::Command) => Self::Command,
             Ok(MessageType::Barrage) => Self::Barrage,
             Ok(MessageType::Custom) => Self::Custom { object_name },
-            Ok(MessageType::Unspecified) | Err(_) => Self::Other(number),
+            Ok(
+                MessageType::Unspecified
+                | MessageType::Image
+                | MessageType::File
+                | MessageType::Audio
+                | MessageType::Video
+                | MessageType::Combined,
+            )
+            | Err(_) => Self::Other(number),
         }
     }
 }
@@ -165,6 +173,7 @@ impl OutgoingMessage {
             priority: self.priority.into(),
             extended_data: self.extended_data,
             client_message_id: self.client_message_id,
+            ..SendMessage::default()
         })
     }
 }

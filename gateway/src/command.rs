@@ -4,6 +4,7 @@
 //! a session or a socket. What a session answers itself (login, logout, ping, a new token) is with the session.
 
 mod attributes;
+mod conversation;
 mod enter;
 mod leave_room;
 mod queries;
@@ -17,6 +18,7 @@ use crate::identity::{AppIndex, RoomKey};
 use crate::refusal::Refusal;
 use crate::room::Request;
 
+pub(crate) use conversation::{NotAboutConversations, check as check_conversation, of as about_conversation};
 pub(crate) use send_message::may_go_unanswered;
 pub(crate) use switch_room::Switch;
 
@@ -68,6 +70,41 @@ pub(crate) fn handle(request_id: u32, command: Body, app: AppIndex) -> Result<(R
         | Body::RoomAttributesChanged(_)
         | Body::RoomMessageRecalled(_)
         | Body::SystemMessage(_)
+        | Body::ConversationMessage(_)
+        | Body::MembersJoined(_)
+        | Body::MembersLeft(_)
+        | Body::Invited(_)
+        | Body::KickedFromConversation(_)
+        | Body::ConversationChanged(_)
+        | Body::GroupDismissed(_)
+        | Body::MessageRecalled(_)
+        | Body::MessageEdited(_)
+        | Body::PositionMoved(_)
+        | Body::ConversationsLost(_)
+        // Those about conversations, which go another way.
+        | Body::SyncConversations(_)
+        | Body::AckMessages(_)
+        | Body::CreateConversation(_)
+        | Body::QueryConversation(_)
+        | Body::AddMembers(_)
+        | Body::RemoveMembers(_)
+        | Body::JoinConversation(_)
+        | Body::QuitConversation(_)
+        | Body::QueryConversationMembers(_)
+        | Body::QueryConversations(_)
+        | Body::QueryMessages(_)
+        | Body::RecallMessage(_)
+        | Body::EditMessage(_)
+        | Body::UpdateConversation(_)
+        | Body::CreateGroup(_)
+        | Body::DismissGroup(_)
+        | Body::TransferGroup(_)
+        | Body::SetGroupManagers(_)
+        | Body::MuteGroupMembers(_)
+        | Body::PutCombinedPart(_)
+        | Body::QueryCombined(_)
+        | Body::EditBlacklist(_)
+        | Body::QueryBlacklist(_)
         | Body::SwitchRoom(_)
         | Body::LeaveAllRooms(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
     };

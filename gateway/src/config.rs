@@ -25,7 +25,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use app::{ApiKey, ApiScope, ApiSignature, App, AppState, Secret, SingleLogin, TokenAlgorithm, TokenKey};
+pub use app::{
+    ApiKey, ApiScope, ApiSignature, App, AppConversations, AppState, PushHook, Secret, SingleLogin, TokenAlgorithm,
+    TokenKey,
+};
 pub use certificate::CertificateError;
 pub use kind::parse_duration;
 pub use layers::{Flag, Loaded, Mode, Sources};

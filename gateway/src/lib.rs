@@ -6,6 +6,7 @@
 //! are the shells around them.
 
 pub mod config;
+mod conversation;
 pub mod development;
 pub mod in_memory;
 pub mod metrics;

@@ -14,9 +14,10 @@ use crate::admission::Admission;
 use crate::api;
 use crate::clock::Now;
 use crate::config::Config;
+use crate::conversation::Conversations;
 use crate::handshake::{self, TlsError};
 use crate::http::{self, Health};
-use crate::identity::RoomKey;
+use crate::identity::{RoomKey, WorkerIndex};
 use crate::metrics::{Registry, WorkerFigures};
 use crate::policy::Policies;
 use crate::room::RoomPlaces;
@@ -142,12 +143,17 @@ impl Server {
         policies
             .restore(kept.apps, now)
             .map_err(|error| ServerError::Store(error.to_string()))?;
+        let policies = Arc::new(policies);
+        // The server API's operator numbers with the first number behind those of the workers.
+        let number = WorkerIndex(u16::try_from(workers + 1).expect("fewer than 65535 workers"));
+        let conversations = Conversations::new(store.clone(), &config.apps, policies.clone(), number);
         let (shutdown, stopping) = watch::channel(false);
         let admission = Admission::new(config.connections.max, config.connections.handshakes_max);
         let shared = Arc::new(Shared {
             apps: Apps::new(&config)?,
             store,
-            policies: Arc::new(policies),
+            conversations,
+            policies,
             room_places: Arc::new(RoomPlaces::new(&config.apps)),
             registry: Registry::new(),
             homes: hashbrown::DefaultHashBuilder::default(),

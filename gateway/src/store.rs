@@ -17,16 +17,23 @@ mod load;
 mod migrations;
 mod names;
 mod queue;
+mod readers;
+mod rows;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
 pub(crate) use figures::{Figures, Health};
-use queue::Submission;
+use queue::{Submission, Work};
+use readers::Readers;
+pub(crate) use rows::{
+    ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows, RowsMut, SentRow,
+    Since, UserList,
+};
 use writer::{Shared, Writer};
 
 /// A handle to the store. When the last one is dropped, what waits is written and the file is closed.
@@ -39,6 +46,7 @@ pub(crate) struct Store {
 struct Inner {
     shared: Arc<Shared>,
     path: PathBuf,
+    readers: Readers,
     /// Taken by the drop alone.
     thread: Option<JoinHandle<()>>,
 }
@@ -53,6 +61,7 @@ impl Store {
         let file::Opened { conn, lock, path } = file::open(folder)?;
         let kept = load::load(&conn, now_unix_ms).map_err(|error| StoreError::damaged(&path, &error))?;
         let shared = Arc::<Shared>::default();
+        let readers = Readers::start(&path)?;
         let writer = Writer::new(conn, lock, shared.clone(), now_unix_ms);
         let thread = thread::Builder::new()
             .name("store".to_owned())
@@ -61,6 +70,7 @@ impl Store {
         let inner = Inner {
             shared,
             path,
+            readers,
             thread: Some(thread),
         };
         Ok((Self { inner: Arc::new(inner) }, kept))
@@ -77,6 +87,54 @@ impl Store {
         if let Err(refused) = self.inner.shared.queue.push(Submission::new(changes, done)) {
             self.inner.shared.counters.busy();
             refused.finish(Err(StoreError::Busy));
+        }
+    }
+
+    /// Submits a job that reads rows, decides and changes rows, all in one transaction. `done` is called as by [`Self::submit`], with what the
+    /// job came to once that is on disk. A job that fails changes nothing; it may be called again after another of its group failed.
+    pub(crate) fn transact<T: Send + 'static>(
+        &self,
+        mut job: impl FnMut(&dyn RowsMut) -> Read<T> + Send + 'static,
+        done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        let outcome = Arc::new(Mutex::new(None));
+        let kept = outcome.clone();
+        let work = Work::Job(Box::new(move |rows| {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(job(rows)?);
+            Ok(())
+        }));
+        let submission = Submission::of(work, move |committed| {
+            let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+            done(committed.map(|()| outcome.expect("a job that was committed has come to something")));
+        });
+        if let Err(refused) = self.inner.shared.queue.push(submission) {
+            self.inner.shared.counters.busy();
+            refused.finish(Err(StoreError::Busy));
+        }
+    }
+
+    /// Has a job read rows, all of one moment, on a thread that writes nothing. What was told to be kept before is there. `done` is called with what it
+    /// came to on that thread or, with [`StoreError::Busy`], at once.
+    pub(crate) fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&dyn Rows) -> Read<T> + Send + 'static,
+        done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        // Between two owners, since whoever is refused gets the job back and not what is to be told.
+        let done = Arc::new(Mutex::new(Some(done)));
+        let tell = done.clone();
+        let take = |done: &Mutex<Option<_>>| done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refused = self.inner.readers.push(Box::new(move |rows| {
+            let outcome = job(rows);
+            if let Some(done) = take(&tell) {
+                done(outcome);
+            }
+        }));
+        if refused.is_err()
+            && let Some(done) = take(&done)
+        {
+            self.inner.shared.counters.busy();
+            done(Err(StoreError::Busy));
         }
     }
 

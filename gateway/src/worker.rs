@@ -16,6 +16,7 @@ mod broadcast;
 mod budget;
 mod close;
 mod connection;
+mod conversing;
 mod input;
 mod keeping;
 mod login;
@@ -41,6 +42,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Now;
 use crate::config::Config;
+use crate::conversation::Conversations;
 use crate::identity::{ConnectionKey, ConnectionRef, WorkerIndex};
 use crate::metrics::{self, Metric, Registry, WorkerFigures};
 use crate::outbox::Moved;
@@ -80,6 +82,7 @@ pub(crate) struct Shared {
     pub config: Config,
     pub apps: Apps,
     pub store: Store,
+    pub conversations: Conversations,
     pub policies: Arc<Policies>,
     pub room_places: Arc<RoomPlaces>,
     pub registry: Registry,

@@ -108,16 +108,32 @@ codes! {
         "no error: the command is done; in a close: the client logged out", "没有错误:操作成功;关闭连接时:用户主动退出";
     IN_BLACKLIST = 405, "InBlacklist", Reply, App, Server,
         "put on the other user's blacklist", "已被对方加入黑名单";
+    NOT_ON_ALLOW_LIST = 407, "NotOnAllowList", Reply, App, Server,
+        "not among those whose messages the other user wants", "不在对方的白名单中";
     LOGIN_TIMEOUT = 4108, "LoginTimeout", Close, Automatic, Server,
         "no login in time", "未在规定时间内登录";
     FRAME_TOO_LONG = 4109, "FrameTooLong", Close, Automatic, Server,
         "a frame is longer than allowed", "数据帧超过长度上限";
     INTERNAL_ERROR = 4200, "InternalError", Reply, App, Server,
         "a fault inside the server", "服务器内部错误";
+    CONVERSATION_UNKNOWN = 4303, "ConversationUnknown", Reply, App, Server,
+        "there is no such conversation", "会话不存在";
+    HISTORY_FAILED = 4311, "HistoryFailed", Reply, App, Server,
+        "the history could not be read", "历史消息读取失败";
+    CONVERSATION_EXPIRED = 4323, "ConversationExpired", Reply, App, Server,
+        "the temporary conversation is over", "临时会话已过期";
     TIMEOUT = 5004, "Timeout", Reply, App, Both,
         "no answer in time; whether the command was done is not known", "超时";
+    MUTED_IN_PEER = 20106, "MutedInPeer", Reply, App, Server,
+        "muted in one-to-one conversations", "单聊中已被禁言";
+    SYSTEM_CONVERSATION = 20109, "SystemConversation", Reply, App, Server,
+        "nobody sends in a conversation of the system", "不支持在系统会话中进行该操作";
+    EDIT_TOO_LATE = 20114, "EditTooLate", Reply, App, Server,
+        "the message is too old to be changed", "消息已超过可编辑时间";
     CONTENT_TOO_LARGE = 20115, "ContentTooLarge", Reply, App, Server,
         "the message is larger than its type allows", "消息内容超过大小限制";
+    NOT_EDITABLE = 20116, "NotEditable", Reply, App, Server,
+        "a message of this type, or in this state, cannot be changed", "该消息不支持编辑";
     SEND_TOO_FAST = 20604, "SendTooFast", Reply, App, Both,
         "sending messages too fast, at most 5 in 1 second unless the detail names another limit",
         "发送消息频率过高,1 秒钟最多只允许发送 5 条消息";
@@ -131,6 +147,8 @@ codes! {
         "the text holds a word that the app does not allow", "消息中含有敏感词,发送失败";
     WORD_REPLACED = 21502, "WordReplaced", Reply, App, Server,
         "words of the text were replaced; the message was sent (a notice, not an error)", "消息中的敏感词已被替换";
+    MESSAGE_UNKNOWN = 22201, "MessageUnknown", Reply, App, Server,
+        "there is no such message", "消息不存在";
     NOT_IN_GROUP = 22406, "NotInGroup", Reply, App, Server,
         "not in this group", "不在该群组中";
     MUTED_IN_GROUP = 22408, "MutedInGroup", Reply, App, Server,
@@ -165,6 +183,24 @@ codes! {
         "the attribute was changed by somebody else meanwhile", "聊天室属性并发写入冲突";
     JOIN_EXTRA_TOO_LONG = 23437, "JoinExtraTooLong", Reply, App, Server,
         "what the newcomer brings for the others is too long", "加入聊天室的附加信息过长";
+    RECALL_PARAMETER = 25101, "RecallParameter", Reply, App, Server,
+        "messages of such a conversation cannot be taken back so", "撤回消息参数错误";
+    RECALL_NOT_YOURS = 25107, "RecallNotYours", Reply, App, Server,
+        "the message is somebody else's", "不能撤回他人的消息";
+    GROUP_PERMISSION = 25405, "GroupPermission", Reply, App, Server,
+        "not allowed to whoever has this role; the detail names the one that is", "没有群组操作权限";
+    GROUP_EXISTS = 25409, "GroupExists", Reply, App, Server,
+        "the group id is taken", "群组已存在";
+    CONVERSATION_FULL = 25411, "ConversationFull", Reply, App, Server,
+        "the conversation has as many members as it may have", "会话成员数已满";
+    JOIN_NOT_ALLOWED = 25414, "JoinNotAllowed", Reply, App, Server,
+        "nobody may join this conversation by himself", "不允许加入该会话";
+    OWNER_STAYS = 25417, "OwnerStays", Reply, App, Server,
+        "the owner cannot leave or be put out", "群主不能退出或被移除";
+    NOT_A_MEMBER = 25418, "NotAMember", Reply, App, Server,
+        "the user named is not inside", "目标用户不在会话中";
+    GROUP_ID_WRONG = 25430, "GroupIdWrong", Reply, App, Server,
+        "the group id is of the wrong form (server API only)", "群组 ID 错误";
     CONNECTION_RELEASED = 30001, "ConnectionReleased", Close, Automatic, Client,
         "the connection has been released", "连接已被释放";
     CONNECTION_UNAVAILABLE = 30002, "ConnectionUnavailable", Reply, Automatic, Client,
@@ -197,7 +233,7 @@ codes! {
         "protocol version not supported; the detail is the supported range", "信令版本错误";
     APP_KEY_INVALID = 31002, "AppKeyInvalid", Close, Never, Server,
         "unknown app key", "AppKey 错误";
-    SERVER_UNAVAILABLE = 31003, "ServerUnavailable", Close, Automatic, Server,
+    SERVER_UNAVAILABLE = 31003, "ServerUnavailable", Either, Automatic, Server,
         "the server is not available at present", "服务器当前不可用(预留)";
     TOKEN_INVALID = 31004, "TokenInvalid", Either, Never, Both,
         "the token is invalid: malformed, wrongly signed, expired or revoked", "Token 无效";
@@ -229,6 +265,16 @@ codes! {
         "logged in on this connection already, or connecting already", "连接已存在";
     NOT_LOGGED_IN = 6000121, "NotLoggedIn", Reply, App, Server,
         "not logged in", "尚未登录";
+    MEDIA_FORMAT = 6000213, "MediaFormat", Reply, App, Server,
+        "the file is of no format that this message type allows", "媒体格式不支持";
+    MEDIA_TOO_LARGE = 6000214, "MediaTooLarge", Reply, App, Server,
+        "the file is larger than this message type allows; the detail is the limit", "媒体文件超过大小限制";
+    MEDIA_TOO_LONG = 6000215, "MediaTooLong", Reply, App, Server,
+        "the recording is longer than this message type allows; the detail is the limit", "媒体时长超过限制";
+    RECALL_TOO_LATE = 6000278, "RecallTooLate", Reply, App, Server,
+        "the message is too old to be taken back", "消息已超过可撤回时间";
+    ALREADY_RECALLED = 6000279, "AlreadyRecalled", Reply, App, Server,
+        "the message was taken back already", "消息已被撤回";
     ROOM_ALREADY_EXISTS = 6000323, "RoomAlreadyExists", Reply, App, Server,
         "the room exists already", "房间已存在";
     ROOM_LIMIT_OF_APP = 6000324, "RoomLimitOfApp", Reply, App, Server,

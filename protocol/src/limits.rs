@@ -130,3 +130,114 @@ impl crate::Limits {
         }
     }
 }
+
+/// Largest content of a media or combined message: what is shown beside the file, or of the messages that were forwarded.
+pub const MEDIA_CONTENT_BYTES: usize = 32 * 1024;
+
+/// Longest `MediaInfo.url`.
+pub const MEDIA_URL_BYTES: usize = 2048;
+
+/// Longest `MediaInfo.file_name`.
+pub const MEDIA_FILE_NAME_BYTES: usize = 256;
+
+/// Largest image.
+pub const IMAGE_FILE_BYTES: u64 = 10 * 1024 * 1024;
+
+/// Largest file, and largest video.
+pub const FILE_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Largest audio recording.
+pub const AUDIO_FILE_BYTES: u64 = 6 * 1024 * 1024;
+
+/// Longest audio recording, milliseconds.
+pub const AUDIO_MS: u32 = 300_000;
+
+/// Longest `SenderInfo.portrait_url`, and longest `SenderInfo.extra`.
+pub const SENDER_INFO_BYTES: usize = 1024;
+
+/// Most users that a message names as meant.
+pub const MENTIONS: usize = 50;
+
+/// Longest `SendMessage.push_content`.
+pub const PUSH_CONTENT_BYTES: usize = 1024;
+
+/// Longest `SendMessage.push_data`.
+pub const PUSH_DATA_BYTES: usize = 4096;
+
+/// Messages of one type that a session may send in a second in conversations.
+pub const CONVERSATION_MESSAGES_PER_SECOND: u32 = 10;
+
+/// Longest name of a conversation.
+pub const CONVERSATION_NAME_BYTES: usize = 100;
+
+/// Longest notice of a group.
+pub const GROUP_NOTICE_BYTES: usize = 300;
+
+/// Longest attributes of a conversation.
+pub const CONVERSATION_ATTRIBUTES_BYTES: usize = 4096;
+
+/// Longest id of a conversation, whatever its type: the longest user id.
+pub const CONVERSATION_ID_BYTES: usize = USER_ID_BYTES;
+
+/// Longest id of a group.
+pub const GROUP_ID_BYTES: usize = 64;
+
+/// Most users that a command on a conversation names.
+pub const CONVERSATION_USERS_PER_COMMAND: usize = 100;
+
+/// Most users in the commands that name few: managers, mutes, blacklists.
+pub const FEW_USERS_PER_COMMAND: usize = 20;
+
+/// Most conversations of which a client says what it knows.
+pub const KNOWN_CONVERSATIONS: usize = 50;
+
+/// Most conversations in the first page of a synchronisation.
+pub const SYNCED_CONVERSATIONS: usize = 50;
+
+/// Newest messages of each conversation in a synchronisation, when the client names no number, and the most it may name.
+pub const SYNC_NEWEST_DEFAULT: u32 = 20;
+/// See [`SYNC_NEWEST_DEFAULT`].
+pub const SYNC_NEWEST_MAX: u32 = 100;
+
+/// The most that a number of unread messages says.
+pub const UNREAD_MAX: u32 = 999;
+
+/// Messages in an answer to a question for history, when the client names no number, and the most it may name.
+pub const HISTORY_PAGE_DEFAULT: u32 = 20;
+/// See [`HISTORY_PAGE_DEFAULT`].
+pub const HISTORY_PAGE_MAX: u32 = 1000;
+
+/// Most message types that a question for history names.
+pub const HISTORY_TYPES: usize = 10;
+
+/// Conversations in an answer to a question for the list, when the client names no number, and the most it may name.
+pub const CONVERSATIONS_PAGE_DEFAULT: u32 = 10;
+/// See [`CONVERSATIONS_PAGE_DEFAULT`].
+pub const CONVERSATIONS_PAGE_MAX: u32 = 1000;
+
+/// Most users that a question for the list names.
+pub const CONTAINING_USERS: usize = 20;
+
+/// Members in an answer.
+pub const CONVERSATION_MEMBERS_PAGE: u32 = 100;
+
+/// Shortest and longest life of a temporary conversation, seconds.
+pub const TEMPORARY_SECONDS: std::ops::RangeInclusive<u32> = 60..=604_800;
+
+/// Longest mute of a member of a group, seconds: 30 days.
+pub const GROUP_MUTE_SECONDS: u32 = 2_592_000;
+
+/// Longest id of a combined message's parts.
+pub const COMBINED_ID_BYTES: usize = 64;
+
+/// Most parts of a combined message.
+pub const COMBINED_PARTS: u32 = 1024;
+
+/// Largest part of a combined message.
+pub const COMBINED_PART_BYTES: usize = 32 * 1024;
+
+/// Most users on a blacklist.
+pub const BLACKLIST_USERS: usize = 1000;
+
+/// What a page of messages or conversations takes at most, if it has more than one.
+pub const PAGE_BYTES: usize = 512 * 1024;

@@ -88,6 +88,7 @@ fn a_message_to_a_room() {
                 priority: Priority::High.into(),
                 extended_data: "{}".into(),
                 client_message_id: "m-1".into(),
+                ..SendMessage::default()
             })),
         },
     );

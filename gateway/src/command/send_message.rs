@@ -42,7 +42,13 @@ fn check(command: SendMessage, app: AppIndex) -> Result<(RoomKey, Outgoing), Ref
         MessageType::Command => limits::COMMAND_BYTES,
         MessageType::Barrage => limits::BARRAGE_BYTES,
         MessageType::Custom => limits::CUSTOM_BYTES,
-        MessageType::Unspecified => return Err(NOT_SERVED),
+        // Rooms carry no files: those have their conversations.
+        MessageType::Unspecified
+        | MessageType::Image
+        | MessageType::File
+        | MessageType::Audio
+        | MessageType::Video
+        | MessageType::Combined => return Err(NOT_SERVED),
     };
     let id = RoomId::parse(&command.target_id).map_err(|_| Refusal::parameter("target_id"))?;
     if command.client_message_id.len() > limits::CLIENT_MESSAGE_ID_BYTES {

@@ -1,6 +1,7 @@
 //! Apps: the tenants of a gateway, their keys and their policies. In a file, each is a table `[[apps]]`.
 
 mod api_key;
+mod conversations;
 mod read;
 mod table;
 
@@ -13,6 +14,7 @@ use super::policy::AppPolicySettings;
 
 pub(super) use api_key::{API_KEY_SETTINGS, API_SECRET_BYTES_PUBLIC};
 pub use api_key::{ApiKey, ApiScope, ApiSignature};
+pub use conversations::{AppConversations, PushHook};
 pub(crate) use read::apps_of_file;
 pub(super) use read::{AppOrigins, read, require, tables};
 pub(super) use table::{APP_SETTINGS, KEY_SETTINGS};
@@ -47,6 +49,8 @@ pub struct App {
     pub rooms_per_user: usize,
     /// Most rooms that the app's server may exempt from ending by being idle. Default 5.
     pub keep_alive_max: usize,
+    /// How its conversations are kept.
+    pub conversations: AppConversations,
     /// Policies of its own, beside the two presets. Names are unique.
     pub policies: Vec<AppPolicySettings>,
     /// Whether it may be used. Default [`AppState::Enabled`].
@@ -72,6 +76,7 @@ impl App {
             rooms_max: table::ROOMS_DEFAULT,
             rooms_per_user: table::ROOMS_PER_USER_DEFAULT,
             keep_alive_max: table::KEEP_ALIVE_DEFAULT,
+            conversations: AppConversations::default(),
             policies: Vec::new(),
             state: AppState::Enabled,
             keys: Vec::new(),

@@ -99,6 +99,29 @@ pub(crate) mod label {
             "set_room_attributes",
             "delete_room_attributes",
             "query_room_attributes",
+            "sync_conversations",
+            "ack_messages",
+            "create_conversation",
+            "query_conversation",
+            "add_members",
+            "remove_members",
+            "join_conversation",
+            "quit_conversation",
+            "query_conversation_members",
+            "query_conversations",
+            "query_messages",
+            "recall_message",
+            "edit_message",
+            "update_conversation",
+            "create_group",
+            "dismiss_group",
+            "transfer_group",
+            "set_group_managers",
+            "mute_group_members",
+            "put_combined_part",
+            "query_combined",
+            "edit_blacklist",
+            "query_blacklist",
         ],
     };
     pub(crate) const PROTOCOL_ERROR: Label = Label {
@@ -119,7 +142,9 @@ pub(crate) mod label {
     };
     pub(crate) const MESSAGE_TYPE: Label = Label {
         name: "kind",
-        values: &["text", "command", "barrage", "custom"],
+        values: &[
+            "text", "command", "barrage", "custom", "image", "file", "audio", "video", "combined",
+        ],
     };
     pub(crate) const CLASS: Label = Label {
         name: "class",

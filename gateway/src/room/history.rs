@@ -86,5 +86,9 @@ fn is_kept(kind: MessageType) -> bool {
     match kind {
         MessageType::Text | MessageType::Custom => true,
         MessageType::Command | MessageType::Barrage | MessageType::Unspecified => false,
+        // Rooms carry none of these.
+        MessageType::Image | MessageType::File | MessageType::Audio | MessageType::Video | MessageType::Combined => {
+            false
+        }
     }
 }

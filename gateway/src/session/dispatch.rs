@@ -6,8 +6,9 @@ use sluice_codec::ClientFrame;
 use sluice_protocol::{ErrorCode, Login, frame::Body};
 
 use crate::clock::Now;
-use crate::command::{self, Refused, Switch};
+use crate::command::{self, NotAboutConversations, Refused, Switch};
 use crate::config::Config;
+use crate::conversation;
 use crate::frames;
 use crate::identity::RoomKey;
 use crate::refusal::Refusal;
@@ -33,6 +34,11 @@ pub(crate) enum Action {
     },
     /// To the home of one room, and then out of another.
     Switch { request_id: u32, switch: Switch },
+    /// To the rules of conversations.
+    Converse {
+        request_id: u32,
+        command: conversation::Command,
+    },
     /// Out of all rooms.
     LeaveAll { request_id: u32 },
     /// The session has a new token and this answer.
@@ -98,14 +104,41 @@ fn handle_online(request_id: u32, command: Body, online: &mut Online, context: C
             Ok(switch) => Action::Switch { request_id, switch },
             Err(Refused { refusal, answer }) => Action::Refuse { refusal, answer },
         },
-        command => match command::handle(request_id, command, online.user.app) {
-            Ok((key, request)) => Action::Room {
-                key,
-                request_id,
-                request,
-            },
-            Err(Refused { refusal, answer }) => Action::Refuse { refusal, answer },
+        command => match command::about_conversation(command) {
+            Ok(command) => handle_conversation(request_id, command),
+            Err(NotAboutConversations(command)) => handle_room(request_id, command, online),
         },
+    }
+}
+
+fn handle_conversation(request_id: u32, command: conversation::Command) -> Action {
+    match command::check_conversation(&command) {
+        Ok(()) => Action::Converse { request_id, command },
+        Err(refusal) => Action::Refuse {
+            answer: Some(refuse_command(request_id, &refusal, &command)),
+            refusal,
+        },
+    }
+}
+
+/// The refusal of a message names the message.
+fn refuse_command(request_id: u32, refusal: &Refusal, command: &conversation::Command) -> Vec<u8> {
+    match command {
+        conversation::Command::Send(message) => {
+            frames::refuse_message(request_id, refusal, message.client_message_id.clone())
+        }
+        _ => frames::refuse(request_id, refusal),
+    }
+}
+
+fn handle_room(request_id: u32, command: Body, online: &Online) -> Action {
+    match command::handle(request_id, command, online.user.app) {
+        Ok((key, request)) => Action::Room {
+            key,
+            request_id,
+            request,
+        },
+        Err(Refused { refusal, answer }) => Action::Refuse { refusal, answer },
     }
 }
 

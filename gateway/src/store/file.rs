@@ -26,7 +26,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
 /// Different statements that a connection keeps prepared: all there are.
-const STATEMENTS_KEPT: usize = 32;
+const STATEMENTS_KEPT: usize = 64;
 
 /// The open file.
 #[derive(Debug)]
@@ -103,6 +103,15 @@ fn open_owner_only(path: &Path) -> io::Result<File> {
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // One thread uses it: SQLite need not lock.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(LOCK_WAIT)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(conn)
+}
+
+/// A connection for reading alone.
+pub(super) fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(LOCK_WAIT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);

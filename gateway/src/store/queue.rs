@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::change::Change;
 use super::error::StoreError;
+use super::rows::RowsMut;
 
 /// Changes that wait, at most: 64 full groups, a second if each takes 15 ms, as on a slow disk. More waiting would help nobody:
 /// whoever asks for more is better told so at once.
@@ -19,11 +20,22 @@ pub(super) const GROUP_CHANGES_MAX: usize = 256;
 /// How long several that came together wait for more to come.
 const GROUP_WAIT: Duration = Duration::from_millis(2);
 
-/// Changes that belong together, and whom to tell what became of them. Told exactly once, even if it is lost in a panic.
+/// Work for one transaction, and whom to tell what became of it. Told exactly once, even if it is lost in a panic.
 pub(super) struct Submission {
-    changes: Vec<Change>,
+    pub work: Work,
     done: Option<Done>,
 }
+
+/// What a submission does.
+pub(super) enum Work {
+    /// Changes that belong together.
+    Changes(Vec<Change>),
+    /// Something that reads and decides what to change. May be called again, if the transaction it was part of failed because of another.
+    Job(Box<dyn FnMut(&dyn RowsMut) -> Result<(), StoreError> + Send>),
+}
+
+/// What a job counts: about as many rows as a message takes.
+const JOB_WEIGHT: usize = 1;
 
 /// Called with what became of a submission.
 type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -56,14 +68,22 @@ struct State {
 
 impl Submission {
     pub(super) fn new(changes: Vec<Change>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) -> Self {
+        Self::of(Work::Changes(changes), done)
+    }
+
+    pub(super) fn of(work: Work, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) -> Self {
         Self {
-            changes,
+            work,
             done: Some(Box::new(done)),
         }
     }
 
-    pub(super) fn changes(&self) -> &[Change] {
-        &self.changes
+    /// How many changes it is counted as once it is done.
+    pub(super) fn changes(&self) -> usize {
+        match &self.work {
+            Work::Changes(changes) => changes.len(),
+            Work::Job(_) => JOB_WEIGHT,
+        }
     }
 
     /// Tells what became of it. A panic of whoever is told stays there: others wait for their answers.
@@ -81,7 +101,7 @@ impl Submission {
 
     /// An empty one counts too: it has a place in the queue.
     fn weight(&self) -> usize {
-        self.changes.len().max(1)
+        self.changes().max(1)
     }
 }
 
@@ -94,7 +114,7 @@ impl Drop for Submission {
 impl std::fmt::Debug for Submission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Submission")
-            .field("changes", &self.changes)
+            .field("changes", &self.changes())
             .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,8 @@ use super::apply::apply;
 use super::error::{Stage, StoreError};
 use super::expiry::Expiry;
 use super::figures::{Counters, Health};
-use super::queue::{Next, Queue, Submission};
+use super::queue::{Next, Queue, Submission, Work};
+use super::rows::SqliteRows;
 use crate::clock::Now;
 
 /// How often what has passed is deleted.
@@ -109,11 +110,11 @@ impl Writer {
     }
 
     /// Commits them all at once or, if that fails and may be the fault of one, each by itself; then tells everybody.
-    fn commit_group(&mut self, group: Vec<Submission>) {
-        let outcomes = match self.transaction(&group) {
+    fn commit_group(&mut self, mut group: Vec<Submission>) {
+        let outcomes = match self.transaction(&mut group) {
             Err(error) if group.len() > 1 && error.may_be_of_one() => {
-                let alone = |submission| self.transaction(slice::from_ref(submission));
-                group.iter().map(alone).collect()
+                let alone = |submission| self.transaction(slice::from_mut(submission));
+                group.iter_mut().map(alone).collect()
             }
             outcome => vec![outcome; group.len()],
         };
@@ -123,7 +124,7 @@ impl Writer {
         }
     }
 
-    fn transaction(&mut self, submissions: &[Submission]) -> Result<(), StoreError> {
+    fn transaction(&mut self, submissions: &mut [Submission]) -> Result<(), StoreError> {
         if let Some(why) = &self.failed {
             return Err(StoreError::Failed(why.clone()));
         }
@@ -132,17 +133,28 @@ impl Writer {
             self.roll_back();
             return Err(self.told(error));
         }
-        let changes = submissions.iter().map(|submission| submission.changes().len()).sum();
+        let changes = submissions.iter().map(Submission::changes).sum();
         self.shared.counters.committed(changes, started.elapsed());
         self.uncopied += changes;
         Ok(())
     }
 
-    fn write(&self, submissions: &[Submission]) -> Result<(), StoreError> {
+    fn write(&self, submissions: &mut [Submission]) -> Result<(), StoreError> {
         let change = |error: rusqlite::Error| StoreError::of(Stage::Change, &error);
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(change)?;
-        for each in submissions.iter().flat_map(Submission::changes) {
-            apply(&self.conn, each).map_err(change)?;
+        for submission in submissions {
+            match &mut submission.work {
+                Work::Changes(changes) => {
+                    for each in changes {
+                        apply(&self.conn, each).map_err(change)?;
+                    }
+                }
+                Work::Job(job) => {
+                    // A job that panics fails alone: the others are tried again without it.
+                    catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(&self.conn))))
+                        .unwrap_or_else(|_| Err(StoreError::Unfit("it panicked".to_owned())))?;
+                }
+            }
         }
         self.conn
             .execute_batch("COMMIT")

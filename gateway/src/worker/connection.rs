@@ -23,6 +23,7 @@ use crate::timer_wheel::Tick;
 use crate::transport::{Transport, TransportKind};
 use crate::worker::Worker;
 use crate::worker::close::{CloseReason, shutdown};
+use crate::worker::conversing::Conversing;
 use crate::worker::mailbox::Message;
 use crate::worker::resume::Walk;
 
@@ -79,6 +80,8 @@ pub(super) struct State {
     /// Since when the transport has taken nothing, and how many bytes it had taken then.
     pub(super) stalled: Option<(Instant, u64)>,
     pub(super) user: Option<Arc<User>>,
+    /// Events of conversations, once the client has asked for them.
+    pub(super) conversing: Conversing,
     /// What is still to be done. Until then nothing is read, so there is never more than one.
     pub(super) errand: Option<Box<Errand>>,
     handshake_permit: Option<HandshakePermit>,
@@ -169,6 +172,7 @@ impl Worker {
                         paused: false,
                         stalled: None,
                         user: None,
+                        conversing: Conversing::Off,
                         errand: None,
                         handshake_permit,
                         _permit: permit,

@@ -20,6 +20,7 @@ use crate::room::{self, Entered};
 use crate::session::parked::Lost;
 use crate::session::users::{Arrival, Granted};
 use crate::worker::announce::Announcement;
+use crate::worker::conversing::{Delivery, Happened, Page};
 
 use depth::Depth;
 
@@ -131,6 +132,15 @@ pub(super) enum Message {
         room: RoomKey,
         frame: Bytes,
     },
+    /// To users' homes: an event of a conversation, for all connections of these users.
+    Deliver(Box<Delivery>),
+    /// To a connection: events of conversations, in order.
+    Converse {
+        connection: ConnectionKey,
+        events: Vec<Arc<Happened>>,
+    },
+    /// To a connection: a page of what it missed.
+    Synced { connection: ConnectionKey, page: Box<Page> },
     /// To a connection: an event for it alone.
     Event { connection: ConnectionKey, frame: Bytes },
     /// To a slice: its room is no more, as this frame tells the members.
@@ -163,6 +173,8 @@ impl Message {
             | Self::Expel { connection, .. }
             | Self::NotResumed { connection, .. }
             | Self::Event { connection, .. }
+            | Self::Converse { connection, .. }
+            | Self::Synced { connection, .. }
             | Self::Close { connection, .. } => Some(*connection),
             Self::Room { .. }
             | Self::Register(_)
@@ -176,6 +188,7 @@ impl Message {
             | Self::Announce { .. }
             | Self::MutedRooms { .. }
             | Self::Order { .. }
+            | Self::Deliver(_)
             | Self::Destroy { .. }
             | Self::Publish { .. } => None,
         }
@@ -193,6 +206,9 @@ impl Message {
                 room::Order::Publish(message) => message.content.len(),
                 _ => 0,
             },
+            Self::Deliver(delivery) => delivery.event.frame.len(),
+            Self::Converse { events, .. } => events.iter().map(|event| event.frame.len()).sum(),
+            Self::Synced { page, .. } => page.frame.len(),
             Self::Announce { announcement, .. } => announcement.message.content.len(),
             // Shared while it waits, but each of them is copied for its connection.
             Self::Admit { frames, .. } => frames.iter().map(Bytes::len).sum(),

@@ -142,6 +142,9 @@ impl Worker {
                 room,
                 frame,
             } => self.not_resumed(connection, &room, &frame),
+            Message::Converse { connection, events } => self.converse_events(connection, events),
+            Message::Synced { connection, page } => self.synced(connection, *page),
+            Message::Deliver(delivery) => self.deliver(&delivery),
             Message::Event { connection, frame } => {
                 if let Some(connection) = self.connection(connection) {
                     self.push_event(&connection, &frame);
@@ -501,14 +504,9 @@ impl Worker {
         let taken = effects
             .iter()
             .any(|effect| matches!(effect, Effect::Publish { .. } | Effect::Shed(_) | Effect::Undistributed));
-        let kind = match kind {
-            MessageType::Text | MessageType::Unspecified => 0,
-            MessageType::Command => 1,
-            MessageType::Barrage => 2,
-            MessageType::Custom => 3,
-        };
         if taken {
-            self.metrics.add_labelled(Metric::MessagesAccepted, kind, 1);
+            self.metrics
+                .add_labelled(Metric::MessagesAccepted, label_of_kind(kind), 1);
         } else if effects.iter().any(|effect| {
             matches!(
                 effect,
@@ -538,5 +536,20 @@ impl Worker {
         if code != ErrorCode::NO_ERROR {
             self.metrics.add_code(code);
         }
+    }
+}
+
+/// The place of a message type in the label of that name.
+pub(super) fn label_of_kind(kind: MessageType) -> usize {
+    match kind {
+        MessageType::Text | MessageType::Unspecified => 0,
+        MessageType::Command => 1,
+        MessageType::Barrage => 2,
+        MessageType::Custom => 3,
+        MessageType::Image => 4,
+        MessageType::File => 5,
+        MessageType::Audio => 6,
+        MessageType::Video => 7,
+        MessageType::Combined => 8,
     }
 }

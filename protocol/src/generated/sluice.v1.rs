@@ -8,6 +8,44 @@ pub struct UserInfo {
     #[prost(string, tag = "2")]
     pub user_name: ::prost::alloc::string::String,
 }
+/// The file a message is about.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MediaInfo {
+    /// Where it is, 1 to 2048 bytes.
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// The file name extension that names the format, in small letters without a dot, such as "jpg".
+    #[prost(string, tag = "2")]
+    pub format: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub size_bytes: u64,
+    /// Of audio and video.
+    #[prost(uint32, tag = "4")]
+    pub duration_ms: u32,
+    /// Of images and video, in pixels.
+    #[prost(uint32, tag = "5")]
+    pub width: u32,
+    #[prost(uint32, tag = "6")]
+    pub height: u32,
+    /// At most 256 bytes.
+    #[prost(string, tag = "7")]
+    pub file_name: ::prost::alloc::string::String,
+}
+/// How the sender wants to be shown. user_id is the sender's own.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SenderInfo {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// At most 256 bytes.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// At most 1024 bytes.
+    #[prost(string, tag = "3")]
+    pub portrait_url: ::prost::alloc::string::String,
+    /// At most 1024 bytes.
+    #[prost(string, tag = "4")]
+    pub extra: ::prost::alloc::string::String,
+}
 /// Sends a message. In a room it goes to every member, the sender included.
 ///
 /// Errors, in the order of the checks; the first that fails answers: 20606 (conversation or message type not served), 33003 (detail:
@@ -20,7 +58,7 @@ pub struct UserInfo {
 pub struct SendMessage {
     #[prost(enumeration = "ConversationType", tag = "1")]
     pub conversation_type: i32,
-    /// The room id.
+    /// The room, the conversation or, with PEER, the user.
     #[prost(string, tag = "2")]
     pub target_id: ::prost::alloc::string::String,
     #[prost(enumeration = "MessageType", tag = "3")]
@@ -41,6 +79,26 @@ pub struct SendMessage {
     /// Empty: not checked.
     #[prost(string, tag = "8")]
     pub client_message_id: ::prost::alloc::string::String,
+    /// All below: in conversations only, 33003 in rooms.
+    #[prost(message, optional, tag = "9")]
+    pub media: ::core::option::Option<MediaInfo>,
+    #[prost(message, optional, tag = "10")]
+    pub sender_info: ::core::option::Option<SenderInfo>,
+    /// Users who are meant, at most 50.
+    #[prost(string, repeated, tag = "11")]
+    pub mentioned_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "12")]
+    pub mention_all: bool,
+    /// What a push shows, at most 1024 bytes, and carries unseen, at most 4096. Given to the app's push hook for who is offline.
+    #[prost(string, tag = "13")]
+    pub push_content: ::prost::alloc::string::String,
+    #[prost(string, tag = "14")]
+    pub push_data: ::prost::alloc::string::String,
+    #[prost(enumeration = "MessageKeep", tag = "15")]
+    pub keep: i32,
+    /// With COMBINED.
+    #[prost(string, tag = "16")]
+    pub combined_id: ::prost::alloc::string::String,
 }
 /// Answers SendMessage.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -51,7 +109,7 @@ pub struct SendMessageResult {
     /// Unique for the server, never 0.
     #[prost(uint64, tag = "2")]
     pub message_id: u64,
-    /// The message's place in its room: 1, 2, 3 and so on.
+    /// The message's place in its room or conversation: 1, 2, 3 and so on; 0 for what a conversation does not keep.
     #[prost(uint64, tag = "3")]
     pub sequence: u64,
     /// When the server took it, milliseconds since 1970-01-01 UTC.
@@ -150,11 +208,15 @@ pub struct SystemMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ConversationType {
-    /// One user. Not served by protocol 1 as it stands: answers 20606.
+    /// One user.
     Peer = 0,
     Room = 1,
-    /// A group. Not served by protocol 1 as it stands: answers 20606.
+    /// A group, with an owner, managers and members.
     Group = 2,
+    /// A conversation that users made, in which all may do the same.
+    Discussion = 3,
+    /// What the app's server writes to one user. Nobody sends there (20109).
+    System = 4,
 }
 impl ConversationType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -166,6 +228,8 @@ impl ConversationType {
             Self::Peer => "CONVERSATION_TYPE_PEER",
             Self::Room => "CONVERSATION_TYPE_ROOM",
             Self::Group => "CONVERSATION_TYPE_GROUP",
+            Self::Discussion => "CONVERSATION_TYPE_DISCUSSION",
+            Self::System => "CONVERSATION_TYPE_SYSTEM",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -174,6 +238,8 @@ impl ConversationType {
             "CONVERSATION_TYPE_PEER" => Some(Self::Peer),
             "CONVERSATION_TYPE_ROOM" => Some(Self::Room),
             "CONVERSATION_TYPE_GROUP" => Some(Self::Group),
+            "CONVERSATION_TYPE_DISCUSSION" => Some(Self::Discussion),
+            "CONVERSATION_TYPE_SYSTEM" => Some(Self::System),
             _ => None,
         }
     }
@@ -187,9 +253,21 @@ pub enum MessageType {
     Text = 1,
     /// Bytes for the app's own signalling. At most 5 KiB. Never kept.
     Command = 2,
+    /// Media: a pointer to a file elsewhere, named by `media`, and at most 32 KiB of content beside it, which may be empty. Kept. In conversations, not in rooms.
+    /// JPG, PNG, BMP, TIFF, GIF or WebP of at most 10 MiB.
+    Image = 11,
+    /// Any format, at most 100 MiB.
+    File = 12,
+    /// MP3 or M4A of at most 300 s and 6 MiB.
+    Audio = 13,
+    /// MP4 or MOV of at most 100 MiB.
+    Video = 14,
     /// A bullet-screen comment. At most 5 KiB. Rooms only, no rate limit, never kept, and the first to be dropped when a receiver
     /// is slow or a room of the preset "live" is over its budget.
     Barrage = 20,
+    /// Several messages forwarded as one: content is what to show of it (title, summaries), combined_id names the parts put before with
+    /// PutCombinedPart. Content at most 32 KiB. Kept. In conversations, not in rooms.
+    Combined = 100,
     /// Bytes of the app's own format, named by object_name. At most 32 KiB. Kept as room history.
     Custom = 200,
 }
@@ -203,7 +281,12 @@ impl MessageType {
             Self::Unspecified => "MESSAGE_TYPE_UNSPECIFIED",
             Self::Text => "MESSAGE_TYPE_TEXT",
             Self::Command => "MESSAGE_TYPE_COMMAND",
+            Self::Image => "MESSAGE_TYPE_IMAGE",
+            Self::File => "MESSAGE_TYPE_FILE",
+            Self::Audio => "MESSAGE_TYPE_AUDIO",
+            Self::Video => "MESSAGE_TYPE_VIDEO",
             Self::Barrage => "MESSAGE_TYPE_BARRAGE",
+            Self::Combined => "MESSAGE_TYPE_COMBINED",
             Self::Custom => "MESSAGE_TYPE_CUSTOM",
         }
     }
@@ -213,7 +296,12 @@ impl MessageType {
             "MESSAGE_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
             "MESSAGE_TYPE_TEXT" => Some(Self::Text),
             "MESSAGE_TYPE_COMMAND" => Some(Self::Command),
+            "MESSAGE_TYPE_IMAGE" => Some(Self::Image),
+            "MESSAGE_TYPE_FILE" => Some(Self::File),
+            "MESSAGE_TYPE_AUDIO" => Some(Self::Audio),
+            "MESSAGE_TYPE_VIDEO" => Some(Self::Video),
             "MESSAGE_TYPE_BARRAGE" => Some(Self::Barrage),
+            "MESSAGE_TYPE_COMBINED" => Some(Self::Combined),
             "MESSAGE_TYPE_CUSTOM" => Some(Self::Custom),
             _ => None,
         }
@@ -250,6 +338,757 @@ impl Priority {
             "PRIORITY_LOW" => Some(Self::Low),
             "PRIORITY_MEDIUM" => Some(Self::Medium),
             "PRIORITY_HIGH" => Some(Self::High),
+            _ => None,
+        }
+    }
+}
+/// Whether a message is kept, and counts as unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MessageKeep {
+    /// As its type has it: COMMAND and BARRAGE are not kept, all others are kept and count.
+    Default = 0,
+    /// Not kept: only who is online gets it.
+    None = 1,
+    /// Kept, but does not count.
+    Stored = 2,
+    /// Kept, and counts.
+    Counted = 3,
+}
+impl MessageKeep {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Default => "MESSAGE_KEEP_DEFAULT",
+            Self::None => "MESSAGE_KEEP_NONE",
+            Self::Stored => "MESSAGE_KEEP_STORED",
+            Self::Counted => "MESSAGE_KEEP_COUNTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MESSAGE_KEEP_DEFAULT" => Some(Self::Default),
+            "MESSAGE_KEEP_NONE" => Some(Self::None),
+            "MESSAGE_KEEP_STORED" => Some(Self::Stored),
+            "MESSAGE_KEEP_COUNTED" => Some(Self::Counted),
+            _ => None,
+        }
+    }
+}
+/// What is known of a conversation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationInfo {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// At most 100 bytes; may be empty.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Who made it; empty if the app's server did.
+    #[prost(string, tag = "4")]
+    pub creator_id: ::prost::alloc::string::String,
+    /// Of a group: at most 300 bytes.
+    #[prost(string, tag = "5")]
+    pub notice: ::prost::alloc::string::String,
+    /// The app's own, as it was given; at most 4 KiB.
+    #[prost(string, tag = "6")]
+    pub attributes: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "7")]
+    pub member_count: u32,
+    /// Milliseconds since 1970-01-01 UTC, like all times here.
+    #[prost(int64, tag = "8")]
+    pub created_at_ms: i64,
+    /// When name, notice, attributes or members were last changed.
+    #[prost(int64, tag = "9")]
+    pub updated_at_ms: i64,
+    /// Of the newest message that was kept; 0: none.
+    #[prost(uint64, tag = "10")]
+    pub last_sequence: u64,
+    #[prost(uint64, tag = "11")]
+    pub last_message_id: u64,
+    #[prost(int64, tag = "12")]
+    pub last_message_at_ms: i64,
+    /// Only owner and managers may send.
+    #[prost(bool, tag = "13")]
+    pub muted: bool,
+    /// Of a temporary one: when it ends. 0: never.
+    #[prost(int64, tag = "14")]
+    pub expires_at_ms: i64,
+}
+/// A conversation as the one sees it who asks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OwnConversation {
+    #[prost(message, optional, tag = "1")]
+    pub info: ::core::option::Option<ConversationInfo>,
+    #[prost(enumeration = "MemberRole", tag = "2")]
+    pub role: i32,
+    /// Messages up to here have reached a device of this user, or have been read.
+    #[prost(uint64, tag = "3")]
+    pub delivered_sequence: u64,
+    #[prost(uint64, tag = "4")]
+    pub read_sequence: u64,
+    /// Messages of others that count, after read_sequence; at most 999.
+    #[prost(uint32, tag = "5")]
+    pub unread: u32,
+    /// Messages before this one are not for this user, who came later.
+    #[prost(uint64, tag = "6")]
+    pub first_sequence: u64,
+}
+/// Turns on the events of conversations for this session, and asks for what came while the user was away: for each conversation with something new its newest
+/// messages, conversations with the newest message first, messages oldest first. Messages that are sent meanwhile are held back and follow the last page, so that
+/// a client sees each conversation in order.
+///
+/// A page is at most about 512 KiB. Ask with its `next_cursor` until that is empty; then events flow. A session that never asks gets no events of conversations.
+///
+/// Errors: 33003 (detail: the field), 20607 ("rate" or "overload"), 5004 and 31003 (retry_after_ms says when).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SyncConversations {
+    /// For each conversation at most this many of its newest messages, 1 to 100; 0: 20.
+    #[prost(uint32, tag = "1")]
+    pub newest: u32,
+    /// SyncPage.next_cursor; empty for the first page.
+    #[prost(string, tag = "2")]
+    pub cursor: ::prost::alloc::string::String,
+    /// Conversations of which this client knows the messages up to a sequence number; three lists in the same order, at most 50. What came after that is asked for; of all
+    /// others, what came after delivered_sequence.
+    #[prost(uint32, repeated, tag = "3")]
+    pub known_types: ::prost::alloc::vec::Vec<u32>,
+    #[prost(string, repeated, tag = "4")]
+    pub known_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, repeated, tag = "5")]
+    pub known_sequences: ::prost::alloc::vec::Vec<u64>,
+}
+/// Answers SyncConversations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SyncPage {
+    /// On the first page: the conversations with something new or unread, newest first, at most 50.
+    #[prost(message, repeated, tag = "1")]
+    pub conversations: ::prost::alloc::vec::Vec<OwnConversation>,
+    /// On the first page: how many more have something new. Ask for them with QueryConversations.
+    #[prost(uint32, tag = "2")]
+    pub more_conversations: u32,
+    /// With `left`, the number of messages that follow in this and later pages; 0 on the very last.
+    #[prost(message, repeated, tag = "3")]
+    pub messages: ::prost::alloc::vec::Vec<ConversationMessage>,
+    #[prost(string, tag = "4")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+/// Says how far this user has got. Both only grow. Errors: 33003, 21406, 22406, 4303.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AckMessages {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// Messages up to here have reached this device and are kept by it. 0: as before.
+    #[prost(uint64, tag = "3")]
+    pub delivered_sequence: u64,
+    /// Messages up to here have been read. 0: as before.
+    #[prost(uint64, tag = "4")]
+    pub read_sequence: u64,
+}
+/// Answers AckMessages: how far the user has got now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AckMessagesResult {
+    #[prost(uint64, tag = "1")]
+    pub delivered_sequence: u64,
+    #[prost(uint64, tag = "2")]
+    pub read_sequence: u64,
+    #[prost(uint32, tag = "3")]
+    pub unread: u32,
+}
+/// A message of a conversation. All who get it get the same bytes, so nothing here is about the receiver. In a PEER conversation target_id is the one it was sent to:
+/// for that one the conversation is named by sender.user_id, for all devices of the sender by target_id. In SYSTEM the same holds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationMessage {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub conversation_type: i32,
+    #[prost(string, tag = "2")]
+    pub target_id: ::prost::alloc::string::String,
+    /// Its place in the conversation: 1, 2, 3 and so on without a gap. 0 for what is not kept.
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+    #[prost(uint64, tag = "4")]
+    pub message_id: u64,
+    #[prost(int64, tag = "5")]
+    pub server_time_ms: i64,
+    #[prost(message, optional, tag = "6")]
+    pub sender: ::core::option::Option<UserInfo>,
+    #[prost(enumeration = "MessageType", tag = "7")]
+    pub r#type: i32,
+    #[prost(bytes = "bytes", tag = "8")]
+    pub content: ::prost::bytes::Bytes,
+    #[prost(string, tag = "9")]
+    pub object_name: ::prost::alloc::string::String,
+    #[prost(enumeration = "Priority", tag = "10")]
+    pub priority: i32,
+    #[prost(string, tag = "11")]
+    pub extended_data: ::prost::alloc::string::String,
+    #[prost(string, tag = "12")]
+    pub client_message_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "13")]
+    pub media: ::core::option::Option<MediaInfo>,
+    #[prost(message, optional, tag = "14")]
+    pub sender_info: ::core::option::Option<SenderInfo>,
+    #[prost(string, repeated, tag = "15")]
+    pub mentioned_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "16")]
+    pub mention_all: bool,
+    #[prost(string, tag = "17")]
+    pub push_content: ::prost::alloc::string::String,
+    #[prost(string, tag = "18")]
+    pub push_data: ::prost::alloc::string::String,
+    #[prost(enumeration = "MessageKeep", tag = "19")]
+    pub keep: i32,
+    #[prost(string, tag = "20")]
+    pub combined_id: ::prost::alloc::string::String,
+    /// The app's server sent it.
+    #[prost(bool, tag = "21")]
+    pub from_server: bool,
+    /// When its content was last changed; 0: never.
+    #[prost(int64, tag = "22")]
+    pub edited_at_ms: i64,
+    /// When it was taken back; 0: it was not. Then content, media and whatever else it said are gone.
+    #[prost(int64, tag = "23")]
+    pub recalled_at_ms: i64,
+    #[prost(string, tag = "24")]
+    pub recalled_by: ::prost::alloc::string::String,
+    /// In answers to SyncConversations and QueryMessages.
+    #[prost(bool, tag = "32")]
+    pub history: bool,
+    /// In SyncPage: how many messages still follow.
+    #[prost(uint32, tag = "33")]
+    pub left: u32,
+}
+/// Makes a discussion: a conversation of users by users, in which all may do the same. Each member but the creator gets Invited.
+///
+/// Errors: 33003 (detail: the field), 25411 (more members than allowed), 20607.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateConversation {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Besides the creator, at most 100; who is named twice is one.
+    #[prost(string, repeated, tag = "2")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub attributes: ::prost::alloc::string::String,
+    /// Gives the conversation that was made with exactly these members, if there is one and its members never changed.
+    #[prost(bool, tag = "4")]
+    pub unique: bool,
+    /// It ends by itself after so many seconds, 60 to 604800; 0: it lasts. Its id begins with "_tmp:", and it is in no list.
+    #[prost(uint32, tag = "5")]
+    pub temporary_seconds: u32,
+}
+/// Answers CreateConversation and CreateGroup.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConversationCreated {
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<ConversationInfo>,
+    /// With `unique`: it was there before.
+    #[prost(bool, tag = "2")]
+    pub existed: bool,
+    #[prost(message, repeated, tag = "3")]
+    pub refused: ::prost::alloc::vec::Vec<MemberRefusal>,
+}
+/// Asks about a conversation this user is in. Errors: 33003, 4303, 21406, 22406, 4323.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryConversation {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+/// Adds users. In a group owner and managers may, and members if the group lets them (25405 else).
+///
+/// Errors of the whole: 33003, 4303, 21406, 22406, 25405, 4323, 20607. Each user is judged for itself (25411: full). Who is inside already is no error.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddMembers {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// 1 to 100.
+    #[prost(string, repeated, tag = "3")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Removes users: from a discussion any member may, from a group owner and managers (25405), and nobody the owner (25417). 25418: not inside.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveMembers {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// 1 to 100.
+    #[prost(string, repeated, tag = "3")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Joins by its id. Errors: 33003, 4303, 25411, 25414 (a group whose app's server lets nobody join), 4323.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinConversation {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+/// Leaves. The owner of a group hands it over first (25417), unless nobody else is inside: then it is dismissed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuitConversation {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+/// What became of one user of a command that names several.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemberRefusal {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "2")]
+    pub code: i32,
+}
+/// Answers AddMembers, RemoveMembers, JoinConversation, QuitConversation, SetGroupManagers and MuteGroupMembers, once it is kept.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MembersChanged {
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<ConversationInfo>,
+    /// For whom it was done; who was so already is in it.
+    #[prost(string, repeated, tag = "2")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "3")]
+    pub refused: ::prost::alloc::vec::Vec<MemberRefusal>,
+}
+/// Asks for members by user id. Errors: as QueryConversation; 33003 (detail "limit" or "cursor").
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryConversationMembers {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// 1 to 100; 0: 100.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    #[prost(string, tag = "4")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationMember {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "MemberRole", tag = "2")]
+    pub role: i32,
+    #[prost(int64, tag = "3")]
+    pub joined_at_ms: i64,
+    #[prost(uint64, tag = "4")]
+    pub delivered_sequence: u64,
+    #[prost(uint64, tag = "5")]
+    pub read_sequence: u64,
+    /// Until when the user may not send; 0: may send. 9223372036854775807: without end.
+    #[prost(int64, tag = "6")]
+    pub muted_until_ms: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConversationMembers {
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<ConversationMember>,
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub member_count: u32,
+}
+/// Asks for this user's conversations, the one with the newest message first (a conversation without one counts from when it was made). Temporary ones are left out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryConversations {
+    /// 1 to 1000; 0: 10.
+    #[prost(uint32, tag = "1")]
+    pub limit: u32,
+    #[prost(uint32, tag = "2")]
+    pub skip: u32,
+    /// Only of this type plus one: 1 PEER, 3 GROUP, 4 DISCUSSION, 5 SYSTEM. 0: all.
+    #[prost(uint32, tag = "3")]
+    pub type_plus_one: u32,
+    /// Only those that all of these are in, at most 20.
+    #[prost(string, repeated, tag = "4")]
+    pub containing_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only those whose name contains this, at most 100 bytes; case counts.
+    #[prost(string, tag = "5")]
+    pub name_contains: ::prost::alloc::string::String,
+    /// Only those that were changed, or got a message, after this.
+    #[prost(int64, tag = "6")]
+    pub updated_after_ms: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Conversations {
+    #[prost(message, repeated, tag = "1")]
+    pub conversations: ::prost::alloc::vec::Vec<OwnConversation>,
+    /// More match. A page is at most about 512 KiB, so it may have fewer than asked for.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+}
+/// Asks for messages, only those since this user came. Errors: 33003, 4303, 21406, 22406, 33007 (the app has no history), 4311.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryMessages {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// 1 to 1000; 0: 20.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    #[prost(enumeration = "HistoryDirection", tag = "4")]
+    pub direction: i32,
+    /// Beyond this message, which is not in the answer; 0: beyond `time_ms`; both 0: from the end.
+    #[prost(uint64, tag = "5")]
+    pub message_id: u64,
+    #[prost(int64, tag = "6")]
+    pub time_ms: i64,
+    /// Only these types (numbers of MessageType), at most 10.
+    #[prost(uint32, repeated, tag = "7")]
+    pub message_types: ::prost::alloc::vec::Vec<u32>,
+}
+/// Answers QueryMessages: by time, oldest first, whichever the direction.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Messages {
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<ConversationMessage>,
+    /// There are more in this direction. A page is at most about 512 KiB and may have fewer than asked for, even none where few messages are of the types asked for:
+    /// ask on from `beyond_message_id`.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+    #[prost(uint64, tag = "3")]
+    pub beyond_message_id: u64,
+}
+/// Takes a message back: one's own within 2 minutes (as the operator sets it); of others in a group, owner and managers.
+///
+/// Errors: 33003, 25101 (PEER, GROUP and DISCUSSION only), 25107 (not one's own), 6000278 (too late), 6000279 (was taken back), 22201 (no such message), 21406, 22406, 4303.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecallMessage {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub message_id: u64,
+}
+/// Changes the content of one's own text or custom message within the time of a recall. Errors: as RecallMessage; 20114 (too late), 20116 (of no such type, or taken back), 20115.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EditMessage {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub message_id: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub content: ::prost::bytes::Bytes,
+    #[prost(string, tag = "5")]
+    pub extended_data: ::prost::alloc::string::String,
+}
+/// Answers RecallMessage and EditMessage.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MessageChanged {
+    #[prost(int64, tag = "1")]
+    pub changed_at_ms: i64,
+}
+/// Changes what a conversation says of itself. In a discussion any member may, in a group owner and managers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateConversation {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// Only what is set is changed.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub attributes: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub notice: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Makes a group, whose owner is who asks. Errors: 33003, 25409 (the id is taken), 25411, 20607.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateGroup {
+    /// 1 to 64 letters, digits, `-` and `_`; empty: the server chooses one.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub notice: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub attributes: ::prost::alloc::string::String,
+    /// Besides the owner, at most 100.
+    #[prost(string, repeated, tag = "5")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Ends a group; only its owner may. Errors: 33003, 4303, 22406, 25405.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DismissGroup {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// Hands a group over to a member. Only its owner may. Errors: 33003, 4303, 22406, 25405, 25418.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferGroup {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+}
+/// Makes members managers, or members again. Only the owner may. Errors of the whole as TransferGroup; of one user 25418.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetGroupManagers {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// 1 to 20.
+    #[prost(string, repeated, tag = "2")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "3")]
+    pub manager: bool,
+}
+/// Keeps members, or all but owner and managers, from sending. Owner and managers may. Errors of the whole: 33003, 4303, 22406, 25405; of one user 25418, 25405.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MuteGroupMembers {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// At most 20; empty: the whole group.
+    #[prost(string, repeated, tag = "2")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "3")]
+    pub muted: bool,
+    /// With users: for how long, at most 2592000; 0: without end.
+    #[prost(uint32, tag = "4")]
+    pub seconds: u32,
+}
+/// Answers commands that only say that it is done and kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Done {}
+/// Puts one part of the messages that a combined message carries. The parts are the app's own bytes, in order. When all are there, SendMessage of type COMBINED names them.
+///
+/// Errors: 33003, 20115 (detail: the limit), 20607.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutCombinedPart {
+    /// Chosen by the client, 1 to 64 letters, digits and `-`; of this user alone.
+    #[prost(string, tag = "1")]
+    pub combined_id: ::prost::alloc::string::String,
+    /// 0, 1, 2 and so on, at most 1023.
+    #[prost(uint32, tag = "2")]
+    pub part: u32,
+    /// 1 to 32768 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub content: ::prost::bytes::Bytes,
+}
+/// Asks for parts of a combined message this user can see. Errors: as QueryMessages; 22201.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryCombined {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub message_id: u64,
+    /// The first part of the page.
+    #[prost(uint32, tag = "4")]
+    pub from_part: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CombinedParts {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub parts: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// 0: there are no more.
+    #[prost(uint32, tag = "2")]
+    pub next_part: u32,
+}
+/// Adds users to those whose messages this user does not want, or takes them off. Who is on it gets 405. Errors: 33003, 25411 (more than 1000).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EditBlacklist {
+    #[prost(bool, tag = "1")]
+    pub add: bool,
+    /// 1 to 20.
+    #[prost(string, repeated, tag = "2")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Asks for the list, by user id. Errors: 33003.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryBlacklist {
+    #[prost(string, tag = "1")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Blacklist {
+    /// At most 100.
+    #[prost(string, repeated, tag = "1")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+/// Users came into a conversation this user is in, by themselves or brought by another.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MembersJoined {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who brought them: one of them, if by themselves; empty: the app's server.
+    #[prost(string, tag = "4")]
+    pub by_user_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "5")]
+    pub member_count: u32,
+}
+/// Users left a conversation, by themselves or put out. Who was put out gets KickedFromConversation instead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MembersLeft {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub by_user_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "5")]
+    pub member_count: u32,
+}
+/// This user is in a conversation from now on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Invited {
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<ConversationInfo>,
+    #[prost(string, tag = "2")]
+    pub by_user_id: ::prost::alloc::string::String,
+}
+/// This user is not in it any more.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KickedFromConversation {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub by_user_id: ::prost::alloc::string::String,
+}
+/// What a conversation says of itself, its roles or whether all are muted has changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConversationChanged {
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<ConversationInfo>,
+    #[prost(string, tag = "2")]
+    pub by_user_id: ::prost::alloc::string::String,
+    /// Those whose role is another now, and which.
+    #[prost(message, repeated, tag = "3")]
+    pub roles: ::prost::alloc::vec::Vec<ConversationMember>,
+}
+/// A group is no more.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupDismissed {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub by_user_id: ::prost::alloc::string::String,
+}
+/// A message was taken back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MessageRecalled {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    /// As in ConversationMessage.
+    #[prost(string, tag = "2")]
+    pub target_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub sender_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub sequence: u64,
+    #[prost(uint64, tag = "5")]
+    pub message_id: u64,
+    #[prost(string, tag = "6")]
+    pub by_user_id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "7")]
+    pub recalled_at_ms: i64,
+}
+/// A user got further: another device of this user, or the other one in a PEER conversation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PositionMoved {
+    #[prost(enumeration = "ConversationType", tag = "1")]
+    pub r#type: i32,
+    /// In PEER: who sent the messages, when user_id is another; else the other one.
+    #[prost(string, tag = "2")]
+    pub target_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub delivered_sequence: u64,
+    #[prost(uint64, tag = "5")]
+    pub read_sequence: u64,
+}
+/// More came while this session asked for its conversations than is held back for it. Ask again with SyncConversations; until then nothing comes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationsLost {}
+/// What a user may do in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MemberRole {
+    Unspecified = 0,
+    /// Of a group: everything. A group has one owner.
+    Owner = 1,
+    /// Of a group: what the owner may, but not dismiss it, hand it over, or name managers.
+    Manager = 2,
+    Member = 3,
+}
+impl MemberRole {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MEMBER_ROLE_UNSPECIFIED",
+            Self::Owner => "MEMBER_ROLE_OWNER",
+            Self::Manager => "MEMBER_ROLE_MANAGER",
+            Self::Member => "MEMBER_ROLE_MEMBER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MEMBER_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MEMBER_ROLE_OWNER" => Some(Self::Owner),
+            "MEMBER_ROLE_MANAGER" => Some(Self::Manager),
+            "MEMBER_ROLE_MEMBER" => Some(Self::Member),
+            _ => None,
+        }
+    }
+}
+/// Which messages of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HistoryDirection {
+    /// Those before the named one, or the newest.
+    Older = 0,
+    /// Those after the named one, or the oldest.
+    Newer = 1,
+}
+impl HistoryDirection {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Older => "HISTORY_DIRECTION_OLDER",
+            Self::Newer => "HISTORY_DIRECTION_NEWER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HISTORY_DIRECTION_OLDER" => Some(Self::Older),
+            "HISTORY_DIRECTION_NEWER" => Some(Self::Newer),
             _ => None,
         }
     }
@@ -1199,7 +2038,7 @@ pub struct Frame {
     /// (32002), and so is a command with more than 256 fields, each entry of a list counted.
     #[prost(
         oneof = "frame::Body",
-        tags = "2, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 40, 64, 65, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 96"
+        tags = "2, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 96"
     )]
     pub body: ::core::option::Option<frame::Body>,
 }
@@ -1253,6 +2092,52 @@ pub mod frame {
         QueryRoomAttributes(super::QueryRoomAttributes),
         #[prost(message, tag = "40")]
         SendMessage(super::SendMessage),
+        #[prost(message, tag = "41")]
+        SyncConversations(super::SyncConversations),
+        #[prost(message, tag = "42")]
+        AckMessages(super::AckMessages),
+        #[prost(message, tag = "43")]
+        CreateConversation(super::CreateConversation),
+        #[prost(message, tag = "44")]
+        QueryConversation(super::QueryConversation),
+        #[prost(message, tag = "45")]
+        AddMembers(super::AddMembers),
+        #[prost(message, tag = "46")]
+        RemoveMembers(super::RemoveMembers),
+        #[prost(message, tag = "47")]
+        JoinConversation(super::JoinConversation),
+        #[prost(message, tag = "48")]
+        QuitConversation(super::QuitConversation),
+        #[prost(message, tag = "49")]
+        QueryConversationMembers(super::QueryConversationMembers),
+        #[prost(message, tag = "50")]
+        QueryConversations(super::QueryConversations),
+        #[prost(message, tag = "51")]
+        QueryMessages(super::QueryMessages),
+        #[prost(message, tag = "52")]
+        RecallMessage(super::RecallMessage),
+        #[prost(message, tag = "53")]
+        EditMessage(super::EditMessage),
+        #[prost(message, tag = "54")]
+        UpdateConversation(super::UpdateConversation),
+        #[prost(message, tag = "55")]
+        CreateGroup(super::CreateGroup),
+        #[prost(message, tag = "56")]
+        DismissGroup(super::DismissGroup),
+        #[prost(message, tag = "57")]
+        TransferGroup(super::TransferGroup),
+        #[prost(message, tag = "58")]
+        SetGroupManagers(super::SetGroupManagers),
+        #[prost(message, tag = "59")]
+        MuteGroupMembers(super::MuteGroupMembers),
+        #[prost(message, tag = "60")]
+        PutCombinedPart(super::PutCombinedPart),
+        #[prost(message, tag = "61")]
+        QueryCombined(super::QueryCombined),
+        #[prost(message, tag = "62")]
+        EditBlacklist(super::EditBlacklist),
+        #[prost(message, tag = "63")]
+        QueryBlacklist(super::QueryBlacklist),
         /// Server to client: events, sent unasked.
         #[prost(message, tag = "64")]
         Close(super::Close),
@@ -1282,6 +2167,29 @@ pub mod frame {
         RoomAttributesChanged(super::RoomAttributesChanged),
         #[prost(message, tag = "83")]
         RoomMessageRecalled(super::RoomMessageRecalled),
+        #[prost(message, tag = "84")]
+        ConversationMessage(super::ConversationMessage),
+        #[prost(message, tag = "85")]
+        MembersJoined(super::MembersJoined),
+        #[prost(message, tag = "86")]
+        MembersLeft(super::MembersLeft),
+        #[prost(message, tag = "87")]
+        Invited(super::Invited),
+        #[prost(message, tag = "88")]
+        KickedFromConversation(super::KickedFromConversation),
+        #[prost(message, tag = "89")]
+        ConversationChanged(super::ConversationChanged),
+        #[prost(message, tag = "90")]
+        GroupDismissed(super::GroupDismissed),
+        #[prost(message, tag = "91")]
+        MessageRecalled(super::MessageRecalled),
+        /// A message whose content was changed, as it is now.
+        #[prost(message, tag = "92")]
+        MessageEdited(super::ConversationMessage),
+        #[prost(message, tag = "93")]
+        PositionMoved(super::PositionMoved),
+        #[prost(message, tag = "94")]
+        ConversationsLost(super::ConversationsLost),
         #[prost(message, tag = "96")]
         SystemMessage(super::SystemMessage),
     }
@@ -1308,7 +2216,7 @@ pub struct Reply {
     /// SendMessageResult with the client_message_id alone, so that the app can name the message that failed.
     #[prost(
         oneof = "reply::Result",
-        tags = "16, 17, 18, 19, 24, 29, 31, 32, 33, 34, 35, 37, 40"
+        tags = "16, 17, 18, 19, 24, 29, 31, 32, 33, 34, 35, 37, 40, 41, 42, 43, 44, 45, 49, 50, 51, 52, 54, 61, 63"
     )]
     pub result: ::core::option::Option<reply::Result>,
 }
@@ -1346,6 +2254,34 @@ pub mod reply {
         RoomAttributes(super::RoomAttributes),
         #[prost(message, tag = "40")]
         SendMessage(super::SendMessageResult),
+        #[prost(message, tag = "41")]
+        SyncPage(super::SyncPage),
+        #[prost(message, tag = "42")]
+        AckMessages(super::AckMessagesResult),
+        /// For CreateConversation and CreateGroup.
+        #[prost(message, tag = "43")]
+        ConversationCreated(super::ConversationCreated),
+        #[prost(message, tag = "44")]
+        OwnConversation(super::OwnConversation),
+        /// For AddMembers, RemoveMembers, JoinConversation, QuitConversation, SetGroupManagers and MuteGroupMembers.
+        #[prost(message, tag = "45")]
+        MembersChanged(super::MembersChanged),
+        #[prost(message, tag = "49")]
+        ConversationMembers(super::ConversationMembers),
+        #[prost(message, tag = "50")]
+        Conversations(super::Conversations),
+        #[prost(message, tag = "51")]
+        Messages(super::Messages),
+        /// For RecallMessage and EditMessage.
+        #[prost(message, tag = "52")]
+        MessageChanged(super::MessageChanged),
+        /// For UpdateConversation, DismissGroup, TransferGroup, PutCombinedPart and EditBlacklist.
+        #[prost(message, tag = "54")]
+        Done(super::Done),
+        #[prost(message, tag = "61")]
+        CombinedParts(super::CombinedParts),
+        #[prost(message, tag = "63")]
+        Blacklist(super::Blacklist),
     }
 }
 /// The last frame before the server ends the connection. Whatever the client had sent and got no Reply for may or

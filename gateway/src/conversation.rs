@@ -1,0 +1,170 @@
+//! Conversations: lasting membership, messages that are kept, and who has seen what.
+//!
+//! All rules about them run within a transaction of the store: they read rows, decide, and change rows. So what is decided is decided once and in
+//! one order, and an answer that says "done" is given when it is on disk. A command that only asks runs on a thread that only reads.
+//!
+//! ```text
+//! worker or server API ──ask──▶ store's queue ──▶ rules, in a transaction ──▶ commit and sync ──▶ `then`: the answer, and whom to tell
+//! ```
+//!
+//! A rule refuses before it changes its first row: what it has changed would be kept with the refusal.
+
+mod audience;
+mod blacklist;
+mod combined;
+mod command;
+mod create;
+mod groups;
+mod history;
+mod key;
+mod look;
+mod members;
+mod outcome;
+mod positions;
+mod recall;
+mod send;
+mod sync;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Now;
+use crate::config::{App, AppConversations};
+use crate::identity::{AppIndex, User, WorkerIndex};
+use crate::message_id::MessageIds;
+use crate::policy::{AppPolicy, Policies};
+use crate::refusal::Refusal;
+use crate::store::{Read, Rows, RowsMut, Store, StoreError};
+
+pub(crate) use audience::Audience;
+use audience::Audiences;
+pub(crate) use command::Command;
+pub(crate) use outcome::{No, Outcome, Push, Ruled, Tell};
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) enum Actor {
+    User(Arc<User>),
+    /// The app's server, which may do everything.
+    Server,
+}
+
+/// What somebody asks.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub app: AppIndex,
+    pub by: Actor,
+    pub command: Command,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Conversations {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    apps: Box<[OfApp]>,
+    policies: Arc<Policies>,
+    /// Of messages and conversations: those of a worker that does not exist.
+    ids: Mutex<MessageIds>,
+    audiences: Audiences,
+}
+
+#[derive(Debug)]
+struct OfApp {
+    key: String,
+    settings: AppConversations,
+}
+
+/// What a rule knows beside the rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub app: AppIndex,
+    /// What rows know the app by.
+    pub app_key: &'a str,
+    pub settings: &'a AppConversations,
+    pub policy: &'a AppPolicy,
+    pub now: Now,
+    ids: &'a Mutex<MessageIds>,
+    audiences: &'a Audiences,
+}
+
+impl Context<'_> {
+    /// An id that no message and no conversation has: greater than all before.
+    pub(crate) fn next_id(&self) -> i64 {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        i64::try_from(ids.next(self.now.unix_ms))
+            .expect("42 bits of time are enough until 2163, and leave the highest bit alone")
+    }
+}
+
+impl Conversations {
+    /// `worker` numbers the ids; no worker may have it.
+    pub(crate) fn new(store: Store, apps: &[App], policies: Arc<Policies>, worker: WorkerIndex) -> Self {
+        let of_app = |app: &App| OfApp {
+            key: app.key.clone(),
+            settings: app.conversations.clone(),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                apps: apps.iter().map(of_app).collect(),
+                policies,
+                ids: Mutex::new(MessageIds::new(worker)),
+                audiences: Audiences::default(),
+            }),
+        }
+    }
+
+    /// Has a command carried out. `then` gets the outcome, once what it changed is on disk, on a thread of the store: it must be quick. If too much is
+    /// waiting it gets a refusal, at once.
+    pub(crate) fn ask(&self, asked: Asked, then: impl FnOnce(Result<Outcome, Refusal>) + Send + 'static) {
+        let inner = self.inner.clone();
+        let told = |kept: Result<Result<Outcome, Refusal>, StoreError>| {
+            then(kept.map_err(|error| outcome::refusal(&error)).flatten());
+        };
+        if asked.command.changes_rows() {
+            let job = move |rows: &dyn RowsMut| inner.change(rows, &asked, Now::read());
+            self.inner.store.transact(job, told);
+        } else {
+            let job = move |rows: &dyn Rows| inner.look_up(rows, &asked, Now::read());
+            self.inner.store.read(job, told);
+        }
+    }
+}
+
+impl Inner {
+    fn change(&self, rows: &dyn RowsMut, asked: &Asked, now: Now) -> Read<Result<Outcome, Refusal>> {
+        self.ruled(asked.app, now, |context| command::change(rows, context, asked))
+    }
+
+    fn look_up(&self, rows: &dyn Rows, asked: &Asked, now: Now) -> Read<Result<Outcome, Refusal>> {
+        self.ruled(asked.app, now, |context| command::look_up(rows, context, asked))
+    }
+
+    fn ruled(
+        &self,
+        app: AppIndex,
+        now: Now,
+        rule: impl FnOnce(Context<'_>) -> Ruled<Outcome>,
+    ) -> Read<Result<Outcome, Refusal>> {
+        let of_app = &self.apps[usize::from(app.0)];
+        let policy = self.policies.of(app);
+        let context = Context {
+            app,
+            app_key: &of_app.key,
+            settings: &of_app.settings,
+            policy: &policy,
+            now,
+            ids: &self.ids,
+            audiences: &self.audiences,
+        };
+        match rule(context) {
+            Ok(outcome) => Ok(Ok(outcome)),
+            Err(No::Refused(refusal)) => Ok(Err(refusal)),
+            Err(No::Store(error)) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The commands, checked for form already, and which rule each is for.
+
+use sluice_protocol::{
+    AckMessages, AddMembers, CreateConversation, CreateGroup, DismissGroup, EditBlacklist, EditMessage,
+    JoinConversation, MuteGroupMembers, PutCombinedPart, QueryBlacklist, QueryCombined, QueryConversation,
+    QueryConversationMembers, QueryConversations, QueryMessages, QuitConversation, RecallMessage, RemoveMembers,
+    SendMessage, SetGroupManagers, SyncConversations, TransferGroup, UpdateConversation,
+};
+
+use crate::conversation::{
+    Asked, Context, Outcome, Ruled, blacklist, combined, create, groups, history, look, members, positions, recall,
+    send, sync,
+};
+use crate::store::{Rows, RowsMut};
+
+/// A command about conversations.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send(Box<SendMessage>),
+    Sync(SyncConversations),
+    Ack(AckMessages),
+    Create(CreateConversation),
+    Query(QueryConversation),
+    Add(AddMembers),
+    Remove(RemoveMembers),
+    Join(JoinConversation),
+    Quit(QuitConversation),
+    QueryMembers(QueryConversationMembers),
+    List(QueryConversations),
+    History(QueryMessages),
+    Recall(RecallMessage),
+    Edit(EditMessage),
+    Update(UpdateConversation),
+    CreateGroup(CreateGroup),
+    Dismiss(DismissGroup),
+    Transfer(TransferGroup),
+    SetManagers(SetGroupManagers),
+    Mute(MuteGroupMembers),
+    PutPart(PutCombinedPart),
+    QueryCombined(QueryCombined),
+    EditBlacklist(EditBlacklist),
+    QueryBlacklist(QueryBlacklist),
+}
+
+impl Command {
+    /// Whether it may change rows; if not, it runs on a thread that only reads.
+    pub(super) fn changes_rows(&self) -> bool {
+        match self {
+            Self::Send(message) => send::is_kept(message),
+            Self::Sync(_)
+            | Self::Query(_)
+            | Self::QueryMembers(_)
+            | Self::List(_)
+            | Self::History(_)
+            | Self::QueryCombined(_)
+            | Self::QueryBlacklist(_) => false,
+            Self::Ack(_)
+            | Self::Create(_)
+            | Self::Add(_)
+            | Self::Remove(_)
+            | Self::Join(_)
+            | Self::Quit(_)
+            | Self::Recall(_)
+            | Self::Edit(_)
+            | Self::Update(_)
+            | Self::CreateGroup(_)
+            | Self::Dismiss(_)
+            | Self::Transfer(_)
+            | Self::SetManagers(_)
+            | Self::Mute(_)
+            | Self::PutPart(_)
+            | Self::EditBlacklist(_) => true,
+        }
+    }
+}
+
+/// Carries out a command that may change rows.
+pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, asked: &Asked) -> Ruled<Outcome> {
+    match &asked.command {
+        Command::Send(message) => send::keep(rows, context, &asked.by, message),
+        Command::Ack(command) => positions::ack(rows, context, &asked.by, command),
+        Command::Create(command) => create::discussion(rows, context, &asked.by, command),
+        Command::Add(command) => members::add(rows, context, &asked.by, command),
+        Command::Remove(command) => members::remove(rows, context, &asked.by, command),
+        Command::Join(command) => members::join(rows, context, &asked.by, command),
+        Command::Quit(command) => members::quit(rows, context, &asked.by, command),
+        Command::Recall(command) => recall::recall(rows, context, &asked.by, command),
+        Command::Edit(command) => recall::edit(rows, context, &asked.by, command),
+        Command::Update(command) => groups::update(rows, context, &asked.by, command),
+        Command::CreateGroup(command) => create::group(rows, context, &asked.by, command),
+        Command::Dismiss(command) => groups::dismiss(rows, context, &asked.by, command),
+        Command::Transfer(command) => groups::transfer(rows, context, &asked.by, command),
+        Command::SetManagers(command) => groups::set_managers(rows, context, &asked.by, command),
+        Command::Mute(command) => groups::mute(rows, context, &asked.by, command),
+        Command::PutPart(command) => combined::put(rows, context, &asked.by, command),
+        Command::EditBlacklist(command) => blacklist::edit(rows, context, &asked.by, command),
+        _ => look_up(rows, context, asked),
+    }
+}
+
+/// Carries out a command that changes none.
+pub(super) fn look_up(rows: &dyn Rows, context: Context<'_>, asked: &Asked) -> Ruled<Outcome> {
+    match &asked.command {
+        Command::Send(message) => send::pass_on(rows, context, &asked.by, message),
+        Command::Sync(command) => sync::page(rows, context, &asked.by, command),
+        Command::Query(command) => look::conversation(rows, context, &asked.by, command),
+        Command::QueryMembers(command) => look::members(rows, context, &asked.by, command),
+        Command::List(command) => look::list(rows, context, &asked.by, command),
+        Command::History(command) => history::page(rows, context, &asked.by, command),
+        Command::QueryCombined(command) => combined::page(rows, context, &asked.by, command),
+        Command::QueryBlacklist(command) => blacklist::page(rows, context, &asked.by, command),
+        _ => unreachable!("it changes rows"),
+    }
+}

@@ -1,0 +1,524 @@
+//! Rows in SQLite, in shapes that Postgres has too.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params, params_from_iter};
+
+use super::{
+    ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows, RowsMut, SentRow,
+    Since, UserList,
+};
+use crate::store::error::{Stage, StoreError};
+
+const CONVERSATION: &str = "c.id, c.app, c.kind, c.name_key, c.name, c.creator_id, c.notice, c.attributes, c.members_digest, \
+    c.member_count, c.members_version, c.created_at_ms, c.updated_at_ms, c.expires_at_ms, c.muted, c.last_sequence, \
+    c.last_message_id, c.last_message_at_ms";
+const CONVERSATION_COLUMNS: usize = 18;
+const MEMBER: &str = "m.conversation, m.user_id, m.app, m.role, m.joined_at_ms, m.first_sequence, m.delivered_sequence, \
+    m.read_sequence, m.muted_until_ms";
+const MESSAGE: &str = "conversation, sequence, message_id, sent_at_ms, sender_id, kind, counts, recalled, event";
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::store) struct SqliteRows<'a>(pub &'a Connection);
+
+impl SqliteRows<'_> {
+    fn one<T>(
+        &self,
+        statement: &str,
+        parameters: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Read<Option<T>> {
+        let found = self.0.prepare_cached(statement);
+        let found = found.and_then(|mut statement| statement.query_row(parameters, read).optional());
+        found.map_err(|error| StoreError::of(Stage::Change, &error))
+    }
+
+    fn many<T>(
+        &self,
+        statement: &str,
+        parameters: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Read<Vec<T>> {
+        let found = self.0.prepare_cached(statement);
+        let found = found.and_then(|mut statement| statement.query_map(parameters, read)?.collect());
+        found.map_err(|error| StoreError::of(Stage::Change, &error))
+    }
+
+    /// How many rows it changed.
+    fn run(&self, statement: &str, parameters: impl Params) -> Read<usize> {
+        let done = self.0.prepare_cached(statement);
+        let done = done.and_then(|mut statement| statement.execute(parameters));
+        done.map_err(|error| StoreError::of(Stage::Change, &error))
+    }
+}
+
+impl Rows for SqliteRows<'_> {
+    fn conversation(&self, app: &str, kind: i32, key: &str) -> Read<Option<ConversationRow>> {
+        let statement =
+            format!("SELECT {CONVERSATION} FROM conversations c WHERE app = ?1 AND kind = ?2 AND name_key = ?3");
+        self.one(&statement, params![app, kind, key], |row| conversation(row))
+    }
+
+    fn conversation_by_id(&self, id: i64) -> Read<Option<ConversationRow>> {
+        let statement = format!("SELECT {CONVERSATION} FROM conversations c WHERE id = ?1");
+        self.one(&statement, [id], |row| conversation(row))
+    }
+
+    fn conversation_of_members(&self, app: &str, digest: &str) -> Read<Option<ConversationRow>> {
+        let statement = format!(
+            "SELECT {CONVERSATION} FROM conversations c WHERE app = ?1 AND members_digest = ?2 ORDER BY id LIMIT 1"
+        );
+        self.one(&statement, [app, digest], |row| conversation(row))
+    }
+
+    fn conversations(&self, query: &ConversationsQuery) -> Read<Vec<(ConversationRow, MemberRow)>> {
+        let mut statement = format!(
+            "SELECT {CONVERSATION}, {MEMBER} FROM conversation_members m JOIN conversations c ON c.id = m.conversation
+             WHERE m.app = ? AND m.user_id = ?"
+        );
+        let mut values: Vec<Value> = vec![query.app.clone().into(), query.user_id.clone().into()];
+        let mut and = |condition: &str, value: Option<Value>| {
+            statement.push_str(" AND ");
+            statement.push_str(condition);
+            values.extend(value);
+        };
+        if let Some(kind) = query.kind {
+            and("c.kind = ?", Some(i64::from(kind).into()));
+        }
+        if !query.with_temporary {
+            and("c.expires_at_ms IS NULL", None);
+        }
+        for user in &query.containing {
+            and(
+                "EXISTS (SELECT 1 FROM conversation_members o WHERE o.conversation = c.id AND o.user_id = ?)",
+                Some(user.clone().into()),
+            );
+        }
+        if !query.name_contains.is_empty() {
+            and("instr(c.name, ?) > 0", Some(query.name_contains.clone().into()));
+        }
+        if let Some(after_ms) = query.after_ms {
+            and("max(c.updated_at_ms, c.last_message_at_ms) > ?", Some(after_ms.into()));
+        }
+        statement.push_str(" ORDER BY max(c.created_at_ms, c.last_message_at_ms) DESC, c.id DESC LIMIT ? OFFSET ?");
+        values.push(signed(query.limit).into());
+        values.push(signed(query.skip).into());
+        self.many(&statement, params_from_iter(values), |row| {
+            Ok((conversation(row)?, member(row, CONVERSATION_COLUMNS)?))
+        })
+    }
+
+    fn conversations_with_news(
+        &self,
+        app: &str,
+        user_id: &str,
+        limit: usize,
+    ) -> Read<(Vec<(ConversationRow, MemberRow)>, usize)> {
+        let of_user = "FROM conversation_members m JOIN conversations c ON c.id = m.conversation
+             WHERE m.app = ?1 AND m.user_id = ?2
+                 AND c.last_sequence > min(m.delivered_sequence, m.read_sequence) AND c.last_sequence >= m.first_sequence";
+        let page =
+            format!("SELECT {CONVERSATION}, {MEMBER} {of_user} ORDER BY c.last_message_at_ms DESC, c.id DESC LIMIT ?3");
+        let found = self.many(&page, params![app, user_id, signed(limit)], |row| {
+            Ok((conversation(row)?, member(row, CONVERSATION_COLUMNS)?))
+        })?;
+        if found.len() < limit {
+            let all = found.len();
+            return Ok((found, all));
+        }
+        let all = self.one(&format!("SELECT count(*) {of_user}"), params![app, user_id], |row| {
+            row.get::<_, i64>(0)
+        })?;
+        Ok((found, unsigned(all.unwrap_or(0))))
+    }
+
+    fn member(&self, conversation: i64, user_id: &str) -> Read<Option<MemberRow>> {
+        let statement = format!("SELECT {MEMBER} FROM conversation_members m WHERE conversation = ?1 AND user_id = ?2");
+        self.one(&statement, params![conversation, user_id], |row| member(row, 0))
+    }
+
+    fn members(&self, conversation: i64, after: &str, limit: usize) -> Read<Vec<MemberRow>> {
+        let statement = format!(
+            "SELECT {MEMBER} FROM conversation_members m WHERE conversation = ?1 AND user_id > ?2 ORDER BY user_id LIMIT ?3"
+        );
+        self.many(&statement, params![conversation, after, signed(limit)], |row| {
+            member(row, 0)
+        })
+    }
+
+    fn message(&self, conversation: i64, sequence: i64) -> Read<Option<MessageRow>> {
+        let statement = format!("SELECT {MESSAGE} FROM messages WHERE conversation = ?1 AND sequence = ?2");
+        self.one(&statement, [conversation, sequence], message)
+    }
+
+    fn message_by_id(&self, conversation: i64, message_id: i64) -> Read<Option<MessageRow>> {
+        let Some(sequence) = self.first_since(conversation, Since::MessageId(message_id))? else {
+            return Ok(None);
+        };
+        let found = self.message(conversation, sequence)?;
+        Ok(found.filter(|found| found.message_id == message_id))
+    }
+
+    /// Both ids and times rise with the sequence numbers, so halving finds it, without an index that each message would have to
+    /// be entered in.
+    fn first_since(&self, conversation: i64, since: Since) -> Read<Option<i64>> {
+        let edge = |order: &str| {
+            format!("SELECT sequence FROM messages WHERE conversation = ?1 ORDER BY sequence {order} LIMIT 1")
+        };
+        let at = "SELECT sequence, message_id, sent_at_ms FROM messages
+            WHERE conversation = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT 1";
+        let first = self.one(&edge("ASC"), [conversation], |row| row.get::<_, i64>(0))?;
+        let last = self.one(&edge("DESC"), [conversation], |row| row.get::<_, i64>(0))?;
+        let (Some(mut low), Some(last)) = (first, last) else {
+            return Ok(None);
+        };
+        let mut high = last + 1;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = self.one(at, [conversation, middle], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+            })?;
+            let Some((sequence, message_id, sent_at_ms)) = found else {
+                high = middle;
+                continue;
+            };
+            let reached = match since {
+                Since::MessageId(id) => message_id >= id,
+                Since::TimeMs(ms) => sent_at_ms >= ms,
+            };
+            if reached {
+                high = middle;
+            } else {
+                low = sequence + 1;
+            }
+        }
+        let found = self.one(at, [conversation, low], |row| row.get(0))?;
+        Ok(found)
+    }
+
+    fn messages(&self, query: &MessagesQuery) -> Read<Vec<MessageRow>> {
+        let mut statement = format!("SELECT {MESSAGE} FROM messages WHERE conversation = ? AND sequence >= ?");
+        let mut values: Vec<Value> = vec![query.conversation.into(), query.from_sequence.into()];
+        if let Some(beyond) = query.beyond {
+            statement.push_str(match query.direction {
+                Direction::Older => " AND sequence < ?",
+                Direction::Newer => " AND sequence > ?",
+            });
+            values.push(beyond.into());
+        }
+        if !query.kinds.is_empty() {
+            let places = vec!["?"; query.kinds.len()].join(", ");
+            statement.push_str(&format!(" AND kind IN ({places})"));
+            values.extend(query.kinds.iter().map(|kind| Value::from(i64::from(*kind))));
+        }
+        statement.push_str(match query.direction {
+            Direction::Older => " ORDER BY sequence DESC LIMIT ?",
+            Direction::Newer => " ORDER BY sequence LIMIT ?",
+        });
+        values.push(signed(query.limit).into());
+        let mut found = self.many(&statement, params_from_iter(values), message)?;
+        if query.direction == Direction::Older {
+            found.reverse();
+        }
+        Ok(found)
+    }
+
+    fn count_unread(&self, conversation: i64, after: i64, but_of: &str, limit: usize) -> Read<usize> {
+        let statement = "SELECT count(*) FROM (SELECT 1 FROM messages
+            WHERE conversation = ?1 AND sequence > ?2 AND counts AND NOT recalled AND sender_id <> ?3 LIMIT ?4)";
+        let row = params![conversation, after, but_of, signed(limit)];
+        let count = self.one(statement, row, |row| row.get::<_, i64>(0))?;
+        Ok(unsigned(count.unwrap_or(0)))
+    }
+
+    fn sent(&self, app: &str, sender_id: &str, client_message_id: &str) -> Read<Option<SentRow>> {
+        let statement = "SELECT app, sender_id, client_message_id, digest, sequence, message_id, sent_at_ms, notice
+            FROM sent_messages WHERE app = ?1 AND sender_id = ?2 AND client_message_id = ?3";
+        self.one(statement, [app, sender_id, client_message_id], |row| {
+            Ok(SentRow {
+                app: row.get(0)?,
+                sender_id: row.get(1)?,
+                client_message_id: row.get(2)?,
+                digest: row.get(3)?,
+                sequence: row.get(4)?,
+                message_id: row.get(5)?,
+                sent_at_ms: row.get(6)?,
+                notice: row.get(7)?,
+            })
+        })
+    }
+
+    fn parts(&self, app: &str, user_id: &str, combined_id: &str, from: i64, limit: usize) -> Read<Vec<Vec<u8>>> {
+        let statement = "SELECT content FROM combined_parts
+            WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3 AND part >= ?4 ORDER BY part LIMIT ?5";
+        let row = params![app, user_id, combined_id, from, signed(limit)];
+        self.many(statement, row, |row| row.get(0))
+    }
+
+    fn part_count(&self, app: &str, user_id: &str, combined_id: &str) -> Read<i64> {
+        let statement = "SELECT count(*) FROM combined_parts WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
+        let count = self.one(statement, [app, user_id, combined_id], |row| row.get(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
+    fn is_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<bool> {
+        let statement = "SELECT 1 FROM user_lists WHERE app = ?1 AND list = ?2 AND owner_id = ?3 AND user_id = ?4";
+        let found = self.one(statement, [app, list.name(), owner_id, user_id], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
+    fn listed(&self, app: &str, list: UserList, owner_id: &str, after: &str, limit: usize) -> Read<Vec<String>> {
+        let statement = "SELECT user_id FROM user_lists
+            WHERE app = ?1 AND list = ?2 AND owner_id = ?3 AND user_id > ?4 ORDER BY user_id LIMIT ?5";
+        let row = params![app, list.name(), owner_id, after, signed(limit)];
+        self.many(statement, row, |row| row.get(0))
+    }
+
+    fn listed_count(&self, app: &str, list: UserList, owner_id: &str) -> Read<usize> {
+        let statement = "SELECT count(*) FROM user_lists WHERE app = ?1 AND list = ?2 AND owner_id = ?3";
+        let count = self.one(statement, [app, list.name(), owner_id], |row| row.get::<_, i64>(0))?;
+        Ok(unsigned(count.unwrap_or(0)))
+    }
+}
+
+impl RowsMut for SqliteRows<'_> {
+    fn insert_conversation(&self, row: &ConversationRow) -> Read<()> {
+        let statement =
+            "INSERT INTO conversations (id, app, kind, name_key, name, creator_id, notice, attributes, members_digest,
+                member_count, members_version, created_at_ms, updated_at_ms, expires_at_ms, muted, last_sequence,
+                last_message_id, last_message_at_ms)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        self.run(
+            statement,
+            params![
+                row.id,
+                row.app,
+                row.kind,
+                row.key,
+                row.name,
+                row.creator_id,
+                row.notice,
+                row.attributes,
+                row.members_digest,
+                row.member_count,
+                row.members_version,
+                row.created_at_ms,
+                row.updated_at_ms,
+                row.expires_at_ms,
+                row.muted,
+                row.last_sequence,
+                row.last_message_id,
+                row.last_message_at_ms
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn update_conversation(&self, row: &ConversationRow) -> Read<()> {
+        let statement =
+            "UPDATE conversations SET name = ?2, creator_id = ?3, notice = ?4, attributes = ?5, members_digest = ?6,
+                member_count = ?7, members_version = ?8, updated_at_ms = ?9, expires_at_ms = ?10, muted = ?11
+            WHERE id = ?1";
+        self.run(
+            statement,
+            params![
+                row.id,
+                row.name,
+                row.creator_id,
+                row.notice,
+                row.attributes,
+                row.members_digest,
+                row.member_count,
+                row.members_version,
+                row.updated_at_ms,
+                row.expires_at_ms,
+                row.muted
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn remove_conversation(&self, id: i64) -> Read<()> {
+        self.run("DELETE FROM conversations WHERE id = ?1", [id])?;
+        self.run("DELETE FROM conversation_members WHERE conversation = ?1", [id])?;
+        self.run("DELETE FROM messages WHERE conversation = ?1", [id])?;
+        Ok(())
+    }
+
+    fn put_member(&self, row: &MemberRow) -> Read<()> {
+        let statement = "INSERT INTO conversation_members (conversation, user_id, app, role, joined_at_ms, first_sequence,
+                delivered_sequence, read_sequence, muted_until_ms)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            ON CONFLICT (conversation, user_id) DO UPDATE SET role = excluded.role, joined_at_ms = excluded.joined_at_ms,
+                first_sequence = excluded.first_sequence, delivered_sequence = excluded.delivered_sequence,
+                read_sequence = excluded.read_sequence, muted_until_ms = excluded.muted_until_ms";
+        self.run(
+            statement,
+            params![
+                row.conversation,
+                row.user_id,
+                row.app,
+                row.role,
+                row.joined_at_ms,
+                row.first_sequence,
+                row.delivered_sequence,
+                row.read_sequence,
+                row.muted_until_ms
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn remove_member(&self, conversation: i64, user_id: &str) -> Read<bool> {
+        let statement = "DELETE FROM conversation_members WHERE conversation = ?1 AND user_id = ?2";
+        Ok(self.run(statement, params![conversation, user_id])? > 0)
+    }
+
+    fn insert_message(&self, row: &MessageRow) -> Read<()> {
+        let statement = "INSERT INTO messages (conversation, sequence, message_id, sent_at_ms, sender_id, kind, counts, recalled, event)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        self.run(
+            statement,
+            params![
+                row.conversation,
+                row.sequence,
+                row.message_id,
+                row.sent_at_ms,
+                row.sender_id,
+                row.kind,
+                row.counts,
+                row.recalled,
+                row.event
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn update_message(&self, row: &MessageRow) -> Read<()> {
+        let statement = "UPDATE messages SET recalled = ?3, event = ?4 WHERE conversation = ?1 AND sequence = ?2";
+        self.run(
+            statement,
+            params![row.conversation, row.sequence, row.recalled, row.event],
+        )?;
+        Ok(())
+    }
+
+    fn move_last(&self, conversation: i64, sequence: i64, message_id: i64, at_ms: i64) -> Read<()> {
+        let statement = "UPDATE conversations SET last_sequence = ?2, last_message_id = ?3, last_message_at_ms = ?4
+            WHERE id = ?1";
+        self.run(statement, [conversation, sequence, message_id, at_ms])?;
+        Ok(())
+    }
+
+    fn insert_sent(&self, row: &SentRow) -> Read<bool> {
+        let statement = "INSERT INTO sent_messages (app, sender_id, client_message_id, digest, sequence, message_id, sent_at_ms, notice)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            ON CONFLICT (app, sender_id, client_message_id) DO NOTHING";
+        let inserted = self.run(
+            statement,
+            params![
+                row.app,
+                row.sender_id,
+                row.client_message_id,
+                row.digest,
+                row.sequence,
+                row.message_id,
+                row.sent_at_ms,
+                row.notice
+            ],
+        )?;
+        Ok(inserted > 0)
+    }
+
+    fn put_part(&self, app: &str, user_id: &str, combined_id: &str, part: i64, content: &[u8], at_ms: i64) -> Read<()> {
+        let statement = "INSERT INTO combined_parts (app, user_id, combined_id, part, put_at_ms, content)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            ON CONFLICT (app, user_id, combined_id, part) DO UPDATE SET put_at_ms = excluded.put_at_ms,
+                content = excluded.content";
+        self.run(statement, params![app, user_id, combined_id, part, at_ms, content])?;
+        Ok(())
+    }
+
+    fn put_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str, since_ms: i64) -> Read<()> {
+        let statement = "INSERT INTO user_lists (app, list, owner_id, user_id, since_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT (app, list, owner_id, user_id) DO NOTHING";
+        self.run(statement, params![app, list.name(), owner_id, user_id, since_ms])?;
+        Ok(())
+    }
+
+    fn remove_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<()> {
+        let statement = "DELETE FROM user_lists WHERE app = ?1 AND list = ?2 AND owner_id = ?3 AND user_id = ?4";
+        self.run(statement, [app, list.name(), owner_id, user_id])?;
+        Ok(())
+    }
+}
+
+impl UserList {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Blacklist => "blacklist",
+            Self::Whitelist => "whitelist",
+            Self::MuteException => "mute_exception",
+        }
+    }
+}
+
+fn conversation(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
+    Ok(ConversationRow {
+        id: row.get(0)?,
+        app: row.get(1)?,
+        kind: row.get(2)?,
+        key: row.get(3)?,
+        name: row.get(4)?,
+        creator_id: row.get(5)?,
+        notice: row.get(6)?,
+        attributes: row.get(7)?,
+        members_digest: row.get(8)?,
+        member_count: row.get(9)?,
+        members_version: row.get(10)?,
+        created_at_ms: row.get(11)?,
+        updated_at_ms: row.get(12)?,
+        expires_at_ms: row.get(13)?,
+        muted: row.get(14)?,
+        last_sequence: row.get(15)?,
+        last_message_id: row.get(16)?,
+        last_message_at_ms: row.get(17)?,
+    })
+}
+
+/// From the columns that begin at `from`.
+fn member(row: &Row<'_>, from: usize) -> rusqlite::Result<MemberRow> {
+    Ok(MemberRow {
+        conversation: row.get(from)?,
+        user_id: row.get(from + 1)?,
+        app: row.get(from + 2)?,
+        role: row.get(from + 3)?,
+        joined_at_ms: row.get(from + 4)?,
+        first_sequence: row.get(from + 5)?,
+        delivered_sequence: row.get(from + 6)?,
+        read_sequence: row.get(from + 7)?,
+        muted_until_ms: row.get(from + 8)?,
+    })
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    Ok(MessageRow {
+        conversation: row.get(0)?,
+        sequence: row.get(1)?,
+        message_id: row.get(2)?,
+        sent_at_ms: row.get(3)?,
+        sender_id: row.get(4)?,
+        kind: row.get(5)?,
+        counts: row.get(6)?,
+        recalled: row.get(7)?,
+        event: row.get(8)?,
+    })
+}
+
+fn signed(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
