@@ -251,6 +251,30 @@ fn rows(command: &Body, aim: Aim<'_>) -> Vec<Row> {
             in_muted_room: MUTED,
             ..Row::inside(Body::SendMessage(text(aim.room, "let me say this")))
         },
+        // What is about conversations has a matrix of its own.
+        Body::SyncConversations(_)
+        | Body::AckMessages(_)
+        | Body::CreateConversation(_)
+        | Body::QueryConversation(_)
+        | Body::AddMembers(_)
+        | Body::RemoveMembers(_)
+        | Body::JoinConversation(_)
+        | Body::QuitConversation(_)
+        | Body::QueryConversationMembers(_)
+        | Body::QueryConversations(_)
+        | Body::QueryMessages(_)
+        | Body::RecallMessage(_)
+        | Body::EditMessage(_)
+        | Body::UpdateConversation(_)
+        | Body::CreateGroup(_)
+        | Body::DismissGroup(_)
+        | Body::TransferGroup(_)
+        | Body::SetGroupManagers(_)
+        | Body::MuteGroupMembers(_)
+        | Body::PutCombinedPart(_)
+        | Body::QueryCombined(_)
+        | Body::EditBlacklist(_)
+        | Body::QueryBlacklist(_) => return Vec::new(),
         Body::Reply(_)
         | Body::Close(_)
         | Body::TokenWillExpire(_)
@@ -266,6 +290,17 @@ fn rows(command: &Body, aim: Aim<'_>) -> Vec<Row> {
         | Body::RoomMuteChanged(_)
         | Body::RoomAttributesChanged(_)
         | Body::RoomMessageRecalled(_)
+        | Body::ConversationMessage(_)
+        | Body::MembersJoined(_)
+        | Body::MembersLeft(_)
+        | Body::Invited(_)
+        | Body::KickedFromConversation(_)
+        | Body::ConversationChanged(_)
+        | Body::GroupDismissed(_)
+        | Body::MessageRecalled(_)
+        | Body::MessageEdited(_)
+        | Body::PositionMoved(_)
+        | Body::ConversationsLost(_)
         | Body::SystemMessage(_) => panic!("{command:?} has a number of commands and is none"),
     };
     vec![row]
