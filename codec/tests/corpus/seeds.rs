@@ -296,6 +296,7 @@ fn commands() -> Vec<(&'static str, Body)> {
                 priority: Priority::High.into(),
                 extended_data: "{}".into(),
                 client_message_id: "m-1".into(),
+                ..SendMessage::default()
             }),
         ),
     ]
