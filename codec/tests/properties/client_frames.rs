@@ -90,11 +90,68 @@ fn owned_bytes(command: &Body) -> usize {
                     &send.object_name,
                     &send.extended_data,
                     &send.client_message_id,
+                    &send.push_content,
+                    &send.push_data,
+                    &send.combined_id,
                 ])
+                + owned_by_list(&send.mentioned_user_ids)
+                + send.media.as_ref().map_or(0, |media| {
+                    owned_by_texts(&[&media.url, &media.format, &media.file_name])
+                })
+                + send.sender_info.as_ref().map_or(0, |info| {
+                    owned_by_texts(&[&info.user_id, &info.name, &info.portrait_url, &info.extra])
+                })
         }
+        Body::SyncConversations(sync) => {
+            sync.cursor.capacity()
+                + sync.known_types.capacity() * size_of::<u32>()
+                + owned_by_list(&sync.known_ids)
+                + sync.known_sequences.capacity() * size_of::<u64>()
+        }
+        Body::AckMessages(ack) => ack.id.capacity(),
+        Body::CreateConversation(create) => {
+            owned_by_texts(&[&create.name, &create.attributes]) + owned_by_list(&create.user_ids)
+        }
+        Body::QueryConversation(query) => query.id.capacity(),
+        Body::AddMembers(add) => add.id.capacity() + owned_by_list(&add.user_ids),
+        Body::RemoveMembers(remove) => remove.id.capacity() + owned_by_list(&remove.user_ids),
+        Body::JoinConversation(join) => join.id.capacity(),
+        Body::QuitConversation(quit) => quit.id.capacity(),
+        Body::QueryConversationMembers(query) => owned_by_texts(&[&query.id, &query.cursor]),
+        Body::QueryConversations(query) => query.name_contains.capacity() + owned_by_list(&query.containing_user_ids),
+        Body::QueryMessages(query) => query.id.capacity() + query.message_types.capacity() * size_of::<u32>(),
+        Body::RecallMessage(recall) => recall.id.capacity(),
+        Body::EditMessage(edit) => edit.content.len() + owned_by_texts(&[&edit.id, &edit.extended_data]),
+        Body::UpdateConversation(update) => {
+            let texts = [&update.name, &update.attributes, &update.notice].into_iter().flatten();
+            update.id.capacity() + texts.map(String::capacity).sum::<usize>()
+        }
+        Body::CreateGroup(create) => {
+            owned_by_texts(&[&create.id, &create.name, &create.notice, &create.attributes])
+                + owned_by_list(&create.user_ids)
+        }
+        Body::DismissGroup(dismiss) => dismiss.id.capacity(),
+        Body::TransferGroup(transfer) => owned_by_texts(&[&transfer.id, &transfer.user_id]),
+        Body::SetGroupManagers(set) => set.id.capacity() + owned_by_list(&set.user_ids),
+        Body::MuteGroupMembers(mute) => mute.id.capacity() + owned_by_list(&mute.user_ids),
+        Body::PutCombinedPart(put) => put.combined_id.capacity() + put.content.len(),
+        Body::QueryCombined(query) => query.id.capacity(),
+        Body::EditBlacklist(edit) => owned_by_list(&edit.user_ids),
+        Body::QueryBlacklist(query) => query.cursor.capacity(),
         Body::Reply(_)
         | Body::Close(_)
         | Body::TokenWillExpire(_)
+        | Body::ConversationMessage(_)
+        | Body::MembersJoined(_)
+        | Body::MembersLeft(_)
+        | Body::Invited(_)
+        | Body::KickedFromConversation(_)
+        | Body::ConversationChanged(_)
+        | Body::GroupDismissed(_)
+        | Body::MessageRecalled(_)
+        | Body::MessageEdited(_)
+        | Body::PositionMoved(_)
+        | Body::ConversationsLost(_)
         | Body::RoomMessage(_)
         | Body::RoomMemberJoined(_)
         | Body::RoomMemberLeft(_)

@@ -69,6 +69,7 @@ fn send_message() -> impl Strategy<Value = SendMessage> {
             priority: parts.5,
             extended_data: parts.6,
             client_message_id: parts.7,
+            ..SendMessage::default()
         })
 }
 
