@@ -41,8 +41,8 @@ pub fn request_id(id: u32) -> Vec<u8> {
 /// When that is too few for a command.
 #[must_use]
 pub fn unknown_command(body_bytes: usize) -> Vec<u8> {
-    /// The last of the numbers for commands.
-    const NUMBER: u32 = 63;
+    /// One of the numbers for commands that are free.
+    const NUMBER: u32 = 39;
     let head = request_id(1);
     // The key takes two bytes, the length of the content one to three.
     let body = (1..=3)
