@@ -107,12 +107,13 @@ impl Conversations {
             key: app.key.clone(),
             settings: app.conversations.clone(),
         };
+        let ids = MessageIds::new(worker).after(store.greatest_id().unsigned_abs());
         Self {
             inner: Arc::new(Inner {
                 store,
                 apps: apps.iter().map(of_app).collect(),
                 policies,
-                ids: Mutex::new(MessageIds::new(worker)),
+                ids: Mutex::new(ids),
                 audiences: Audiences::default(),
             }),
         }
@@ -168,3 +169,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

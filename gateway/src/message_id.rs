@@ -26,6 +26,15 @@ impl MessageIds {
         }
     }
 
+    /// The same, but greater than an id that any worker made, whatever the clock says.
+    #[must_use]
+    pub(crate) fn after(mut self, id: u64) -> Self {
+        self.last_ms = self.last_ms.max(id >> (WORKER_BITS + COUNTER_BITS));
+        // As if the millisecond were used up.
+        self.counter = (1 << COUNTER_BITS) - 1;
+        self
+    }
+
     /// The next id, never 0.
     pub(crate) fn next(&mut self, unix_ms: i64) -> u64 {
         let ms = u64::try_from(unix_ms).unwrap_or(0).saturating_sub(EPOCH_MS).max(1);
@@ -57,6 +66,23 @@ mod tests {
             assert!(id > last);
             last = id;
         }
+    }
+
+    #[test]
+    fn ids_go_on_behind_those_of_another_worker_when_the_clock_has_stepped_back() {
+        let now = i64::try_from(EPOCH_MS).unwrap() + 1000;
+        let greatest = MessageIds::new(WorkerIndex(9)).next(now);
+        for unix_ms in [now - 500, now, 0] {
+            let mut ids = MessageIds::new(WorkerIndex(3)).after(greatest);
+            let first = ids.next(unix_ms);
+            assert!(first > greatest && ids.next(unix_ms) > first);
+        }
+        let later = MessageIds::new(WorkerIndex(3)).after(greatest).next(now + 500);
+        assert_eq!(
+            later,
+            MessageIds::new(WorkerIndex(3)).next(now + 500),
+            "the clock is ahead"
+        );
     }
 
     #[test]

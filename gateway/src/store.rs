@@ -31,7 +31,7 @@ pub(crate) use figures::{Figures, Health};
 use queue::{Submission, Work};
 use readers::Readers;
 pub(crate) use rows::{
-    ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows, RowsMut, SentRow,
+    CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows, RowsMut, SentRow,
     Since, UserList,
 };
 use writer::{Shared, Writer};
@@ -47,6 +47,7 @@ struct Inner {
     shared: Arc<Shared>,
     path: PathBuf,
     readers: Readers,
+    greatest_id: i64,
     /// Taken by the drop alone.
     thread: Option<JoinHandle<()>>,
 }
@@ -60,6 +61,7 @@ impl Store {
     pub(crate) fn open(folder: &Path, now_unix_ms: i64) -> Result<(Self, Kept), StoreError> {
         let file::Opened { conn, lock, path } = file::open(folder)?;
         let kept = load::load(&conn, now_unix_ms).map_err(|error| StoreError::damaged(&path, &error))?;
+        let greatest_id = load::greatest_id(&conn).map_err(|error| StoreError::damaged(&path, &error))?;
         let shared = Arc::<Shared>::default();
         let readers = Readers::start(&path)?;
         let writer = Writer::new(conn, lock, shared.clone(), now_unix_ms);
@@ -71,6 +73,7 @@ impl Store {
             shared,
             path,
             readers,
+            greatest_id,
             thread: Some(thread),
         };
         Ok((Self { inner: Arc::new(inner) }, kept))
@@ -136,6 +139,11 @@ impl Store {
             self.inner.shared.counters.busy();
             done(Err(StoreError::Busy));
         }
+    }
+
+    /// The greatest id of conversations and their messages when the store was opened: new ones must be greater.
+    pub(crate) fn greatest_id(&self) -> i64 {
+        self.inner.greatest_id
     }
 
     /// Whether what is submitted is kept.

@@ -89,6 +89,25 @@ pub(crate) struct SentRow {
     pub notice: i32,
 }
 
+/// A set of parts that combined messages name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct CombinedRow {
+    pub app: String,
+    pub user_id: String,
+    pub combined_id: String,
+    /// When its newest part was put.
+    pub put_at_ms: i64,
+    /// When a message last named it; 0: those that did were taken back.
+    pub sent_at_ms: Option<i64>,
+    pub parts: i64,
+    /// The greatest number of a part.
+    pub last_part: i64,
+    /// What its parts count as.
+    pub bytes: i64,
+    /// Messages that name it.
+    pub messages: i64,
+}
+
 /// Which end of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -165,8 +184,13 @@ pub(crate) trait Rows {
     /// Messages that count after this one, but those of one sender; at most so many.
     fn count_unread(&self, conversation: i64, after: i64, but_of: &str, limit: usize) -> Read<usize>;
     fn sent(&self, app: &str, sender_id: &str, client_message_id: &str) -> Read<Option<SentRow>>;
+    fn combined(&self, app: &str, user_id: &str, combined_id: &str) -> Read<Option<CombinedRow>>;
+    /// What the sets of a user count as that no message has named yet.
+    fn combined_bytes_not_sent(&self, app: &str, user_id: &str) -> Read<i64>;
+    /// From this one on, in order.
     fn parts(&self, app: &str, user_id: &str, combined_id: &str, from: i64, limit: usize) -> Read<Vec<Vec<u8>>>;
-    fn part_count(&self, app: &str, user_id: &str, combined_id: &str) -> Read<i64>;
+    /// How long a part is, if it is there.
+    fn part_bytes(&self, app: &str, user_id: &str, combined_id: &str, part: i64) -> Read<Option<i64>>;
     fn is_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<bool>;
     fn listed(&self, app: &str, list: UserList, owner_id: &str, after: &str, limit: usize) -> Read<Vec<String>>;
     fn listed_count(&self, app: &str, list: UserList, owner_id: &str) -> Read<usize>;
@@ -195,7 +219,9 @@ pub(crate) trait RowsMut: Rows {
     fn move_last(&self, conversation: i64, sequence: i64, message_id: i64, at_ms: i64) -> Read<()>;
     /// False: there is one with this key.
     fn insert_sent(&self, row: &SentRow) -> Read<bool>;
-    fn put_part(&self, app: &str, user_id: &str, combined_id: &str, part: i64, content: &[u8], at_ms: i64) -> Read<()>;
+    /// The whole row, new or in the place of the one before.
+    fn put_combined(&self, row: &CombinedRow) -> Read<()>;
+    fn put_part(&self, app: &str, user_id: &str, combined_id: &str, part: i64, content: &[u8]) -> Read<()>;
     fn put_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str, since_ms: i64) -> Read<()>;
     fn remove_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<()>;
 }

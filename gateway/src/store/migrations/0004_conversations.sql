@@ -73,12 +73,31 @@ CREATE TABLE sent_messages (
     PRIMARY KEY (app, sender_id, client_message_id)
 ) WITHOUT ROWID;
 
+-- What combined messages carry: a set of parts for each id that its owner has chosen.
+CREATE TABLE combined_sets (
+    app TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    combined_id TEXT NOT NULL,
+    -- When its newest part was put.
+    put_at_ms BIGINT NOT NULL,
+    -- When a message last named it: then its parts do not change any more. Null: none did yet. 0: the messages that did were taken back.
+    sent_at_ms BIGINT,
+    parts BIGINT NOT NULL,
+    -- The greatest number of a part: all are there if it is one less than there are parts.
+    last_part BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    -- Messages that name it.
+    messages BIGINT NOT NULL,
+    PRIMARY KEY (app, user_id, combined_id)
+) WITHOUT ROWID;
+
+CREATE INDEX combined_sets_not_sent ON combined_sets (app, user_id, bytes) WHERE sent_at_ms IS NULL;
+
 CREATE TABLE combined_parts (
     app TEXT NOT NULL,
     user_id TEXT NOT NULL,
     combined_id TEXT NOT NULL,
     part BIGINT NOT NULL,
-    put_at_ms BIGINT NOT NULL,
     content BLOB NOT NULL,
     PRIMARY KEY (app, user_id, combined_id, part)
 ) WITHOUT ROWID;

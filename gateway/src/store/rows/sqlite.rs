@@ -4,8 +4,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params, params_from_iter};
 
 use super::{
-    ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows, RowsMut, SentRow,
-    Since, UserList,
+    CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
+    RowsMut, SentRow, Since, UserList,
 };
 use crate::store::error::{Stage, StoreError};
 
@@ -248,6 +248,32 @@ impl Rows for SqliteRows<'_> {
         })
     }
 
+    fn combined(&self, app: &str, user_id: &str, combined_id: &str) -> Read<Option<CombinedRow>> {
+        let statement =
+            "SELECT app, user_id, combined_id, put_at_ms, sent_at_ms, parts, last_part, bytes, messages FROM combined_sets
+            WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
+        self.one(statement, [app, user_id, combined_id], |row| {
+            Ok(CombinedRow {
+                app: row.get(0)?,
+                user_id: row.get(1)?,
+                combined_id: row.get(2)?,
+                put_at_ms: row.get(3)?,
+                sent_at_ms: row.get(4)?,
+                parts: row.get(5)?,
+                last_part: row.get(6)?,
+                bytes: row.get(7)?,
+                messages: row.get(8)?,
+            })
+        })
+    }
+
+    fn combined_bytes_not_sent(&self, app: &str, user_id: &str) -> Read<i64> {
+        let statement =
+            "SELECT coalesce(sum(bytes), 0) FROM combined_sets WHERE app = ?1 AND user_id = ?2 AND sent_at_ms IS NULL";
+        let bytes = self.one(statement, [app, user_id], |row| row.get(0))?;
+        Ok(bytes.unwrap_or(0))
+    }
+
     fn parts(&self, app: &str, user_id: &str, combined_id: &str, from: i64, limit: usize) -> Read<Vec<Vec<u8>>> {
         let statement = "SELECT content FROM combined_parts
             WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3 AND part >= ?4 ORDER BY part LIMIT ?5";
@@ -255,10 +281,10 @@ impl Rows for SqliteRows<'_> {
         self.many(statement, row, |row| row.get(0))
     }
 
-    fn part_count(&self, app: &str, user_id: &str, combined_id: &str) -> Read<i64> {
-        let statement = "SELECT count(*) FROM combined_parts WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
-        let count = self.one(statement, [app, user_id, combined_id], |row| row.get(0))?;
-        Ok(count.unwrap_or(0))
+    fn part_bytes(&self, app: &str, user_id: &str, combined_id: &str, part: i64) -> Read<Option<i64>> {
+        let statement = "SELECT length(content) FROM combined_parts
+            WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3 AND part = ?4";
+        self.one(statement, params![app, user_id, combined_id, part], |row| row.get(0))
     }
 
     fn is_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<bool> {
@@ -430,12 +456,34 @@ impl RowsMut for SqliteRows<'_> {
         Ok(inserted > 0)
     }
 
-    fn put_part(&self, app: &str, user_id: &str, combined_id: &str, part: i64, content: &[u8], at_ms: i64) -> Read<()> {
-        let statement = "INSERT INTO combined_parts (app, user_id, combined_id, part, put_at_ms, content)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-            ON CONFLICT (app, user_id, combined_id, part) DO UPDATE SET put_at_ms = excluded.put_at_ms,
-                content = excluded.content";
-        self.run(statement, params![app, user_id, combined_id, part, at_ms, content])?;
+    fn put_combined(&self, row: &CombinedRow) -> Read<()> {
+        let statement = "INSERT INTO combined_sets (app, user_id, combined_id, put_at_ms, sent_at_ms, parts, last_part, bytes, messages)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            ON CONFLICT (app, user_id, combined_id) DO UPDATE SET put_at_ms = excluded.put_at_ms,
+                sent_at_ms = excluded.sent_at_ms, parts = excluded.parts, last_part = excluded.last_part,
+                bytes = excluded.bytes, messages = excluded.messages";
+        self.run(
+            statement,
+            params![
+                row.app,
+                row.user_id,
+                row.combined_id,
+                row.put_at_ms,
+                row.sent_at_ms,
+                row.parts,
+                row.last_part,
+                row.bytes,
+                row.messages
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn put_part(&self, app: &str, user_id: &str, combined_id: &str, part: i64, content: &[u8]) -> Read<()> {
+        let statement =
+            "INSERT INTO combined_parts (app, user_id, combined_id, part, content) VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT (app, user_id, combined_id, part) DO UPDATE SET content = excluded.content";
+        self.run(statement, params![app, user_id, combined_id, part, content])?;
         Ok(())
     }
 
