@@ -16,9 +16,11 @@ mod command;
 mod create;
 mod groups;
 mod history;
+mod inside;
 mod key;
 mod look;
 mod members;
+mod notices;
 mod outcome;
 mod positions;
 mod recall;
@@ -26,6 +28,8 @@ mod send;
 mod sync;
 
 use std::sync::{Arc, Mutex, PoisonError};
+
+use sluice_protocol::IdProfile;
 
 use crate::clock::Now;
 use crate::config::{App, AppConversations};
@@ -75,6 +79,7 @@ struct Inner {
 #[derive(Debug)]
 struct OfApp {
     key: String,
+    profile: IdProfile,
     settings: AppConversations,
 }
 
@@ -84,6 +89,8 @@ pub(crate) struct Context<'a> {
     pub app: AppIndex,
     /// What rows know the app by.
     pub app_key: &'a str,
+    /// Which user ids there can be.
+    pub profile: IdProfile,
     pub settings: &'a AppConversations,
     pub policy: &'a AppPolicy,
     pub now: Now,
@@ -105,6 +112,7 @@ impl Conversations {
     pub(crate) fn new(store: Store, apps: &[App], policies: Arc<Policies>, worker: WorkerIndex) -> Self {
         let of_app = |app: &App| OfApp {
             key: app.key.clone(),
+            profile: app.id_profile,
             settings: app.conversations.clone(),
         };
         let ids = MessageIds::new(worker).after(store.greatest_id().unsigned_abs());
@@ -156,6 +164,7 @@ impl Inner {
         let context = Context {
             app,
             app_key: &of_app.key,
+            profile: of_app.profile,
             settings: &of_app.settings,
             policy: &policy,
             now,

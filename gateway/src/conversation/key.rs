@@ -18,11 +18,18 @@ impl Key {
         match kind {
             ConversationType::Peer => Some(Self::peer(user.as_str(), id)),
             ConversationType::System => Some(Self::system(id, user.as_str())),
+            ConversationType::Group | ConversationType::Discussion | ConversationType::Room => Self::shared(kind, id),
+        }
+    }
+
+    /// The conversation that all name so. `None`: those of such a type have another name for each member, or are elsewhere.
+    pub(crate) fn shared(kind: ConversationType, id: &str) -> Option<Self> {
+        match kind {
             ConversationType::Group | ConversationType::Discussion => Some(Self {
                 kind,
                 key: id.to_owned(),
             }),
-            ConversationType::Room => None,
+            ConversationType::Peer | ConversationType::Room | ConversationType::System => None,
         }
     }
 

@@ -155,6 +155,8 @@ pub(crate) enum UserList {
     Whitelist,
     /// Members of a group who are excepted from its mute, the owner of the list being the group.
     MuteException,
+    /// Users who left a group, the owner of the list, while they were muted there: since when is until when.
+    LeftMuted,
 }
 
 /// What there is to read.
@@ -192,6 +194,8 @@ pub(crate) trait Rows {
     /// How long a part is, if it is there.
     fn part_bytes(&self, app: &str, user_id: &str, combined_id: &str, part: i64) -> Read<Option<i64>>;
     fn is_listed(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<bool>;
+    /// Since when, as it was put.
+    fn listed_since(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<Option<i64>>;
     fn listed(&self, app: &str, list: UserList, owner_id: &str, after: &str, limit: usize) -> Read<Vec<String>>;
     fn listed_count(&self, app: &str, list: UserList, owner_id: &str) -> Read<usize>;
 }

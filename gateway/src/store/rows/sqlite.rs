@@ -293,6 +293,12 @@ impl Rows for SqliteRows<'_> {
         Ok(found.is_some())
     }
 
+    fn listed_since(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<Option<i64>> {
+        let statement =
+            "SELECT since_ms FROM user_lists WHERE app = ?1 AND list = ?2 AND owner_id = ?3 AND user_id = ?4";
+        self.one(statement, [app, list.name(), owner_id, user_id], |row| row.get(0))
+    }
+
     fn listed(&self, app: &str, list: UserList, owner_id: &str, after: &str, limit: usize) -> Read<Vec<String>> {
         let statement = "SELECT user_id FROM user_lists
             WHERE app = ?1 AND list = ?2 AND owner_id = ?3 AND user_id > ?4 ORDER BY user_id LIMIT ?5";
@@ -507,6 +513,7 @@ impl UserList {
             Self::Blacklist => "blacklist",
             Self::Whitelist => "whitelist",
             Self::MuteException => "mute_exception",
+            Self::LeftMuted => "left_muted",
         }
     }
 }
