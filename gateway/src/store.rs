@@ -16,6 +16,8 @@ mod file;
 mod load;
 mod migrations;
 mod names;
+#[cfg(test)]
+pub(crate) mod power_cut;
 mod queue;
 mod readers;
 mod rows;
@@ -59,7 +61,12 @@ impl Store {
     /// # Errors
     /// When another gateway has the folder, the file is from a newer version, not ours or damaged, or the system refuses.
     pub(crate) fn open(folder: &Path, now_unix_ms: i64) -> Result<(Self, Kept), StoreError> {
-        let file::Opened { conn, lock, path } = file::open(folder)?;
+        Self::start(file::open(folder)?, now_unix_ms)
+    }
+
+    /// Reads what is kept and starts the threads.
+    fn start(opened: file::Opened, now_unix_ms: i64) -> Result<(Self, Kept), StoreError> {
+        let file::Opened { conn, lock, path } = opened;
         let kept = load::load(&conn, now_unix_ms).map_err(|error| StoreError::damaged(&path, &error))?;
         let greatest_id = load::greatest_id(&conn).map_err(|error| StoreError::damaged(&path, &error))?;
         let shared = Arc::<Shared>::default();

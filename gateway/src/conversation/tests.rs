@@ -11,6 +11,8 @@ use sluice_protocol::{CreateConversation, CreateGroup, Frame, IdProfile, UserId,
 
 use super::*;
 
+mod power_cut;
+
 /// Conversations of one app, and the time it is there.
 pub(super) struct Chats {
     conversations: Conversations,
@@ -101,7 +103,7 @@ impl Chats {
         } else {
             self.read(move |rows| inner.look_up(rows, &asked, now))
         };
-        let Outcome { result, tell, reached } = outcome?;
+        let Outcome { result, tell, reached, .. } = outcome?;
         Ok(Answer {
             result,
             told: tell.into_iter().map(told).collect(),

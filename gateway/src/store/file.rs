@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::migrations::{self, MIGRATIONS};
 
 /// The database, in the data folder. SQLite adds `-wal` and `-shm`.
-const FILE: &str = "sluice.db";
+pub(super) const FILE: &str = "sluice.db";
 /// Who has a lock on this has the folder. Not the database itself: to close any handle on that would drop SQLite's own locks.
 const LOCK: &str = "sluice.lock";
 const OWNER_ONLY: u32 = 0o600;
