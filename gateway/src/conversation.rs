@@ -23,6 +23,7 @@ mod members;
 mod notices;
 mod outcome;
 mod positions;
+mod publish;
 mod recall;
 mod send;
 mod sync;
@@ -43,6 +44,8 @@ pub(crate) use audience::Audience;
 use audience::Audiences;
 pub(crate) use command::Command;
 pub(crate) use outcome::{No, Outcome, Push, Ruled, Tell};
+pub(crate) use publish::{Publish, Published};
+pub(crate) use recall::TakeBack;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -141,6 +144,17 @@ impl Conversations {
             let job = move |rows: &dyn Rows| inner.look_up(rows, &asked, Now::read());
             self.inner.store.read(job, told);
         }
+    }
+}
+
+impl Conversations {
+    /// Calls `then` behind everything that is told of what was kept before, with whether that is certain. If too much is waiting it is not, and `then` is
+    /// called at once.
+    pub(crate) fn settle(&self, then: impl FnOnce(bool) + Send + 'static) {
+        // What was decided before is before it in the store's queue, whatever becomes of it.
+        self.inner
+            .store
+            .submit(Vec::new(), |kept| then(!matches!(kept, Err(StoreError::Busy))));
     }
 }
 

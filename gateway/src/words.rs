@@ -3,12 +3,14 @@
 //! Start with [`Words`]. A text is compared in its normal form ([`normal`]), where full width, case, ligatures and what
 //! nobody sees make no difference; what is replaced is cut out of the text as it was written. A check takes time by the
 //! length of the text, however many words there are. Nothing changes once it is built: a new list is a new [`Words`].
+//! What becomes of a message is in [`in_message`], the same for rooms and conversations.
 //!
 //! Words are found wherever their characters stand side by side, also inside longer words: Chinese has no spaces to go
 //! by, so "ass" is found in "class". What is not seen through: spelling by sound (pinyin), characters of other scripts
 //! that look alike (Cyrillic "а" for "a"), traditional for simplified characters, digits for letters, spaces,
 //! punctuation and control characters between the letters, and marks put on top of them ("b̷a̷d̷" is not "bad").
 
+pub(crate) mod in_message;
 mod normal;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,11 @@ use sluice_protocol::{
     SendMessage, SetGroupManagers, SyncConversations, TransferGroup, UpdateConversation,
 };
 
+use crate::conversation::publish::Publish;
+use crate::conversation::recall::TakeBack;
 use crate::conversation::{
-    Asked, Context, Outcome, Ruled, blacklist, combined, create, groups, history, look, members, positions, recall,
-    send, sync,
+    Asked, Context, Outcome, Ruled, blacklist, combined, create, groups, history, look, members, positions, publish,
+    recall, send, sync,
 };
 use crate::store::{Rows, RowsMut};
 
@@ -40,13 +42,22 @@ pub(crate) enum Command {
     QueryCombined(QueryCombined),
     EditBlacklist(EditBlacklist),
     QueryBlacklist(QueryBlacklist),
+    /// Of the app's server, like those that follow.
+    Publish(Box<Publish>),
+    TakeBack(Box<TakeBack>),
 }
 
 impl Command {
+    /// Whether it is a question.
+    pub(crate) fn asks_only(&self) -> bool {
+        !matches!(self, Self::Send(_)) && !self.changes_rows()
+    }
+
     /// Whether it may change rows; if not, it runs on a thread that only reads.
     pub(super) fn changes_rows(&self) -> bool {
         match self {
             Self::Send(message) => send::is_kept(message),
+            Self::Publish(publish) => publish.is_kept(),
             Self::Sync(_)
             | Self::Query(_)
             | Self::QueryMembers(_)
@@ -69,7 +80,8 @@ impl Command {
             | Self::SetManagers(_)
             | Self::Mute(_)
             | Self::PutPart(_)
-            | Self::EditBlacklist(_) => true,
+            | Self::EditBlacklist(_)
+            | Self::TakeBack(_) => true,
         }
     }
 }
@@ -94,6 +106,8 @@ pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, asked: &Asked) ->
         Command::Mute(command) => groups::mute(rows, context, &asked.by, command),
         Command::PutPart(command) => combined::put(rows, context, &asked.by, command),
         Command::EditBlacklist(command) => blacklist::edit(rows, context, &asked.by, command),
+        Command::Publish(publish) => publish::keep(rows, context, &asked.by, publish),
+        Command::TakeBack(command) => recall::recall_as(rows, context, &asked.by, command),
         _ => look_up(rows, context, asked),
     }
 }
@@ -102,6 +116,7 @@ pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, asked: &Asked) ->
 pub(super) fn look_up(rows: &dyn Rows, context: Context<'_>, asked: &Asked) -> Ruled<Outcome> {
     match &asked.command {
         Command::Send(message) => send::pass_on(rows, context, &asked.by, message),
+        Command::Publish(publish) => publish::pass_on(rows, context, &asked.by, publish),
         Command::Sync(command) => sync::page(rows, context, &asked.by, command),
         Command::Query(command) => look::conversation(rows, context, &asked.by, command),
         Command::QueryMembers(command) => look::members(rows, context, &asked.by, command),

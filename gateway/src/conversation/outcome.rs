@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_protocol::{ErrorCode, frame::Body, reply};
 
-use crate::conversation::Audience;
+use crate::conversation::{Audience, Published};
 use crate::frames;
 use crate::refusal::Refusal;
 use crate::store::StoreError;
@@ -22,6 +22,8 @@ pub(crate) struct Outcome {
     pub tell: Vec<Tell>,
     /// Of a synchronisation: how far each conversation in the page goes, so that what is held back is not told again.
     pub reached: Vec<(i64, i64)>,
+    /// Of a message of the app's server: what became of it for each of its targets.
+    pub published: Vec<Published>,
 }
 
 /// An event for all connections of some users.
@@ -70,6 +72,7 @@ impl Outcome {
             result,
             tell: Vec::new(),
             reached: Vec::new(),
+            published: Vec::new(),
         }
     }
 

@@ -1,21 +1,19 @@
-//! A message: is it a repeat, may it be sent, which number has it, who gets it.
+//! A message of a user: is it a repeat, may it be sent, which number has it, who gets it. What the app's server sends is in `publish.rs`.
 
-use std::sync::Arc;
+mod allowed;
+pub(super) mod store;
 
 use aws_lc_rs::digest;
 use prost::Message;
-use sluice_protocol::{
-    ConversationMessage, ConversationType, ErrorCode, MemberRole, MessageKeep, MessageType, SendMessage,
-    SendMessageResult, UserInfo, frame::Body, reply,
-};
+use sluice_protocol::{ErrorCode, MessageKeep, MessageType, SendMessage, SendMessageResult, UserId, reply};
 
-use crate::conversation::key::Key;
-use crate::conversation::outcome::Push;
-use crate::conversation::{Actor, Context, Outcome, Ruled, Tell};
-use crate::frames;
+use crate::conversation::inside::NOT_MADE;
+use crate::conversation::send::store::Sender;
+use crate::conversation::{Actor, Audience, Context, Outcome, Ruled, combined};
 use crate::identity::User;
 use crate::refusal::Refusal;
-use crate::store::{ConversationRow, MemberRow, MessageRow, Rows, RowsMut, SentRow};
+use crate::store::{ConversationRow, Rows, RowsMut, SentRow};
+use crate::words::in_message;
 
 /// Whether a message is kept, by its type and what its sender wants.
 pub(super) fn is_kept(message: &SendMessage) -> bool {
@@ -24,94 +22,96 @@ pub(super) fn is_kept(message: &SendMessage) -> bool {
 
 /// Takes a message and keeps it.
 pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message: &SendMessage) -> Ruled<Outcome> {
-    let Actor::User(user) = by else {
-        return Err(ErrorCode::OPERATION_NOT_SUPPORTED.into());
-    };
+    let user = sender(by, message)?;
     let digest = digest_of(message);
+    // First of all: a repeat of a message that was taken is answered as the first time, whatever has become of its sender since.
     if let Some(first) = first_answer(rows, context, user, message, digest)? {
         return Ok(Outcome::answer(first));
     }
-    let conversation = find(rows, context, user, message)?;
-    let now_ms = context.now.unix_ms.max(conversation.last_message_at_ms);
-    let sequence = conversation.last_sequence + 1;
-    let message_id = context.next_id().max(conversation.last_message_id + 1);
-    let event = ConversationMessage {
-        conversation_type: message.conversation_type,
-        target_id: message.target_id.clone(),
-        sequence: unsigned(sequence),
-        message_id: unsigned(message_id),
-        server_time_ms: now_ms,
-        sender: Some(UserInfo {
-            user_id: user.id.as_str().to_owned(),
-            user_name: user.name.to_string(),
-        }),
-        r#type: message.r#type,
-        content: message.content.clone(),
-        object_name: message.object_name.clone(),
-        priority: message.priority,
-        extended_data: message.extended_data.clone(),
-        client_message_id: message.client_message_id.clone(),
-        media: message.media.clone(),
-        sender_info: message.sender_info.clone(),
-        mentioned_user_ids: message.mentioned_user_ids.clone(),
-        mention_all: message.mention_all,
-        push_content: message.push_content.clone(),
-        push_data: message.push_data.clone(),
-        keep: message.keep,
-        combined_id: message.combined_id.clone(),
-        ..ConversationMessage::default()
+    let conversation = allowed::conversation(rows, context, by, user, message)?;
+    let text = in_message::check(
+        &context.policy.words,
+        message.r#type(),
+        &message.content,
+        &message.extended_data,
+    )?;
+    let combined = combined::named(rows, context, user.id.as_str(), message)?;
+
+    let conversation = match conversation.id {
+        NOT_MADE => store::make_peer(rows, context, user.id.as_str(), user.id.as_str(), &message.target_id)?,
+        _ => conversation,
     };
-    rows.insert_message(&MessageRow {
-        conversation: conversation.id,
-        sequence,
-        message_id,
-        sent_at_ms: now_ms,
-        sender_id: user.id.as_str().to_owned(),
-        kind: message.r#type,
-        counts: message.keep() != MessageKeep::Stored,
-        recalled: false,
-        event: event.encode_to_vec(),
-    })?;
-    rows.move_last(conversation.id, sequence, message_id, now_ms)?;
+    if let Some(set) = combined {
+        combined::send(rows, context, set)?;
+    }
+    let notice = text.notice();
+    let event = store::event(&Sender::of(user), message, text);
+    let (stored, tell) = store::keep(rows, context, &conversation, event)?;
     if !message.client_message_id.is_empty() {
         rows.insert_sent(&SentRow {
             app: context.app_key.to_owned(),
             sender_id: user.id.as_str().to_owned(),
             client_message_id: message.client_message_id.clone(),
             digest,
-            sequence,
-            message_id,
-            sent_at_ms: now_ms,
-            notice: 0,
+            sequence: stored.sequence,
+            message_id: stored.message_id,
+            sent_at_ms: stored.sent_at_ms,
+            notice,
         })?;
     }
     let result = SendMessageResult {
-        client_message_id: message.client_message_id.clone(),
-        message_id: unsigned(message_id),
-        sequence: unsigned(sequence),
-        server_time_ms: now_ms,
-        duplicate: false,
-        distributed: true,
-        notice: 0,
-    };
-    let tell = Tell {
-        to: context.audiences.of(rows, &conversation)?,
-        push: Some(Arc::new(push_of(&event))),
-        frame: frames::event(Body::ConversationMessage(event)).into(),
-        conversation: conversation.id,
-        sequence,
+        notice,
+        ..stored.result(message.client_message_id.clone())
     };
     Ok(Outcome::telling(reply::Result::SendMessage(result), vec![tell]))
 }
 
-/// Gives a message to who is online, and keeps nothing.
-pub(super) fn pass_on(_rows: &dyn Rows, _context: Context<'_>, _by: &Actor, _message: &SendMessage) -> Ruled<Outcome> {
-    Err(ErrorCode::OPERATION_NOT_SUPPORTED.into())
+/// Gives a message to who is online, and keeps nothing: neither the message nor, since this is a thread that only reads, its client message id.
+pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, message: &SendMessage) -> Ruled<Outcome> {
+    let user = sender(by, message)?;
+    if let Some(first) = first_answer(rows, context, user, message, digest_of(message))? {
+        return Ok(Outcome::answer(first));
+    }
+    let conversation = allowed::conversation(rows, context, by, user, message)?;
+    let text = in_message::check(
+        &context.policy.words,
+        message.r#type(),
+        &message.content,
+        &message.extended_data,
+    )?;
+    let notice = text.notice();
+    let event = store::event(&Sender::of(user), message, text);
+    let to = match conversation.id {
+        NOT_MADE => Audience::of([user.id.clone(), receiver(context, message)?]),
+        _ => context.audiences.of(rows, &conversation)?,
+    };
+    let (passed, tell) = store::pass_on(context, conversation.id, to, event);
+    let result = SendMessageResult {
+        notice,
+        ..passed.result(message.client_message_id.clone())
+    };
+    Ok(Outcome::telling(reply::Result::SendMessage(result), vec![tell]))
+}
+
+/// Who sends, named as such in the message too.
+fn sender<'a>(by: &'a Actor, message: &SendMessage) -> Ruled<&'a User> {
+    let Actor::User(user) = by else {
+        return Err(ErrorCode::OPERATION_NOT_SUPPORTED.into());
+    };
+    match &message.sender_info {
+        Some(info) if info.user_id != user.id.as_str() => Err(Refusal::parameter("sender_info").into()),
+        _ => Ok(user),
+    }
+}
+
+/// Whom a message to one user is for.
+pub(super) fn receiver(context: Context<'_>, message: &SendMessage) -> Result<UserId, Refusal> {
+    UserId::parse(&message.target_id, context.profile).map_err(|_| Refusal::parameter("target_id"))
 }
 
 /// What is answered to a repeat.
 fn first_answer(
-    rows: &dyn RowsMut,
+    rows: &dyn Rows,
     context: Context<'_>,
     user: &User,
     message: &SendMessage,
@@ -137,47 +137,6 @@ fn first_answer(
     })))
 }
 
-/// The conversation a message is for, if its sender may send there. One of two users is made by its first message.
-fn find(rows: &dyn RowsMut, context: Context<'_>, user: &User, message: &SendMessage) -> Ruled<ConversationRow> {
-    let kind = message.conversation_type();
-    let key = Key::named_by(&user.id, kind, &message.target_id).ok_or(ErrorCode::OPERATION_NOT_SUPPORTED)?;
-    let found = rows.conversation(context.app_key, kind.into(), &key.key)?;
-    match (kind, found) {
-        (ConversationType::Peer, Some(found)) => Ok(found),
-        (ConversationType::Peer, None) => make_peer(rows, context, user.id.as_str(), &message.target_id, key),
-        _ => Err(ErrorCode::OPERATION_NOT_SUPPORTED.into()),
-    }
-}
-
-fn make_peer(rows: &dyn RowsMut, context: Context<'_>, one: &str, other: &str, key: Key) -> Ruled<ConversationRow> {
-    let now_ms = context.now.unix_ms;
-    let row = ConversationRow {
-        id: context.next_id(),
-        app: context.app_key.to_owned(),
-        kind: key.kind.into(),
-        key: key.key,
-        creator_id: one.to_owned(),
-        member_count: 2,
-        members_version: context.next_id(),
-        created_at_ms: now_ms,
-        updated_at_ms: now_ms,
-        ..ConversationRow::default()
-    };
-    rows.insert_conversation(&row)?;
-    for user_id in [one, other] {
-        rows.put_member(&MemberRow {
-            conversation: row.id,
-            user_id: user_id.to_owned(),
-            app: row.app.clone(),
-            role: MemberRole::Member.into(),
-            joined_at_ms: now_ms,
-            first_sequence: 1,
-            ..MemberRow::default()
-        })?;
-    }
-    Ok(row)
-}
-
 /// Of what was sent, all but the id: to tell a repeat from another message with the same id.
 fn digest_of(message: &SendMessage) -> i64 {
     let sent = SendMessage {
@@ -187,27 +146,6 @@ fn digest_of(message: &SendMessage) -> i64 {
     let digest = digest::digest(&digest::SHA256, &sent.encode_to_vec());
     let (first, _) = digest.as_ref().split_first_chunk().expect("32 bytes");
     i64::from_be_bytes(*first)
-}
-
-fn push_of(event: &ConversationMessage) -> Push {
-    Push {
-        conversation_type: event.conversation_type,
-        target_id: event.target_id.clone(),
-        sender_id: event
-            .sender
-            .as_ref()
-            .map(|sender| sender.user_id.clone())
-            .unwrap_or_default(),
-        message_id: i64::try_from(event.message_id).unwrap_or_default(),
-        sequence: i64::try_from(event.sequence).unwrap_or_default(),
-        sent_at_ms: event.server_time_ms,
-        kind: event.r#type,
-        object_name: event.object_name.clone(),
-        push_content: event.push_content.clone(),
-        push_data: event.push_data.clone(),
-        mentioned: event.mentioned_user_ids.clone(),
-        mention_all: event.mention_all,
-    }
 }
 
 /// Numbers in rows are signed.

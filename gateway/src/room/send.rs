@@ -1,7 +1,5 @@
 //! A message: is it a repeat, may it be sent, who gets it.
 
-mod words;
-
 use sluice_protocol::{
     ErrorCode, MessageType, Priority, RoomMessage, RoomPreset, SendMessageResult, UserId, frame::Body,
 };
@@ -16,6 +14,7 @@ use crate::refusal::Refusal;
 use crate::room::ingress::Verdict;
 use crate::room::recent::Seen;
 use crate::room::{Context, Effect, Outgoing, RETRY_AFTER_MIN, Room, SENDERS_SWEPT_AT_MIN, Sender, member_events};
+use crate::words::in_message;
 
 impl Room {
     pub(super) fn send(
@@ -39,7 +38,9 @@ impl Room {
         }
         let allowed = context.moderation.may_send(&caller.user.id, app, now);
         let allowed = allowed.and_then(|()| self.take_rate(now, caller, message.kind));
-        let text = match allowed.and_then(|()| words::check(&app.words, &message)) {
+        let text = match allowed
+            .and_then(|()| in_message::check(&app.words, message.kind, &message.content, &message.extended_data))
+        {
             Ok(text) => text,
             Err(refusal) => return vec![Effect::refused(caller, &refusal, message.client_message_id)],
         };

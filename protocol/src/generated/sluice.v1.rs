@@ -54,6 +54,11 @@ pub struct SenderInfo {
 /// of it) or 23410 (it is no more), 33003 (detail "duplicate_id": client_message_id was used for other content), 23408 (muted; detail "user", "room" or "global", retry_after_ms
 /// says how long, 0: without end), 20604 (too many; detail: the limit, for example "5/s"; retry_after_ms says when), 21501 (the text holds a word the
 /// app does not allow).
+///
+/// In a conversation: 20606; 20109 (SYSTEM); 33003 (detail: the field; BARRAGE: "type"); 20115; 6000213, 6000214 and 6000215 (of `media`: format, size and
+/// duration; detail: the limit); 20604 (detail "10/s": messages of one type of this session); 5004 and 31003 (retry_after_ms says when; send the same again);
+/// 33003 (detail "duplicate_id"; "target_id": oneself); 4303 (no such conversation), 21406 or 22406 (not inside), 4323 (it has ended); 22408 (muted; detail "user" or
+/// "group"); 405 (the receiver does not want it); 21501; 33003 (detail "combined_id": parts are missing).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SendMessage {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -76,6 +81,7 @@ pub struct SendMessage {
     pub extended_data: ::prost::alloc::string::String,
     /// Names this message for its sender, at most 64 bytes. Sending the same again with the same id, after a lost connection say, gives
     /// the first answer with `duplicate` and no second message. The newest 16384 of a room are remembered, those of BARRAGE are not.
+    /// In conversations they are remembered for 7 days, in all of them together, also when the sender has left; not those of messages that are not kept.
     /// Empty: not checked.
     #[prost(string, tag = "8")]
     pub client_message_id: ::prost::alloc::string::String,
@@ -251,7 +257,7 @@ pub enum MessageType {
     Unspecified = 0,
     /// UTF-8 text. Content at most 32 KiB. Kept as room history.
     Text = 1,
-    /// Bytes for the app's own signalling. At most 5 KiB. Never kept.
+    /// Bytes for the app's own signalling. At most 5 KiB. Never kept. In conversations neither numbered nor in order with others.
     Command = 2,
     /// Media: a pointer to a file elsewhere, named by `media`, and at most 32 KiB of content beside it, which may be empty. Kept. In conversations, not in rooms.
     /// JPG, PNG, BMP, TIFF, GIF or WebP of at most 10 MiB.
@@ -762,7 +768,7 @@ pub struct Messages {
     #[prost(uint64, tag = "3")]
     pub beyond_message_id: u64,
 }
-/// Takes a message back: one's own within 2 minutes (as the operator sets it); of others in a group, owner and managers.
+/// Takes a message back: one's own within 2 minutes (as the operator sets it); in a group owner and managers any, at any time. All members get MessageRecalled.
 ///
 /// Errors: 33003, 25101 (PEER, GROUP and DISCUSSION only), 25107 (not one's own), 6000278 (too late), 6000279 (was taken back), 22201 (no such message), 21406, 22406, 4303.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -774,7 +780,9 @@ pub struct RecallMessage {
     #[prost(uint64, tag = "3")]
     pub message_id: u64,
 }
-/// Changes the content of one's own text or custom message within the time of a recall. Errors: as RecallMessage; 20114 (too late), 20116 (of no such type, or taken back), 20115.
+/// Changes content and extended data of one's own text or custom message within the time of a recall. All members get the message as it is now.
+///
+/// Errors: as RecallMessage, but 20114 (too late) and 20116 (of no such type, or taken back); 20115 (detail: the limit), 21501.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EditMessage {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -793,6 +801,9 @@ pub struct EditMessage {
 pub struct MessageChanged {
     #[prost(int64, tag = "1")]
     pub changed_at_ms: i64,
+    /// 0, or 21502: words of the new text were replaced, and members got the altered text.
+    #[prost(int32, tag = "2")]
+    pub notice: i32,
 }
 /// Changes what a conversation says of itself. In a discussion any member may, in a group owner and managers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -867,9 +878,12 @@ pub struct MuteGroupMembers {
 /// Answers commands that only say that it is done and kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Done {}
-/// Puts one part of the messages that a combined message carries. The parts are the app's own bytes, in order. When all are there, SendMessage of type COMBINED names them.
+/// Puts one part of the messages that a combined message carries, in the place of the one with this number if there is one. The parts are the app's own bytes, in
+/// order. When all are there, SendMessage of type COMBINED names them, and they do not change any more; other messages of this user may name them too. Parts that no
+/// message has named are gone a day after the last was put.
 ///
-/// Errors: 33003, 20115 (detail: the limit), 20607.
+/// Errors: 33003 (detail: the field; "combined_id": a message has named them already), 20115 (detail: the limit, of one part or of all that wait to be named, a
+/// part counting as 16384 bytes at least), 20607.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PutCombinedPart {
     /// Chosen by the client, 1 to 64 letters, digits and `-`; of this user alone.
@@ -882,7 +896,7 @@ pub struct PutCombinedPart {
     #[prost(bytes = "bytes", tag = "3")]
     pub content: ::prost::bytes::Bytes,
 }
-/// Asks for parts of a combined message this user can see. Errors: as QueryMessages; 22201.
+/// Asks for parts of a combined message this user can see. Errors: 33003, 4303, 21406, 22406, 4323, 22201 (no such message, or taken back).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QueryCombined {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -903,7 +917,8 @@ pub struct CombinedParts {
     #[prost(uint32, tag = "2")]
     pub next_part: u32,
 }
-/// Adds users to those whose messages this user does not want, or takes them off. Who is on it gets 405. Errors: 33003, 25411 (more than 1000).
+/// Adds users to those whose messages this user does not want, or takes them off. Who is on it gets 405 for a message to this user (PEER). Who is on it already,
+/// or is not, is no error. Errors: 33003, 25411 (more than 1000; then none is added).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EditBlacklist {
     #[prost(bool, tag = "1")]

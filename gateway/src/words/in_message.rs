@@ -4,19 +4,18 @@ use bytes::Bytes;
 use sluice_protocol::{ErrorCode, MessageType, limits};
 
 use crate::refusal::Refusal;
-use crate::room::Outgoing;
 use crate::words::{Verdict, Words};
 
-/// What members get of a message's content.
+/// What others get of a message's content.
 #[derive(Debug)]
-pub(super) enum Text {
+pub(crate) enum Text {
     AsSent,
     Altered(String),
 }
 
 impl Text {
     /// What the sender is told: nothing, or that words were replaced.
-    pub(super) fn notice(&self) -> i32 {
+    pub(crate) fn notice(&self) -> i32 {
         match self {
             Self::AsSent => ErrorCode::NO_ERROR.number(),
             Self::Altered(_) => ErrorCode::WORD_REPLACED.number(),
@@ -24,7 +23,7 @@ impl Text {
     }
 
     /// The content to pass on.
-    pub(super) fn instead_of(self, content: Bytes) -> Bytes {
+    pub(crate) fn instead_of(self, content: Bytes) -> Bytes {
         match self {
             Self::AsSent => content,
             Self::Altered(text) => text.into(),
@@ -35,18 +34,16 @@ impl Text {
 /// # Errors
 /// 21501 when the message must not be passed on: for a word that blocks, or because with its words replaced it would be too long, or nothing.
 /// The sender is not told the word: the list could be asked out, one message after the other.
-pub(super) fn check(words: &Words, message: &Outgoing) -> Result<Text, Refusal> {
-    if message.kind != MessageType::Text || words.is_empty() {
+pub(crate) fn check(words: &Words, kind: MessageType, content: &[u8], extended_data: &str) -> Result<Text, Refusal> {
+    if kind != MessageType::Text || words.is_empty() {
         return Ok(Text::AsSent);
     }
     let blocked = || Refusal::new(ErrorCode::WORD_BLOCKED);
     // Checked on the way in; what cannot be read cannot be passed on either.
-    let text = std::str::from_utf8(&message.content).map_err(|_| blocked())?;
+    let text = std::str::from_utf8(content).map_err(|_| blocked())?;
     match words.check(text) {
         Verdict::Clean => Ok(Text::AsSent),
-        Verdict::Replaced(text)
-            if !text.is_empty() && text.len() + message.extended_data.len() <= limits::TEXT_BYTES =>
-        {
+        Verdict::Replaced(text) if !text.is_empty() && text.len() + extended_data.len() <= limits::TEXT_BYTES => {
             Ok(Text::Altered(text))
         }
         Verdict::Blocked { .. } | Verdict::Replaced(_) => Err(blocked()),
