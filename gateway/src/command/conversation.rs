@@ -1,6 +1,12 @@
 //! Commands about conversations, checked for form.
 
-use sluice_protocol::{ConversationType, frame::Body};
+mod groups;
+mod look;
+mod members;
+
+use std::ops::RangeInclusive;
+
+use sluice_protocol::{ConversationType, ErrorCode, frame::Body, limits};
 
 use crate::conversation::Command;
 use crate::refusal::Refusal;
@@ -45,10 +51,74 @@ pub(crate) fn of(command: Body) -> Result<Command, NotAboutConversations> {
     }
 }
 
-/// Checks what can be known without looking anything up.
+/// Checks what can be known without looking anything up. Users are looked at later, since each app has its own form of their ids.
 ///
 /// # Errors
 /// When a field is wrong.
-pub(crate) fn check(_command: &Command) -> Result<(), Refusal> {
+pub(crate) fn check(command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::Create(command) => members::create(command),
+        Command::CreateGroup(command) => members::create_group(command),
+        Command::Add(command) => members::add(command),
+        Command::Remove(command) => members::remove(command),
+        Command::Join(command) => shared(command.r#type, &command.id),
+        Command::Quit(command) => shared(command.r#type, &command.id),
+        Command::Update(command) => groups::update(command),
+        Command::Dismiss(command) => id(&command.id),
+        Command::Transfer(command) => id(&command.id),
+        Command::SetManagers(command) => groups::set_managers(command),
+        Command::Mute(command) => groups::mute(command),
+        Command::Query(command) => any(command.r#type, &command.id),
+        Command::QueryMembers(command) => look::members(command),
+        Command::List(command) => look::list(command),
+        Command::Send(_)
+        | Command::Sync(_)
+        | Command::Ack(_)
+        | Command::History(_)
+        | Command::Recall(_)
+        | Command::Edit(_)
+        | Command::PutPart(_)
+        | Command::QueryCombined(_)
+        | Command::EditBlacklist(_)
+        | Command::QueryBlacklist(_) => Ok(()),
+    }
+}
+
+/// A conversation of any type that is none of rooms.
+fn any(kind: i32, name: &str) -> Result<(), Refusal> {
+    match ConversationType::try_from(kind) {
+        Ok(ConversationType::Room) | Err(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
+        Ok(_) => id(name),
+    }
+}
+
+/// One that users come into and leave.
+fn shared(kind: i32, name: &str) -> Result<(), Refusal> {
+    match ConversationType::try_from(kind) {
+        Ok(ConversationType::Group | ConversationType::Discussion) => id(name),
+        Ok(_) | Err(_) => Err(Refusal::new(ErrorCode::OPERATION_NOT_SUPPORTED)),
+    }
+}
+
+fn id(id: &str) -> Result<(), Refusal> {
+    if id.is_empty() || id.len() > limits::CONVERSATION_ID_BYTES {
+        return Err(Refusal::parameter("id"));
+    }
+    Ok(())
+}
+
+/// How many users a command names.
+fn user_count(user_ids: &[String], allowed: RangeInclusive<usize>) -> Result<(), Refusal> {
+    if allowed.contains(&user_ids.len()) {
+        Ok(())
+    } else {
+        Err(Refusal::parameter("user_ids"))
+    }
+}
+
+fn longest(text: &str, bytes_max: usize, field: &'static str) -> Result<(), Refusal> {
+    if text.len() > bytes_max {
+        return Err(Refusal::parameter(field));
+    }
     Ok(())
 }
