@@ -63,6 +63,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Limits of rooms.
     pub rooms: Rooms,
+    /// What a session may ask of conversations.
+    pub conversations: Conversations,
     /// The server API.
     pub api: Api,
     /// What is logged and how.
@@ -195,6 +197,15 @@ pub struct Rooms {
     pub count_interval: Duration,
     /// Values that may wait in the mailbox from one worker to another. Default 65536.
     pub mailbox_messages: usize,
+}
+
+/// What a session may ask of conversations. How they are kept, each app says for itself: [`AppConversations`].
+#[derive(Debug, Clone)]
+pub struct Conversations {
+    /// Commands that change something, but for messages, that a session may send each second. Default 20.
+    pub writes_per_second: Rate,
+    /// Questions that a session may ask each second. Default 10.
+    pub queries_per_second: Rate,
 }
 
 /// The server API, by which the apps' own servers steer the gateway.

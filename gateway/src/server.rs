@@ -20,6 +20,7 @@ use crate::http::{self, Health};
 use crate::identity::{RoomKey, WorkerIndex};
 use crate::metrics::{Registry, WorkerFigures};
 use crate::policy::Policies;
+use crate::push::{self, PushError, PushHandle};
 use crate::room::RoomPlaces;
 use crate::session::apps::Apps;
 use crate::session::token::TokenKeyError;
@@ -69,6 +70,9 @@ pub enum ServerError {
     /// The server API cannot be started.
     #[error("the server API: {0}")]
     Api(io::Error),
+    /// Push hooks cannot be called.
+    #[error(transparent)]
+    Push(#[from] PushError),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -82,6 +86,7 @@ pub struct Server {
     workers: Vec<WorkerHandle>,
     http: Option<http::HttpHandle>,
     api: Option<api::ApiHandle>,
+    push: Option<PushHandle>,
     /// A second handle on each socket of QUIC. When one leaves the group, the kernel counts the others anew: a worker that has
     /// ended already would turn the last packets of the others away from them.
     _quic_sockets: Vec<UdpSocket>,
@@ -149,13 +154,16 @@ impl Server {
         let conversations = Conversations::new(store.clone(), &config.apps, policies.clone(), number);
         let (shutdown, stopping) = watch::channel(false);
         let admission = Admission::new(config.connections.max, config.connections.handshakes_max);
+        let registry = Registry::new();
+        let (pushes, push) = push::start(&config.apps, &handshake::provider(), &registry, stopping.clone())?;
         let shared = Arc::new(Shared {
             apps: Apps::new(&config)?,
             store,
             conversations,
             policies,
+            pushes,
             room_places: Arc::new(RoomPlaces::new(&config.apps)),
-            registry: Registry::new(),
+            registry,
             homes: hashbrown::DefaultHashBuilder::default(),
             random: handshake::provider().secure_random,
             workers: (0..workers).map(|_| WorkerFigures::default()).collect(),
@@ -208,6 +216,7 @@ impl Server {
             workers,
             http,
             api,
+            push,
             _quic_sockets: quic_sockets,
         })
     }
@@ -227,6 +236,9 @@ impl Server {
         }
         if let Some(api) = self.api {
             api.join();
+        }
+        if let Some(push) = self.push {
+            push.join();
         }
         if let Some(http) = self.http {
             http.stop();

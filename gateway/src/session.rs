@@ -9,6 +9,7 @@
 //! It reads no clock and touches no socket. [`Session::next_deadline`] says when [`Session::handle_timeout`] wants to be called.
 
 pub(crate) mod apps;
+mod conversation_quotas;
 pub(crate) mod dispatch;
 pub(crate) mod guesses;
 pub(crate) mod login;
@@ -32,6 +33,7 @@ use crate::identity::User;
 use crate::refusal::Refusal;
 use crate::session::login::Accepted;
 
+pub(crate) use conversation_quotas::ConversationQuotas;
 pub(crate) use quotas::Quotas;
 
 /// See the module.

@@ -47,6 +47,7 @@ use crate::identity::{ConnectionKey, ConnectionRef, WorkerIndex};
 use crate::metrics::{self, Metric, Registry, WorkerFigures};
 use crate::outbox::Moved;
 use crate::policy::Policies;
+use crate::push::PushHooks;
 use crate::room::{RoomPlaces, Rooms, Rules};
 use crate::session::apps::Apps;
 use crate::session::guesses::Guesses;
@@ -58,6 +59,7 @@ use crate::transport::ReadySockets;
 use announce::Announcements;
 use broadcast::Broadcasts;
 use connection::Connection;
+use conversing::HeldBytes;
 use mailbox::{Mailboxes, Outside};
 use sweep::Slices;
 
@@ -84,6 +86,7 @@ pub(crate) struct Shared {
     pub store: Store,
     pub conversations: Conversations,
     pub policies: Arc<Policies>,
+    pub pushes: PushHooks,
     pub room_places: Arc<RoomPlaces>,
     pub registry: Registry,
     /// Spreads users and rooms over the workers that are their homes.
@@ -123,6 +126,8 @@ struct Worker {
     /// What flushes came to since it was last looked at.
     moved: RefCell<Moved>,
     private_bytes: Cell<usize>,
+    /// Events of conversations that wait for sessions that are asking what they missed.
+    held_bytes: HeldBytes,
     /// Connections with something new in their outbox, to be flushed at the end of the pump's turn.
     unflushed: RefCell<Vec<ConnectionKey>>,
     sockets: Rc<ReadySockets>,
@@ -169,6 +174,7 @@ impl Worker {
             scratch: RefCell::new(vec![0; SCRATCH_BYTES]),
             moved: RefCell::default(),
             private_bytes: Cell::new(0),
+            held_bytes: HeldBytes::default(),
             unflushed: RefCell::default(),
             sockets,
             pump_wanted: Notify::new(),
@@ -298,6 +304,7 @@ impl Worker {
         self.metrics.set(Metric::UsersOnline, self.users.borrow().len());
         self.metrics.set(Metric::SessionsParked, self.users.borrow().parked());
         self.metrics.set(Metric::RoomLogBytes, self.slices.borrow().log_bytes());
+        self.metrics.set(Metric::ConversationHeldBytes, self.held_bytes.get());
         let of_runtime = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         self.metrics.set(Metric::Tasks, of_runtime + self.local_tasks.get());
         self.metrics.flush();

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod conversations;
+mod push_hook;
 mod read;
 mod table;
 
@@ -14,7 +15,9 @@ use super::policy::AppPolicySettings;
 
 pub(super) use api_key::{API_KEY_SETTINGS, API_SECRET_BYTES_PUBLIC};
 pub use api_key::{ApiKey, ApiScope, ApiSignature};
-pub use conversations::{AppConversations, PushHook};
+pub use conversations::AppConversations;
+pub(super) use push_hook::PUSH_HOOK_SETTINGS;
+pub use push_hook::PushHook;
 pub(crate) use read::apps_of_file;
 pub(super) use read::{AppOrigins, read, require, tables};
 pub(super) use table::{APP_SETTINGS, KEY_SETTINGS};

@@ -98,6 +98,19 @@ fn print_app(toml: &mut String, app: &App, origins: &AppOrigins) {
         line(toml, "[[apps.api_keys]]", &origin.to_string());
         print_api_key(toml, key);
     }
+    if let Some((hook, origin)) = app.conversations.push_hook.as_ref().zip(origins.push_hook.as_ref()) {
+        line(toml, "", "");
+        line(toml, "[apps.push_hook]", &origin.to_string());
+        line(toml, &format!("url = {}", toml_text(&hook.url)), "");
+        line(toml, &format!("secret = {}", toml_text(MASK)), &described(&hook.secret));
+        if let Some(ca_file) = &hook.ca_file {
+            line(
+                toml,
+                &format!("ca_file = {}", toml_text(&ca_file.display().to_string())),
+                "",
+            );
+        }
+    }
 }
 
 fn print_api_key(toml: &mut String, key: &ApiKey) {

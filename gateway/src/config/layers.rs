@@ -11,7 +11,8 @@ use super::origin::{Origin, Problem, Problems};
 use super::settings::{Default, SETTINGS, Setting};
 use super::suggestion::nearest;
 use super::{
-    Api, Budget, Config, Connections, Listen, Log, LogFormat, Quic, Rate, Rooms, Sessions, Tls, TlsVersion, Tokens,
+    Api, Budget, Config, Connections, Conversations, Listen, Log, LogFormat, Quic, Rate, Rooms, Sessions, Tls,
+    TlsVersion, Tokens,
 };
 use super::{effective, environment, unsafe_mix};
 
@@ -285,6 +286,10 @@ fn unset() -> Config {
             digest_interval: Duration::ZERO,
             count_interval: Duration::ZERO,
             mailbox_messages: 0,
+        },
+        conversations: Conversations {
+            writes_per_second: Rate::Unlimited,
+            queries_per_second: Rate::Unlimited,
         },
         api: Api {
             tls: false,

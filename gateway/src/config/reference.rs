@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::app::{API_KEY_SETTINGS, APP_SETTINGS, KEY_SETTINGS};
+use super::app::{API_KEY_SETTINGS, APP_SETTINGS, KEY_SETTINGS, PUSH_HOOK_SETTINGS};
 use super::policy::POLICY_SETTINGS;
 use super::settings::{Default, SETTINGS, Setting};
 
@@ -34,7 +34,7 @@ pub fn setting_reference() -> String {
     markdown
 }
 
-/// The keys of `[[apps]]`, `[[apps.keys]]` and `[[apps.api_keys]]` as Markdown tables.
+/// The keys of `[[apps]]` and of the tables in it as Markdown tables.
 #[must_use]
 pub fn app_reference() -> String {
     let mut markdown = String::new();
@@ -42,6 +42,7 @@ pub fn app_reference() -> String {
     table(&mut markdown, "`[[apps.policies]]`", POLICY_SETTINGS, Names::KeyOnly);
     table(&mut markdown, "`[[apps.keys]]`", KEY_SETTINGS, Names::KeyOnly);
     table(&mut markdown, "`[[apps.api_keys]]`", API_KEY_SETTINGS, Names::KeyOnly);
+    table(&mut markdown, "`[apps.push_hook]`", PUSH_HOOK_SETTINGS, Names::KeyOnly);
     markdown
 }
 

@@ -538,6 +538,20 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         cost: "Up to 1 KiB each, and as much more delay when workers are behind.",
     },
     Setting {
+        path: "conversations.writes_per_second",
+        kind: Kind::Rate(|c| &mut c.conversations.writes_per_second),
+        default: Default::Text("20"),
+        meaning: "Commands that change something about conversations, but for messages, that a session may send each second; beyond it, 20607 `rate`.",
+        cost: "Each is written to disk by the one thread that writes.",
+    },
+    Setting {
+        path: "conversations.queries_per_second",
+        kind: Kind::Rate(|c| &mut c.conversations.queries_per_second),
+        default: Default::Text("10"),
+        meaning: "Questions about conversations, pages of history and of what was missed among them, that a session may ask each second; beyond it, 20607 `rate`.",
+        cost: "A page is up to 512 KiB, and up to some thousand messages are read for one.",
+    },
+    Setting {
         path: "api.tls",
         kind: Kind::Boolean(|c| &mut c.api.tls),
         default: Default::Text("false"),

@@ -146,7 +146,7 @@ pub(super) fn users(context: Context<'_>, user_ids: &[String], field: &'static s
     Ok(users)
 }
 
-fn has_ended(conversation: &ConversationRow, context: Context<'_>) -> bool {
+pub(super) fn has_ended(conversation: &ConversationRow, context: Context<'_>) -> bool {
     conversation
         .expires_at_ms
         .is_some_and(|end_ms| end_ms <= context.now.unix_ms)

@@ -197,6 +197,10 @@ pub(crate) mod label {
             "1016", "1019", "1050", "23410", "other",
         ],
     };
+    pub(crate) const PUSH_RESULT: Label = Label {
+        name: "result",
+        values: &["delivered", "refused", "expired", "dropped"],
+    };
     pub(crate) const LEAVE_REASON: Label = Label {
         name: "reason",
         values: &["left", "logout", "offline", "kicked", "blocked", "user_blocked"],
@@ -320,6 +324,22 @@ metrics! {
         "Bytes of replies and one-to-one events that wait for their connections.";
     MailboxRefusals: Kind::Counter, "sluice_mailbox_refusals_total", [],
         "Commands refused with 20607 because a mailbox between workers was full.";
+    ConversationMessages: Kind::Counter, "sluice_conversation_messages_total", [MESSAGE_TYPE],
+        "Messages of users that conversations took, whether they are kept or not.";
+    ConversationDuration: SECONDS, "sluice_conversation_command_seconds", [],
+        "Time from a command about conversations to its answer, which for what changes something is when it is on disk.";
+    ConversationHeldBytes: Kind::Gauge, "sluice_conversation_held_bytes", [],
+        "Bytes of events that wait for sessions which are asking what they missed.";
+    ConversationsLost: Kind::Counter, "sluice_conversations_lost_total", [],
+        "Sessions told to ask again what they missed, because more came meanwhile than is held back for one.";
+    PushEvents: Kind::Counter, "sluice_push_events_total", [label::PUSH_RESULT],
+        "Events for push hooks: taken, refused by the hook for good, given up because it took none for too long, or dropped because too many were waiting.";
+    PushRetries: Kind::Counter, "sluice_push_retries_total", [],
+        "Calls of push hooks that were made again, because the one before failed.";
+    PushWaiting: Kind::Gauge, "sluice_push_waiting", [],
+        "Events that wait for push hooks or are being told.";
+    PushDuration: SECONDS, "sluice_push_call_seconds", [],
+        "Time of one call of a push hook, whatever came of it.";
     Tasks: Kind::Gauge, "sluice_tasks", [],
         "Tasks alive on the workers.";
     TaskPanics: Kind::Counter, "sluice_task_panics_total", [],

@@ -211,10 +211,10 @@ impl Worker {
             return false;
         }
         let sent = outbox.sent_bytes();
-        match state.stalled {
-            Some((since, bytes)) if bytes == sent => now - since >= silence_max(self.config()),
+        match state.stalled.as_deref() {
+            Some((since, bytes)) if *bytes == sent => now - *since >= silence_max(self.config()),
             _ => {
-                state.stalled = Some((now, sent));
+                state.stalled = Some(Box::new((now, sent)));
                 false
             }
         }
@@ -224,8 +224,8 @@ impl Worker {
     pub(super) fn rearm(&self, connection: &Connection, now: Instant) {
         let mut state = connection.state.borrow_mut();
         let mut deadline = state.session.next_deadline(self.config());
-        if let Some((since, _)) = state.stalled {
-            deadline = deadline.min(since + silence_max(self.config()));
+        if let Some((since, _)) = state.stalled.as_deref() {
+            deadline = deadline.min(*since + silence_max(self.config()));
         }
         let deadline = state.ended_until.map_or(deadline, |until| until.min(deadline)).max(now);
         state.armed = self.wheel.borrow_mut().rearm(connection.key, state.armed, deadline);

@@ -77,8 +77,8 @@ pub(super) struct State {
     pub(super) ended_until: Option<Instant>,
     /// The connection was not read on because of what it had asked already.
     pub(super) paused: bool,
-    /// Since when the transport has taken nothing, and how many bytes it had taken then.
-    pub(super) stalled: Option<(Instant, u64)>,
+    /// Since when the transport has taken nothing, and how many bytes it had taken then. Hardly anybody has one.
+    pub(super) stalled: Option<Box<(Instant, u64)>>,
     pub(super) user: Option<Arc<User>>,
     /// Events of conversations, once the client has asked for them.
     pub(super) conversing: Conversing,
@@ -172,7 +172,7 @@ impl Worker {
                         paused: false,
                         stalled: None,
                         user: None,
-                        conversing: Conversing::Off,
+                        conversing: Conversing::default(),
                         errand: None,
                         handshake_permit,
                         _permit: permit,

@@ -3,47 +3,46 @@
 //! ```text
 //! connection's worker        store's threads              users' homes             connections' workers
 //!        │── ask ────────────────▶│                             │                          │
-//!        │◀─ Reply, or Synced ────│── Deliver, users by home ──▶│── Converse ─────────────▶│
+//!        │◀─ Conversed, Synced ───│── Deliver, users by home ──▶│── Converse ─────────────▶│
+//!        │                        │── Settle ──────────────────▶│── Settled ──────────────▶│
 //! ```
 //!
-//! A session gets events once it has asked what it missed ([`Conversing`]). It is then told everything in order: what was kept before the page was read
-//! is in the page, and what happens meanwhile is held back until the last page has gone out.
+//! A session gets events once it has asked what it missed ([`flow`]). It is then told everything in order: what was kept before the first page was read
+//! is in the pages, and what happens meanwhile is held back until the last page has gone out. An event of something that is in a page may still be on its
+//! way when the page is there, since it goes by the user's home. So when the first page has been read, a word goes the way that events go: behind all
+//! of what was kept before.
+
+mod flow;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use hashbrown::HashMap;
-use sluice_protocol::{ConversationsLost, ErrorCode, UserId, frame::Body};
+use sluice_protocol::{
+    ConversationType, ConversationsLost, ErrorCode, MessageType, SendMessageResult, UserId, frame::Body, limits, reply,
+};
 
 use crate::conversation::{Actor, Asked, Command, Outcome, Push, Tell};
 use crate::frames;
-use crate::identity::{AppIndex, ConnectionKey, ConnectionRef, UserKey};
-use crate::worker::connection::Connection;
+use crate::identity::{AppIndex, ConnectionKey, ConnectionRef, UserKey, WorkerIndex};
+use crate::metrics::Metric;
+use crate::push;
+use crate::refusal::Refusal;
+use crate::room::RETRY_AFTER_MIN;
+use crate::worker::connection::{Connection, SENT_EVENT};
 use crate::worker::mailbox::{Message, Outside};
+use crate::worker::pump::label_of_kind;
 use crate::worker::{Shared, Worker};
 
-/// Events held back for a session that is asking what it missed. Beyond it they are dropped, and it is told to ask again.
-const HELD_MAX: usize = 1024;
+use flow::{Bounds, PageOf, Release, Taken};
+pub(super) use flow::{Conversing, HeldBytes};
 
-/// Whether a session gets events of conversations.
-#[derive(Debug, Default)]
-pub(super) enum Conversing {
-    /// It has not asked for them.
-    #[default]
-    Off,
-    /// It is asking what it missed; until it has all of it, events wait.
-    Held(Box<Held>),
-    On,
-}
+/// Connections that one value names at most, so that a large group does not hold up a worker.
+const CONNECTIONS_PER_VALUE: usize = 256;
 
-/// What waits for a session.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    events: Vec<Arc<Happened>>,
-    /// How far each conversation goes in the pages.
-    reached: HashMap<i64, i64>,
-}
+/// Of what may wait for the clients of a worker, the part that may be held back for those that are asking what they missed.
+const HELD_PART: usize = 4;
 
 /// An event of a conversation.
 #[derive(Debug)]
@@ -65,14 +64,44 @@ pub(super) struct Delivery {
     pub push: Option<Arc<Push>>,
 }
 
+/// The answer to a command.
+#[derive(Debug)]
+pub(super) struct Conversed {
+    pub frame: Bytes,
+    pub code: ErrorCode,
+    asked: Instant,
+    /// Of a message.
+    kind: Option<MessageType>,
+    is_repeat: bool,
+    weight: Weight,
+}
+
 /// A page of what a session missed.
 #[derive(Debug)]
 pub(super) struct Page {
     pub frame: Bytes,
-    pub code: ErrorCode,
-    pub reached: Vec<(i64, i64)>,
-    /// Nothing follows, so events may flow.
-    pub last: bool,
+    code: ErrorCode,
+    asked: Instant,
+    sync: u32,
+    which: PageOf,
+    reached: Vec<(i64, i64)>,
+    is_last: bool,
+}
+
+/// Whether all that was kept before has been told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    Yes,
+    /// The store had too much to do to say so.
+    Unknown,
+}
+
+/// How large an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Small,
+    /// Up to [`limits::PAGE_BYTES`]. While one is under way the connection is not read, so that there is one at a time.
+    Large,
 }
 
 impl Outside {
@@ -108,139 +137,362 @@ impl Outside {
 impl Worker {
     /// Has the rules of conversations carry out a command.
     pub(super) fn converse(self: &Rc<Self>, connection: &Rc<Connection>, request_id: u32, command: Command) {
-        let (user, from) = {
-            let mut state = connection.state.borrow_mut();
-            let Some(online) = state.session.online() else { return };
-            let user = online.user.clone();
-            state.in_flight += 1;
-            if let Command::Sync(sync) = &command
-                && sync.cursor.is_empty()
-            {
-                state.conversing = Conversing::Held(Box::default());
-            }
-            (user, self.connection_ref(connection.key))
-        };
-        let (shared, outside) = (self.shared.clone(), self.outside.clone());
-        let app = user.app;
-        let is_sync = matches!(command, Command::Sync(_));
         let named = match &command {
             Command::Send(message) => Some(message.client_message_id.clone()),
             _ => None,
         };
+        if let Err(refusal) = self.may_converse(connection, &command) {
+            self.count_refusal(&refusal);
+            if request_id != 0 {
+                self.answer(connection, &refuse(request_id, &refusal, named));
+            }
+            return;
+        }
+        let from = self.connection_ref(connection.key);
+        let weight = weight_of(&command);
+        let (user, sync) = {
+            let mut state = connection.state.borrow_mut();
+            let Some(user) = state.session.online().map(|online| online.user.clone()) else {
+                return;
+            };
+            state.in_flight += 1;
+            state.moving = weight == Weight::Large;
+            let sync = match &command {
+                Command::Sync(sync) if sync.cursor.is_empty() => {
+                    Some((state.conversing.begin(&self.held_bytes), PageOf::First))
+                }
+                // What may be asked was looked at before.
+                Command::Sync(_) => state.conversing.under_way().map(|sync| (sync, PageOf::Later)),
+                _ => None,
+            };
+            (user, sync)
+        };
+        let kind = match &command {
+            Command::Send(message) => Some(message.r#type()),
+            _ => None,
+        };
+        let (shared, outside, asked_at) = (self.shared.clone(), self.outside.clone(), Instant::now());
+        let app = user.app;
+        let home = self.home_of_user(&user);
         let asked = Asked {
             app,
             by: Actor::User(user),
             command,
         };
         self.shared.conversations.ask(asked, move |outcome| {
-            let (code, frame, reached, last, tell) = match outcome {
-                Ok(Outcome { result, tell, reached }) => {
-                    let last = matches!(&result, sluice_protocol::reply::Result::SyncPage(page) if page.next_cursor.is_empty());
-                    (ErrorCode::NO_ERROR, frames::reply(request_id, result), reached, last, tell)
-                }
-                Err(refusal) => {
-                    let frame = match named {
-                        Some(id) => frames::refuse_message(request_id, &refusal, id),
-                        None => frames::refuse(request_id, &refusal),
-                    };
-                    (refusal.code, frame, Vec::new(), false, Vec::new())
-                }
+            let (result, tell, reached) = match outcome {
+                Ok(Outcome {
+                    result, tell, reached, ..
+                }) => (Ok(result), tell, reached),
+                Err(refusal) => (Err(refusal), Vec::new(), Vec::new()),
+            };
+            let is_last = matches!(&result, Ok(reply::Result::SyncPage(page)) if page.next_cursor.is_empty());
+            let is_repeat = matches!(
+                &result,
+                Ok(reply::Result::SendMessage(SendMessageResult { duplicate: true, .. }))
+            );
+            let code = result
+                .as_ref()
+                .err()
+                .map_or(ErrorCode::NO_ERROR, |refusal| refusal.code);
+            let frame = match result {
+                Ok(result) => frames::reply(request_id, result),
+                Err(refusal) => refuse(request_id, &refusal, named),
             };
             let (connection, frame) = (from.key, Bytes::from(frame));
-            let answer = if is_sync {
-                let page = Box::new(Page { frame, code, reached, last });
-                Message::Synced { connection, page }
-            } else {
-                Message::Reply { connection, frame: Some(frame), code }
+            let answer = match sync {
+                Some((sync, which)) => {
+                    let page = Page {
+                        frame,
+                        code,
+                        asked: asked_at,
+                        sync,
+                        which,
+                        reached,
+                        is_last,
+                    };
+                    Message::Synced {
+                        connection,
+                        page: Box::new(page),
+                    }
+                }
+                None => {
+                    let answer = Conversed {
+                        frame,
+                        code,
+                        asked: asked_at,
+                        kind,
+                        is_repeat,
+                        weight,
+                    };
+                    Message::Conversed {
+                        connection,
+                        answer: Box::new(answer),
+                    }
+                }
             };
             outside.post_always(from.worker, answer);
             outside.tell(&shared, app, tell, Some(from));
+            if let Some((sync, PageOf::First)) = sync
+                && code == ErrorCode::NO_ERROR
+            {
+                shared.conversations.settle(move |settled| {
+                    let settle = Message::Settle {
+                        connection: from,
+                        sync,
+                        settled: if settled { Settled::Yes } else { Settled::Unknown },
+                    };
+                    outside.post_always(home, settle);
+                });
+            }
         });
     }
 
-    /// Gives an event to the connections of users whose home is here.
+    /// Whether a session may ask this now.
+    fn may_converse(&self, connection: &Connection, command: &Command) -> Result<(), Refusal> {
+        let (now, rules) = (Instant::now(), &self.config().conversations);
+        let mut state = connection.state.borrow_mut();
+        let too_often = |wait: std::time::Duration| {
+            Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate").retry_after(wait.max(RETRY_AFTER_MIN))
+        };
+        let quotas = state.conversing.quotas();
+        match command {
+            Command::Send(message) => {
+                return quotas.take_message(now, message.r#type()).map_err(|wait| {
+                    Refusal {
+                        detail: format!("{}/s", limits::CONVERSATION_MESSAGES_PER_SECOND).into(),
+                        ..Refusal::new(ErrorCode::SEND_TOO_FAST)
+                    }
+                    .retry_after(wait.max(RETRY_AFTER_MIN))
+                });
+            }
+            command if command.asks_only() => quotas.take_query(now, rules.queries_per_second).map_err(too_often)?,
+            _ => quotas.take_write(now, rules.writes_per_second).map_err(too_often)?,
+        }
+        match command {
+            // Without the first page on this connection nothing is held back, and there would be gaps.
+            Command::Sync(sync) if !sync.cursor.is_empty() && state.conversing.under_way().is_none() => {
+                Err(Refusal::parameter("cursor"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The answer to a command.
+    pub(super) fn conversed(self: &Rc<Self>, key: ConnectionKey, answer: &Conversed) {
+        self.count_conversed(answer.code, answer.asked);
+        match answer.kind {
+            Some(_) if answer.is_repeat => self.metrics.add(Metric::MessagesDuplicate, 1),
+            Some(kind) if answer.code == ErrorCode::NO_ERROR => {
+                self.metrics
+                    .add_labelled(Metric::ConversationMessages, label_of_kind(kind), 1);
+            }
+            _ => {}
+        }
+        if let Some(connection) = self.answered(key, answer.weight == Weight::Large) {
+            self.answer(&connection, &answer.frame);
+        }
+    }
+
+    fn count_conversed(&self, code: ErrorCode, asked: Instant) {
+        if code != ErrorCode::NO_ERROR {
+            self.metrics.add_code(code);
+        }
+        self.metrics
+            .record(Metric::ConversationDuration, 0, asked.elapsed().as_secs_f64());
+    }
+
+    /// Gives an event to the connections of users whose home is here, and those who have none to the app's push hook.
     pub(super) fn deliver(&self, delivery: &Delivery) {
+        let mut by_worker: Vec<(WorkerIndex, Vec<ConnectionKey>)> = Vec::new();
+        let mut away = Vec::new();
         for user in &*delivery.users {
             let key = UserKey {
                 app: delivery.app,
                 id: user.clone(),
             };
-            for to in self.users.borrow().connections(&key) {
-                if Some(to) != delivery.except {
-                    let events = vec![delivery.event.clone()];
-                    self.post(
-                        to.worker,
-                        Message::Converse {
-                            connection: to.key,
-                            events,
-                        },
-                    );
+            let connections = self.users.borrow().connections(&key);
+            if connections.is_empty() && delivery.push.is_some() {
+                away.push(user.clone());
+            }
+            for to in connections {
+                if Some(to) == delivery.except {
+                    continue;
                 }
+                match by_worker
+                    .iter_mut()
+                    .find(|(worker, keys)| *worker == to.worker && keys.len() < CONNECTIONS_PER_VALUE)
+                {
+                    Some((_, keys)) => keys.push(to.key),
+                    None => by_worker.push((to.worker, vec![to.key])),
+                }
+            }
+        }
+        for (worker, connections) in by_worker {
+            let event = delivery.event.clone();
+            self.post(worker, Message::Converse { connections, event });
+        }
+        if let Some(push) = &delivery.push {
+            self.tell_push_hook(delivery.app, push, away);
+        }
+    }
+
+    /// An event for connections.
+    pub(super) fn converse_event(self: &Rc<Self>, keys: &[ConnectionKey], event: &Arc<Happened>) {
+        for key in keys {
+            self.contain(*key, || {
+                if let Some(connection) = self.connection(*key) {
+                    self.converse_event_of(&connection, event);
+                }
+            });
+        }
+    }
+
+    fn converse_event_of(self: &Rc<Self>, connection: &Rc<Connection>, event: &Arc<Happened>) {
+        let bounds = Bounds {
+            own_bytes: self.queue_bytes_of_held(),
+            all_bytes: self.config().connections.backlog_bytes / self.shared.workers.len() / HELD_PART,
+        };
+        let taken = connection.state.borrow_mut().conversing.take(event, bounds);
+        if taken == Taken::Sent {
+            self.queue_event(connection, &event.frame);
+            let mut unflushed = self.unflushed.borrow_mut();
+            // Several in a row are often for the same one.
+            if unflushed.last() != Some(&connection.key) {
+                unflushed.push(connection.key);
             }
         }
     }
 
-    /// Events for a connection, in order.
-    pub(super) fn converse_events(self: &Rc<Self>, key: ConnectionKey, events: Vec<Arc<Happened>>) {
-        let Some(connection) = self.connection(key) else { return };
-        for event in events {
-            let held = {
-                let mut state = connection.state.borrow_mut();
-                match &mut state.conversing {
-                    Conversing::Off => return,
-                    Conversing::On => false,
-                    Conversing::Held(held) => {
-                        held.events.push(event.clone());
-                        true
-                    }
-                }
-            };
-            if !held {
-                self.push_event(&connection, &event.frame);
-            }
-        }
-    }
-
-    /// A page of what a session missed. After the last one come the events that were held back.
+    /// A page of what a session missed.
     pub(super) fn synced(self: &Rc<Self>, key: ConnectionKey, page: Page) {
-        let Some(connection) = self.answered(key, false) else {
+        self.count_conversed(page.code, page.asked);
+        let Some(connection) = self.answered(key, true) else {
             return;
         };
-        if page.code != ErrorCode::NO_ERROR {
-            self.metrics.add_code(page.code);
-        }
         self.answer(&connection, &page.frame);
-        let held = {
-            let mut state = connection.state.borrow_mut();
-            let Conversing::Held(held) = &mut state.conversing else {
-                return;
-            };
-            held.reached.extend(page.reached);
-            if held.events.len() > HELD_MAX {
-                state.conversing = Conversing::Off;
-                None
-            } else if page.last {
-                let Conversing::Held(held) = std::mem::replace(&mut state.conversing, Conversing::On) else {
-                    return;
-                };
-                Some(held)
-            } else {
-                return;
-            }
+        let mut state = connection.state.borrow_mut();
+        match page.code {
+            ErrorCode::NO_ERROR => state.conversing.handle_page(page.sync, page.reached, page.is_last),
+            _ => state.conversing.handle_no_page(page.sync, page.which),
+        }
+    }
+
+    /// All that was kept before a page was read has come here, so its events are before this on the way to the connection.
+    pub(super) fn settle(&self, to: ConnectionRef, sync: u32, settled: Settled) {
+        let connection = to.key;
+        let message = Message::Settled {
+            connection,
+            sync,
+            settled,
         };
-        match held {
-            None => self.push_event(
-                &connection,
-                &frames::event(Body::ConversationsLost(ConversationsLost {})),
-            ),
-            Some(held) => {
-                for event in held.events {
-                    let known = held.reached.get(&event.conversation).copied().unwrap_or(0);
-                    if event.sequence == 0 || event.sequence > known {
-                        self.push_event(&connection, &event.frame);
-                    }
+        self.post(to.worker, message);
+    }
+
+    pub(super) fn settled(&self, key: ConnectionKey, sync: u32, settled: Settled) {
+        let Some(connection) = self.connection(key) else { return };
+        {
+            let mut state = connection.state.borrow_mut();
+            match settled {
+                Settled::Yes => state.conversing.handle_settled(sync),
+                Settled::Unknown => state.conversing.handle_unsettled(sync),
+            }
+        }
+        self.unflushed.borrow_mut().push(key);
+    }
+
+    /// Sends what was held back for a session, if it has all pages, and the client has read so much of them that it fits behind.
+    pub(super) fn release_held(self: &Rc<Self>, connection: &Rc<Connection>) {
+        if !connection.state.borrow().conversing.is_ready()
+            || connection.outbox.borrow().private_bytes() > self.queue_bytes_of_held()
+        {
+            return;
+        }
+        let release = connection.state.borrow_mut().conversing.release();
+        match release {
+            Release::Nothing => return,
+            Release::Events(events) => {
+                for event in events {
+                    self.queue_event(connection, &event.frame);
                 }
             }
+            Release::Lost => {
+                self.metrics.add(Metric::ConversationsLost, 1);
+                let lost = frames::event(Body::ConversationsLost(ConversationsLost {}));
+                self.queue_event(connection, &lost);
+            }
         }
+        self.flush(connection);
+    }
+
+    /// What may be held back for one session: half of its queue, the other half being for what it has still to read by then.
+    fn queue_bytes_of_held(&self) -> usize {
+        self.config().connections.private_queue_bytes / 2
+    }
+
+    /// Queues an event for one connection, which is flushed later. A client that does not even take those is closed as slow.
+    fn queue_event(self: &Rc<Self>, connection: &Rc<Connection>, frame: &[u8]) {
+        if connection.state.borrow().session.is_closing() {
+            // Nothing comes behind the last frame.
+            return;
+        }
+        let pushed = connection.outbox.borrow_mut().push(frame, &mut self.moved.borrow_mut());
+        if pushed.is_err() {
+            return self.close_slow(connection);
+        }
+        self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
+    }
+
+    /// Tells the app's push hook of a message for users who have no connection.
+    fn tell_push_hook(&self, app: AppIndex, push: &Push, away: Vec<UserId>) {
+        if away.is_empty() || !is_wanted(push) {
+            return;
+        }
+        // Who wrote it knows.
+        let away = away.iter().map(UserId::as_str).filter(|user| **user != *push.sender_id);
+        self.shared.pushes.offer(app, self.index, &announced(push), away);
+    }
+}
+
+/// Whether a message is pushed. An app's own type is a message for people only where it says what a push shows.
+fn is_wanted(push: &Push) -> bool {
+    push.kind != i32::from(MessageType::Custom) || !push.push_content.is_empty() || !push.push_data.is_empty()
+}
+
+fn announced(push: &Push) -> push::Message<'_> {
+    push::Message {
+        conversation_type: match ConversationType::try_from(push.conversation_type) {
+            Ok(ConversationType::Peer) => "peer",
+            Ok(ConversationType::Room) | Err(_) => "room",
+            Ok(ConversationType::Group) => "group",
+            Ok(ConversationType::Discussion) => "discussion",
+            Ok(ConversationType::System) => "system",
+        },
+        target_id: &push.target_id,
+        sender_id: &push.sender_id,
+        message_id: push.message_id,
+        sequence: push.sequence,
+        sent_at_ms: push.sent_at_ms,
+        message_type: push.kind,
+        object_name: &push.object_name,
+        push_content: &push.push_content,
+        push_data: &push.push_data,
+        mentioned_user_ids: &push.mentioned,
+        mention_all: push.mention_all,
+    }
+}
+
+fn weight_of(command: &Command) -> Weight {
+    match command {
+        Command::Sync(_) | Command::History(_) | Command::List(_) | Command::QueryCombined(_) => Weight::Large,
+        _ => Weight::Small,
+    }
+}
+
+/// The refusal of a message names the message.
+fn refuse(request_id: u32, refusal: &Refusal, client_message_id: Option<String>) -> Vec<u8> {
+    match client_message_id {
+        Some(id) => frames::refuse_message(request_id, refusal, id),
+        None => frames::refuse(request_id, refusal),
     }
 }

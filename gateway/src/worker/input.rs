@@ -447,8 +447,9 @@ impl Worker {
     }
 
     /// Has a connection go on, if nothing speaks against it any more: with its rooms if it was resumed, then with reading.
-    pub(super) fn resume_reading(&self, connection: &Connection) {
+    pub(super) fn resume_reading(self: &Rc<Self>, connection: &Rc<Connection>) {
         self.resume_rooms(connection);
+        self.release_held(connection);
         if connection.state.borrow().paused && !self.is_paused(connection) {
             connection.state.borrow_mut().paused = false;
             connection.outbox.borrow().wake();

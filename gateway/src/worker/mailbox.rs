@@ -20,7 +20,7 @@ use crate::room::{self, Entered};
 use crate::session::parked::Lost;
 use crate::session::users::{Arrival, Granted};
 use crate::worker::announce::Announcement;
-use crate::worker::conversing::{Delivery, Happened, Page};
+use crate::worker::conversing::{Conversed, Delivery, Happened, Page, Settled};
 
 use depth::Depth;
 
@@ -134,10 +134,27 @@ pub(super) enum Message {
     },
     /// To users' homes: an event of a conversation, for all connections of these users.
     Deliver(Box<Delivery>),
-    /// To a connection: events of conversations, in order.
+    /// To connections: an event of a conversation.
     Converse {
+        connections: Vec<ConnectionKey>,
+        event: Arc<Happened>,
+    },
+    /// To a connection: the answer to a command about conversations.
+    Conversed {
         connection: ConnectionKey,
-        events: Vec<Arc<Happened>>,
+        answer: Box<Conversed>,
+    },
+    /// To a user's home: all that was kept before a page was read has been told.
+    Settle {
+        connection: ConnectionRef,
+        sync: u32,
+        settled: Settled,
+    },
+    /// To a connection: the same, behind what its user's home had to tell it.
+    Settled {
+        connection: ConnectionKey,
+        sync: u32,
+        settled: Settled,
     },
     /// To a connection: a page of what it missed.
     Synced { connection: ConnectionKey, page: Box<Page> },
@@ -173,7 +190,8 @@ impl Message {
             | Self::Expel { connection, .. }
             | Self::NotResumed { connection, .. }
             | Self::Event { connection, .. }
-            | Self::Converse { connection, .. }
+            | Self::Conversed { connection, .. }
+            | Self::Settled { connection, .. }
             | Self::Synced { connection, .. }
             | Self::Close { connection, .. } => Some(*connection),
             Self::Room { .. }
@@ -189,6 +207,8 @@ impl Message {
             | Self::MutedRooms { .. }
             | Self::Order { .. }
             | Self::Deliver(_)
+            | Self::Converse { .. }
+            | Self::Settle { .. }
             | Self::Destroy { .. }
             | Self::Publish { .. } => None,
         }
@@ -207,7 +227,9 @@ impl Message {
                 _ => 0,
             },
             Self::Deliver(delivery) => delivery.event.frame.len(),
-            Self::Converse { events, .. } => events.iter().map(|event| event.frame.len()).sum(),
+            // Shared while it waits, but copied for each connection.
+            Self::Converse { connections, event } => event.frame.len() * connections.len(),
+            Self::Conversed { answer, .. } => answer.frame.len(),
             Self::Synced { page, .. } => page.frame.len(),
             Self::Announce { announcement, .. } => announcement.message.content.len(),
             // Shared while it waits, but each of them is copied for its connection.

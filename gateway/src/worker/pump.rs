@@ -142,7 +142,18 @@ impl Worker {
                 room,
                 frame,
             } => self.not_resumed(connection, &room, &frame),
-            Message::Converse { connection, events } => self.converse_events(connection, events),
+            Message::Converse { connections, event } => self.converse_event(&connections, &event),
+            Message::Conversed { connection, answer } => self.conversed(connection, &answer),
+            Message::Settle {
+                connection,
+                sync,
+                settled,
+            } => self.settle(connection, sync, settled),
+            Message::Settled {
+                connection,
+                sync,
+                settled,
+            } => self.settled(connection, sync, settled),
             Message::Synced { connection, page } => self.synced(connection, *page),
             Message::Deliver(delivery) => self.deliver(&delivery),
             Message::Event { connection, frame } => {

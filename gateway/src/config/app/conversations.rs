@@ -1,8 +1,10 @@
-//! How an app's conversations are kept.
+//! How an app's conversations are kept. In a file, keys of `[[apps]]` that begin with `conversation_`.
 
 use std::time::Duration;
 
-/// Limits and times of an app's conversations. In a file, keys of `[[apps]]` that begin with `conversation_`.
+use super::PushHook;
+
+/// Limits and times of an app's conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppConversations {
     /// Most members of a discussion or a group. Default 500.
@@ -19,15 +21,6 @@ pub struct AppConversations {
     pub members_may_add: bool,
     /// Where messages for users who are not online are told, if anywhere.
     pub push_hook: Option<PushHook>,
-}
-
-/// A webhook of the app's server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushHook {
-    /// `http://` or `https://`.
-    pub url: String,
-    /// What its calls are signed with (HMAC-SHA256).
-    pub secret: super::Secret,
 }
 
 impl Default for AppConversations {

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{APP_SETTINGS, Algorithm, KEY_SETTINGS, KeyTable, SECRET_BYTES_MAX, SECRET_BYTES_MIN, secret};
-use super::{App, Secret, TokenAlgorithm, TokenKey, api_key};
+use super::{App, Secret, TokenAlgorithm, TokenKey, api_key, push_hook};
 use crate::config::document::{self, Place, Present, fill, read_text};
 use crate::config::origin::{Origin, Problem, Problems};
 use crate::config::policy::{self, PolicyOrigins};
@@ -33,6 +33,7 @@ pub(in crate::config) struct AppOrigins {
     pub(in crate::config) keys: Vec<Origin>,
     /// In the order of [`App::api_keys`].
     pub(in crate::config) api_keys: Vec<Origin>,
+    pub(in crate::config) push_hook: Option<Origin>,
 }
 
 /// Only the apps of the file at `path`.
@@ -122,7 +123,7 @@ fn read_app(table: &DeTable<'_>, origin: Origin, place: &Place<'_>, problems: &m
     let mut origins = AppOrigins {
         present: fill(
             APP_SETTINGS,
-            &["keys", "api_keys", "policies"],
+            &["keys", "api_keys", "policies", "push_hook"],
             &mut app,
             table,
             place,
@@ -132,6 +133,7 @@ fn read_app(table: &DeTable<'_>, origin: Origin, place: &Place<'_>, problems: &m
         policies: Vec::new(),
         keys: Vec::new(),
         api_keys: Vec::new(),
+        push_hook: None,
     };
     require(APP_SETTINGS, "apps.key", &origins.present, &origins.app, problems);
 
@@ -164,6 +166,7 @@ fn read_app(table: &DeTable<'_>, origin: Origin, place: &Place<'_>, problems: &m
         origins.keys.push(origin);
     }
     (app.api_keys, origins.api_keys) = api_key::read(table, place, problems);
+    (app.conversations.push_hook, origins.push_hook) = push_hook::read(table, place, problems).unzip();
     (app, origins)
 }
 

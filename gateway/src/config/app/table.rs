@@ -52,6 +52,18 @@ pub(super) const KEEP_ALIVE_DEFAULT: usize = 5;
 /// More than these are what a policy that never ends by itself is for.
 const KEEP_ALIVE_MAX: usize = 1_000;
 
+/// Every message is an event for each member, and each change of the members has all of them read again.
+const CONVERSATION_MEMBERS_MAX: usize = 10_000;
+
+/// What is older was read long ago.
+const RECALL_WINDOW_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// Whoever was away over a weekend finds what was said.
+const HISTORY_KEPT_MIN: Duration = Duration::from_secs(3 * 86_400);
+
+/// For ever.
+const HISTORY_KEPT_MAX: Duration = Duration::from_secs(36_500 * 86_400);
+
 /// The keys of a table `[[apps]]`.
 pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
     Setting {
@@ -203,6 +215,61 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
         default: Default::Text("5"),
         meaning: "Rooms that the app's server may keep from ending by being idle.",
         cost: "They live, with all they hold, until it lets go of them.",
+    },
+    Setting {
+        path: "apps.conversation_members_max",
+        kind: Kind::Count {
+            min: 2,
+            max: CONVERSATION_MEMBERS_MAX,
+            auto: None,
+            field: |app| &mut app.conversations.members_max,
+        },
+        default: Default::Text("500"),
+        meaning: "Most members of a group or discussion; beyond it, 25411.",
+        cost: "Every message is an event for each member, and each change of the members has all of them read again.",
+    },
+    Setting {
+        path: "apps.conversation_recall_window",
+        kind: Kind::Duration {
+            min: Duration::ZERO,
+            max: RECALL_WINDOW_MAX,
+            field: |app| &mut app.conversations.recall_window,
+        },
+        default: Default::Text("2m"),
+        meaning: "How long users can take back and change their own messages in conversations; beyond it, 6000278 and 20114.",
+        cost: "What was read long ago can still become something else.",
+    },
+    Setting {
+        path: "apps.conversation_history",
+        kind: Kind::Boolean(|app| &mut app.conversations.history),
+        default: Default::Text("true"),
+        meaning: "Whether clients may ask for the history of conversations; without, 33007. What they missed they get all the same.",
+        cost: "Pages of up to 512 KiB.",
+    },
+    Setting {
+        path: "apps.conversation_history_kept",
+        kind: Kind::Duration {
+            min: HISTORY_KEPT_MIN,
+            max: HISTORY_KEPT_MAX,
+            field: |app| &mut app.conversations.history_kept,
+        },
+        default: Default::Text("180d"),
+        meaning: "How long messages of conversations are kept. Older ones are deleted within the hour.",
+        cost: "Disk: what messages hold, and about 250 bytes more for each.",
+    },
+    Setting {
+        path: "apps.conversation_groups_open",
+        kind: Kind::Boolean(|app| &mut app.conversations.groups_open),
+        default: Default::Text("true"),
+        meaning: "Whether anybody may join a group whose id they know; without, 25414.",
+        cost: "",
+    },
+    Setting {
+        path: "apps.conversation_members_may_add",
+        kind: Kind::Boolean(|app| &mut app.conversations.members_may_add),
+        default: Default::Text("false"),
+        meaning: "Whether any member may add users to a group. Otherwise its owner and managers may; others get 25405.",
+        cost: "",
     },
     Setting {
         path: "apps.state",
