@@ -3,6 +3,8 @@
 mod groups;
 mod look;
 mod members;
+mod message;
+mod reading;
 
 use std::ops::RangeInclusive;
 
@@ -71,16 +73,19 @@ pub(crate) fn check(command: &Command) -> Result<(), Refusal> {
         Command::Query(command) => any(command.r#type, &command.id),
         Command::QueryMembers(command) => look::members(command),
         Command::List(command) => look::list(command),
-        Command::Send(_)
-        | Command::Sync(_)
-        | Command::Ack(_)
-        | Command::History(_)
-        | Command::Recall(_)
-        | Command::Edit(_)
-        | Command::PutPart(_)
-        | Command::QueryCombined(_)
-        | Command::EditBlacklist(_)
-        | Command::QueryBlacklist(_) => Ok(()),
+        Command::Send(command) => message::send(command),
+        Command::Publish(command) => message::publish(command),
+        Command::Recall(command) => message::recall(command),
+        Command::Edit(command) => message::edit(command),
+        Command::PutPart(command) => message::put_part(command),
+        Command::QueryCombined(command) => message::query_combined(command),
+        Command::EditBlacklist(command) => message::edit_blacklist(command),
+        Command::QueryBlacklist(command) => message::query_blacklist(command),
+        Command::Sync(command) => reading::sync(command),
+        Command::Ack(command) => any(command.r#type, &command.id),
+        Command::History(command) => reading::history(command),
+        // No client has it, and its fields have types of their own.
+        Command::TakeBack(_) | Command::Server(_) => Ok(()),
     }
 }
 

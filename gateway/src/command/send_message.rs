@@ -56,6 +56,7 @@ fn check(command: SendMessage, app: AppIndex) -> Result<(RoomKey, Outgoing), Ref
     }
     let priority = Priority::try_from(command.priority).map_err(|_| Refusal::parameter("priority"))?;
     check_object_name(kind, &command.object_name)?;
+    check_no_more(&command)?;
     if command.content.is_empty() || (kind == MessageType::Text && std::str::from_utf8(&command.content).is_err()) {
         return Err(Refusal::parameter("content"));
     }
@@ -77,8 +78,26 @@ fn check(command: SendMessage, app: AppIndex) -> Result<(RoomKey, Outgoing), Ref
     Ok((RoomKey { app, id }, message))
 }
 
+/// The rest is for conversations.
+fn check_no_more(command: &SendMessage) -> Result<(), Refusal> {
+    let fields = [
+        ("media", command.media.is_none()),
+        ("sender_info", command.sender_info.is_none()),
+        ("mentioned_user_ids", command.mentioned_user_ids.is_empty()),
+        ("mention_all", !command.mention_all),
+        ("push_content", command.push_content.is_empty()),
+        ("push_data", command.push_data.is_empty()),
+        ("keep", command.keep == 0),
+        ("combined_id", command.combined_id.is_empty()),
+    ];
+    match fields.into_iter().find(|(_, is_unset)| !is_unset) {
+        Some((field, _)) => Err(Refusal::parameter(field)),
+        None => Ok(()),
+    }
+}
+
 /// Only custom messages have one, and they must.
-fn check_object_name(kind: MessageType, name: &str) -> Result<(), Refusal> {
+pub(super) fn check_object_name(kind: MessageType, name: &str) -> Result<(), Refusal> {
     let good = match kind {
         MessageType::Custom => {
             !name.is_empty() && name.len() <= limits::OBJECT_NAME_BYTES && !name.starts_with(RESERVED_PREFIX)
@@ -269,6 +288,28 @@ mod tests {
         }
         taken(custom(&"o".repeat(64)));
         taken(custom("rc:fine"));
+    }
+
+    #[test]
+    fn what_is_for_conversations_alone_is_refused_in_rooms() {
+        type Change = fn(&mut SendMessage);
+        let changes: [(&str, Change); 8] = [
+            ("media", |message| message.media = Some(Default::default())),
+            ("sender_info", |message| message.sender_info = Some(Default::default())),
+            ("mentioned_user_ids", |message| {
+                message.mentioned_user_ids.push("bob".into());
+            }),
+            ("mention_all", |message| message.mention_all = true),
+            ("push_content", |message| message.push_content = "x".into()),
+            ("push_data", |message| message.push_data = "x".into()),
+            ("keep", |message| message.keep = 3),
+            ("combined_id", |message| message.combined_id = "c".into()),
+        ];
+        for (field, change) in changes {
+            let mut message = good();
+            change(&mut message);
+            assert_eq!(refused_as(message), (33003, field.into()));
+        }
     }
 
     #[test]

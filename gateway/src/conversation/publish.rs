@@ -40,7 +40,10 @@ pub(crate) struct Published {
 enum Place {
     There(ConversationRow),
     /// A conversation that its first message makes.
-    New { key: Key, members: Vec<UserId> },
+    New {
+        key: Key,
+        members: Vec<UserId>,
+    },
 }
 
 impl Publish {

@@ -12,7 +12,7 @@ use crate::conversation::send::store::Sender;
 use crate::conversation::{Actor, Audience, Context, Outcome, Ruled, combined};
 use crate::identity::User;
 use crate::refusal::Refusal;
-use crate::store::{ConversationRow, Rows, RowsMut, SentRow};
+use crate::store::{Rows, RowsMut, SentRow};
 use crate::words::in_message;
 
 /// Whether a message is kept, by its type and what its sender wants.

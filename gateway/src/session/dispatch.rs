@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use sluice_codec::ClientFrame;
-use sluice_protocol::{ErrorCode, Login, frame::Body};
+use sluice_protocol::{ErrorCode, Login, frame::Body, limits};
 
 use crate::clock::Now;
 use crate::command::{self, NotAboutConversations, Refused, Switch};
@@ -115,18 +115,20 @@ fn handle_conversation(request_id: u32, command: conversation::Command) -> Actio
     match command::check_conversation(&command) {
         Ok(()) => Action::Converse { request_id, command },
         Err(refusal) => Action::Refuse {
-            answer: Some(refuse_command(request_id, &refusal, &command)),
+            // A barrage, which is for rooms alone, may want none.
+            answer: (request_id != 0).then(|| refuse_command(request_id, &refusal, &command)),
             refusal,
         },
     }
 }
 
-/// The refusal of a message names the message.
+/// The refusal of a message names the message, if it has a name that can be repeated.
 fn refuse_command(request_id: u32, refusal: &Refusal, command: &conversation::Command) -> Vec<u8> {
     match command {
-        conversation::Command::Send(message) => {
+        conversation::Command::Send(message) if message.client_message_id.len() <= limits::CLIENT_MESSAGE_ID_BYTES => {
             frames::refuse_message(request_id, refusal, message.client_message_id.clone())
         }
+        conversation::Command::Send(_) => frames::refuse_message(request_id, refusal, String::new()),
         _ => frames::refuse(request_id, refusal),
     }
 }
@@ -158,7 +160,6 @@ mod tests {
     use bytes::Bytes;
     use sluice_protocol::{
         ConversationType, IdProfile, JoinRoom, Logout, MessageType, Ping, Platform, RenewToken, SendMessage, UserId,
-        limits,
     };
 
     use super::*;
@@ -247,6 +248,14 @@ mod tests {
         assert!(
             matches!(silent(wrong), Action::Refuse { answer: None, .. }),
             "nor is a refusal answered"
+        );
+        let elsewhere = SendMessage {
+            conversation_type: ConversationType::Peer.into(),
+            ..of_type(MessageType::Barrage, 5)
+        };
+        assert!(
+            matches!(silent(elsewhere), Action::Refuse { answer: None, .. }),
+            "nor is one that is for rooms alone"
         );
         for kind in [MessageType::Text, MessageType::Command, MessageType::Custom] {
             match silent(of_type(kind, 5)) {

@@ -27,11 +27,19 @@ pub(super) fn conversation(
                 return Err(Refusal::parameter("target_id").into());
             }
             let inside = Inside::of(rows, context, by, kind.into(), to.as_str())?;
+            if let Some(gag) = context.policy.peer_gags.get(&user.id, context.now) {
+                return Err(gagged(context, ErrorCode::MUTED_IN_PEER, "global", gag.until_ms).into());
+            }
             is_wanted(rows, context, user.id.as_str(), to.as_str())?;
             Ok(inside.conversation)
         }
         ConversationType::Group | ConversationType::Discussion => {
             let inside = Inside::of(rows, context, by, kind.into(), &message.target_id)?;
+            if kind == ConversationType::Group
+                && let Some(gag) = context.policy.group_gags.get(&user.id, context.now)
+            {
+                return Err(gagged(context, ErrorCode::MUTED_IN_GROUP, "global", gag.until_ms).into());
+            }
             if let Some(member) = &inside.member {
                 may_speak(rows, context, &inside.conversation, member)?;
             }
@@ -44,6 +52,12 @@ pub(super) fn conversation(
 
 /// Whether one user's messages may go to another.
 fn is_wanted(rows: &dyn Rows, context: Context<'_>, from: &str, to: &str) -> Ruled<()> {
+    if rows.is_listed(context.app_key, UserList::OnlyWanted, "", to)? {
+        return match rows.is_listed(context.app_key, UserList::Whitelist, to, from)? {
+            true => Ok(()),
+            false => Err(ErrorCode::NOT_ON_ALLOW_LIST.into()),
+        };
+    }
     if rows.is_listed(context.app_key, UserList::Blacklist, to, from)? {
         return Err(ErrorCode::IN_BLACKLIST.into());
     }
@@ -51,18 +65,12 @@ fn is_wanted(rows: &dyn Rows, context: Context<'_>, from: &str, to: &str) -> Rul
 }
 
 /// Whether neither the member is muted nor, for this member, the whole group.
-fn may_speak(
-    rows: &dyn Rows,
-    context: Context<'_>,
-    conversation: &ConversationRow,
-    member: &MemberRow,
-) -> Ruled<()> {
-    let muted = |detail| Refusal::with_detail(ErrorCode::MUTED_IN_GROUP, detail);
+fn may_speak(rows: &dyn Rows, context: Context<'_>, conversation: &ConversationRow, member: &MemberRow) -> Ruled<()> {
+    let code = ErrorCode::MUTED_IN_GROUP;
     match member.muted_until_ms {
-        Some(i64::MAX) => return Err(muted("user").into()),
+        Some(i64::MAX) => return Err(gagged(context, code, "user", None).into()),
         Some(until_ms) if until_ms > context.now.unix_ms => {
-            let left = Duration::from_millis(until_ms.abs_diff(context.now.unix_ms));
-            return Err(muted("user").retry_after(left).into());
+            return Err(gagged(context, code, "user", Some(until_ms)).into());
         }
         _ => {}
     }
@@ -76,7 +84,14 @@ fn may_speak(
             &member.user_id,
         )?
     {
-        return Err(muted("group").into());
+        return Err(gagged(context, code, "group", None).into());
     }
     Ok(())
+}
+
+/// What somebody is told who may not send before `until_ms`, or without end.
+fn gagged(context: Context<'_>, code: ErrorCode, detail: &'static str, until_ms: Option<i64>) -> Refusal {
+    let left_ms = until_ms.map_or(0, |until_ms| until_ms.saturating_sub(context.now.unix_ms));
+    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+    Refusal::with_detail(code, detail).retry_after(left)
 }

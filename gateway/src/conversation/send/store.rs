@@ -113,12 +113,7 @@ pub(in crate::conversation) fn keep(
         recalled: false,
         event: event.encode_to_vec(),
     })?;
-    rows.move_last(
-        conversation.id,
-        placed.sequence,
-        placed.message_id,
-        placed.sent_at_ms,
-    )?;
+    rows.move_last(conversation.id, placed.sequence, placed.message_id, placed.sent_at_ms)?;
     let tell = Tell {
         to: context.audiences.of(rows, conversation)?,
         push: is_pushed(&event).then(|| Arc::new(push_of(&event))),
