@@ -1,5 +1,11 @@
 //! The rules of conversations with a made-up clock, in the real transactions of a store.
 
+mod creating;
+mod groups;
+mod looking;
+mod members;
+mod power_cut;
+
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +16,6 @@ use prost::Message;
 use sluice_protocol::{CreateConversation, CreateGroup, Frame, IdProfile, UserId, frame::Body, reply};
 
 use super::*;
-
-mod power_cut;
 
 /// Conversations of one app, and the time it is there.
 pub(super) struct Chats {
