@@ -124,7 +124,6 @@ fn created(row: &ConversationRow, existed: bool, tell: Vec<Tell>) -> Outcome {
     let result = ConversationCreated {
         conversation: Some(info(row, "")),
         existed,
-        refused: Vec::new(),
     };
     Outcome::telling(reply::Result::ConversationCreated(result), tell)
 }

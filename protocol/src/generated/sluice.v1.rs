@@ -571,7 +571,8 @@ pub struct ConversationMessage {
     #[prost(uint32, tag = "33")]
     pub left: u32,
 }
-/// Makes a discussion: a conversation of users by users, in which all may do the same. Each member but the creator gets Invited.
+/// Makes a discussion: a conversation of users by users, in which all may do the same. Each member but the creator gets Invited, the creator's other devices
+/// MembersJoined. It ends with its last member.
 ///
 /// Errors: 33003 (detail: the field), 25411 (more members than allowed), 20607.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -586,22 +587,21 @@ pub struct CreateConversation {
     /// Gives the conversation that was made with exactly these members, if there is one and its members never changed.
     #[prost(bool, tag = "4")]
     pub unique: bool,
-    /// It ends by itself after so many seconds, 60 to 604800; 0: it lasts. Its id begins with "_tmp:", and it is in no list.
+    /// It ends by itself after so many seconds, 60 to 604800; 0: it lasts. Its id begins with "_tmp:", it is in no list, and not found by its members: 33003 with
+    /// `unique`.
     #[prost(uint32, tag = "5")]
     pub temporary_seconds: u32,
 }
 /// Answers CreateConversation and CreateGroup.
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConversationCreated {
     #[prost(message, optional, tag = "1")]
     pub conversation: ::core::option::Option<ConversationInfo>,
     /// With `unique`: it was there before.
     #[prost(bool, tag = "2")]
     pub existed: bool,
-    #[prost(message, repeated, tag = "3")]
-    pub refused: ::prost::alloc::vec::Vec<MemberRefusal>,
 }
-/// Asks about a conversation this user is in. Errors: 33003, 4303, 21406, 22406, 4323.
+/// Asks about a conversation this user is in. Two users who have not written to each other yet have an empty one. Errors: 33003, 4303, 21406, 22406, 4323.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QueryConversation {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -611,7 +611,8 @@ pub struct QueryConversation {
 }
 /// Adds users. In a group owner and managers may, and members if the group lets them (25405 else).
 ///
-/// Errors of the whole: 33003, 4303, 21406, 22406, 25405, 4323, 20607. Each user is judged for itself (25411: full). Who is inside already is no error.
+/// Errors of the whole: 33003, 20606 (neither GROUP nor DISCUSSION), 4303, 21406, 22406, 25405, 4323, 20607. Each user is judged for itself (25411: full). Who is
+/// inside already is no error.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddMembers {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -622,7 +623,8 @@ pub struct AddMembers {
     #[prost(string, repeated, tag = "3")]
     pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// Removes users: from a discussion any member may, from a group owner and managers (25405), and nobody the owner (25417). 25418: not inside.
+/// Removes users: from a discussion any member may, from a group owner and managers (25405). Errors of the whole as AddMembers; of one user 25418 (not inside) and
+/// 25417: no user removes the owner of a group. When the app's server does, the member who came first is the owner.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveMembers {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -641,7 +643,7 @@ pub struct JoinConversation {
     #[prost(string, tag = "2")]
     pub id: ::prost::alloc::string::String,
 }
-/// Leaves. The owner of a group hands it over first (25417), unless nobody else is inside: then it is dismissed.
+/// Leaves. The owner of a group hands it over first (25417), unless nobody else is inside: then it is dismissed. Errors: 33003, 4303, 21406, 22406, 25417, 4323.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QuitConversation {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -805,7 +807,8 @@ pub struct MessageChanged {
     #[prost(int32, tag = "2")]
     pub notice: i32,
 }
-/// Changes what a conversation says of itself. In a discussion any member may, in a group owner and managers.
+/// Changes what a conversation says of itself. In a discussion any member may, in a group owner and managers. Errors: 33003 (detail: the field; "notice" in a
+/// discussion, which has none), 4303, 21406, 22406, 25405, 4323.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateConversation {
     #[prost(enumeration = "ConversationType", tag = "1")]
@@ -850,7 +853,7 @@ pub struct TransferGroup {
     #[prost(string, tag = "2")]
     pub user_id: ::prost::alloc::string::String,
 }
-/// Makes members managers, or members again. Only the owner may. Errors of the whole as TransferGroup; of one user 25418.
+/// Makes members managers, or members again. Only the owner may. Errors of the whole: 33003, 4303, 22406, 25405; of one user 25418, and 25417 for the owner.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetGroupManagers {
     #[prost(string, tag = "1")]
@@ -861,7 +864,8 @@ pub struct SetGroupManagers {
     #[prost(bool, tag = "3")]
     pub manager: bool,
 }
-/// Keeps members, or all but owner and managers, from sending. Owner and managers may. Errors of the whole: 33003, 4303, 22406, 25405; of one user 25418, 25405.
+/// Keeps members, or all but owner and managers, from sending. Owner and managers may. A member who leaves and comes back is muted still. Errors of the whole: 33003,
+/// 4303, 22406, 25405; of one user 25418, and 25405 for owner and managers, who always may send.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MuteGroupMembers {
     #[prost(string, tag = "1")]
@@ -988,14 +992,14 @@ pub struct KickedFromConversation {
     #[prost(string, tag = "3")]
     pub by_user_id: ::prost::alloc::string::String,
 }
-/// What a conversation says of itself, its roles or whether all are muted has changed.
+/// What a conversation says of itself, roles, or who is muted has changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConversationChanged {
     #[prost(message, optional, tag = "1")]
     pub conversation: ::core::option::Option<ConversationInfo>,
     #[prost(string, tag = "2")]
     pub by_user_id: ::prost::alloc::string::String,
-    /// Those whose role is another now, and which.
+    /// Those whose role or mute is another now, and which.
     #[prost(message, repeated, tag = "3")]
     pub roles: ::prost::alloc::vec::Vec<ConversationMember>,
 }

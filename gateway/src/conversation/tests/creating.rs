@@ -20,9 +20,9 @@ fn unique(others: &[&str]) -> Command {
 
 fn made(answer: Result<Answer, Refusal>) -> (ConversationInfo, bool) {
     match answer.expect("it is made").result {
-        reply::Result::ConversationCreated(ConversationCreated {
-            conversation, existed, ..
-        }) => (conversation.expect("it says which"), existed),
+        reply::Result::ConversationCreated(ConversationCreated { conversation, existed }) => {
+            (conversation.expect("it says which"), existed)
+        }
         other => panic!("{other:?}"),
     }
 }
