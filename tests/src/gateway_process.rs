@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::Deref;
+use std::path::Path;
 
 use sluice_gateway::{Addresses, development};
 
@@ -42,6 +43,14 @@ impl GatewayProcess {
     /// # Panics
     /// When it does not start.
     pub async fn killed_and_started_again(self) -> Self {
+        self.killed_and_started_again_after(|_| ()).await
+    }
+
+    /// The same, with something done to the data folder in between.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn killed_and_started_again_after(self, between: impl FnOnce(&Path)) -> Self {
         let Self {
             program,
             target,
@@ -50,6 +59,7 @@ impl GatewayProcess {
             ..
         } = self;
         drop(program);
+        between(data.path());
         Self::start_in(data, target.addresses, settings).await
     }
 

@@ -7,6 +7,7 @@ mod checks;
 mod codegen;
 mod dependencies;
 mod fuzz;
+mod long_runs;
 mod node;
 mod python;
 mod schemathesis;
@@ -23,6 +24,9 @@ Tasks:
   test                    every check: format, lints, build, dependencies, tests, generated files
   codegen, docs           write generated code and the tables in docs anew, from their sources
   schemathesis [--examples N]  try the server API with N made-up cases for each path (300)
+  power-cut [--cuts N]    let the power fail N times (1000) under the store
+  kill [--times N]        kill the gateway N times (100) while clients talk
+  cut-connections [--times N]  cut connections at every step of the protocol, N times each (50)
   fuzz [--seconds N]      run every fuzz target for N seconds (60); needs cargo-fuzz
 ";
 
@@ -52,6 +56,12 @@ fn main() -> ExitCode {
         ["codegen" | "docs"] => codegen::run(),
         ["schemathesis"] => schemathesis::run("300"),
         ["schemathesis", "--examples", examples] => schemathesis::run(examples),
+        ["power-cut"] => long_runs::power_cut("1000"),
+        ["power-cut", "--cuts", cuts] => long_runs::power_cut(cuts),
+        ["kill"] => long_runs::kill("100"),
+        ["kill", "--times", times] => long_runs::kill(times),
+        ["cut-connections"] => long_runs::cut_connections("50"),
+        ["cut-connections", "--times", times] => long_runs::cut_connections(times),
         ["fuzz"] => fuzz::run("60"),
         ["fuzz", "--seconds", seconds] => fuzz::run(seconds),
         [] | ["help" | "--help" | "-h"] => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use sluice_protocol::{ConversationMessage, ConversationType, SendMessage, SendMessageResult};
+use sluice_protocol::{ConversationMessage, ConversationType, MessageType, SendMessage, SendMessageResult};
 
 use super::*;
 use crate::conversation::key::Key;
@@ -125,6 +125,7 @@ impl Sent {
         let message = SendMessage {
             conversation_type: ConversationType::Peer.into(),
             target_id: user(sending.to),
+            r#type: MessageType::Text.into(),
             client_message_id: number.to_string(),
             content: sending.text.clone().into(),
             ..SendMessage::default()
