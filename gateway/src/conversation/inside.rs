@@ -78,8 +78,12 @@ impl Inside {
 }
 
 impl MemberRow {
+    /// A row that says nothing allows nothing more.
     pub(super) fn role(&self) -> MemberRole {
-        MemberRole::try_from(self.role).unwrap_or(MemberRole::Member)
+        match MemberRole::try_from(self.role) {
+            Ok(role @ (MemberRole::Owner | MemberRole::Manager)) => role,
+            Ok(MemberRole::Member | MemberRole::Unspecified) | Err(_) => MemberRole::Member,
+        }
     }
 }
 

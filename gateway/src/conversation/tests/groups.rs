@@ -7,7 +7,7 @@ use sluice_protocol::{
 
 use super::*;
 use crate::conversation::tests::members::{add, group, join, judged, members_of, set_managers};
-use crate::store::UserList;
+use crate::store::{MemberRow, UserList};
 
 const ALL: [&str; 4] = ["jerry", "mary", "tom", "will"];
 
@@ -301,4 +301,21 @@ fn what_a_discussion_says_is_changed_by_any_member_and_it_has_no_notice() {
     assert_eq!(chats.ask("jerry", notice).unwrap_err(), Refusal::parameter("notice"));
     let outside = Refusal::new(ErrorCode::NOT_IN_DISCUSSION);
     assert_eq!(chats.ask("mary", update(kind, &id, |_| ())).unwrap_err(), outside);
+}
+
+#[test]
+fn a_member_whose_row_names_no_role_may_what_members_may() {
+    let chats = team();
+    chats.change(|rows| {
+        let row = rows
+            .conversation("app", ConversationType::Group.into(), "g")?
+            .expect("it is there");
+        let mary = rows.member(row.id, "mary")?.expect("inside");
+        rows.put_member(&MemberRow { role: 0, ..mary })
+    });
+    assert_eq!(chats.ask("mary", dismiss()).unwrap_err(), only("owner"));
+    assert_eq!(
+        chats.ask("mary", mute(&["will"], true, 0)).unwrap_err(),
+        only("manager")
+    );
 }
