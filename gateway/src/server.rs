@@ -144,6 +144,8 @@ impl Server {
         let now = Now::read();
         let (store, kept) =
             Store::open(&config.data, now.unix_ms).map_err(|error| ServerError::Store(error.to_string()))?;
+        let apps = config.apps.iter();
+        store.keep_messages_for(apps.map(|app| (app.key.clone(), app.conversations.history_kept)));
         let policies = Policies::new(&config.apps);
         policies
             .restore(kept.apps, now)

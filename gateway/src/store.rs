@@ -26,10 +26,12 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
 pub(crate) use figures::{Figures, Health};
+use expiry::Retention;
 use queue::{Submission, Work};
 use readers::Readers;
 pub(crate) use rows::{
@@ -98,6 +100,16 @@ impl Store {
             self.inner.shared.counters.busy();
             refused.finish(Err(StoreError::Busy));
         }
+    }
+
+    /// Says how long the messages of apps are kept. Older ones are deleted, at once and from then on; those of other apps are kept for ever.
+    pub(crate) fn keep_messages_for(&self, apps: impl IntoIterator<Item = (String, Duration)>) {
+        let retention = Arc::new(Retention::new(apps));
+        let mut known = self.inner.shared.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = (retention, true);
+        drop(known);
+        // Has the writer look at it.
+        self.submit(Vec::new(), |_| ());
     }
 
     /// Submits a job that reads rows, decides and changes rows, all in one transaction. `done` is called as by [`Self::submit`], with what the

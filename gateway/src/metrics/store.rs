@@ -36,6 +36,11 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
         "Submissions refused because too many changes were waiting.",
     ),
     (
+        "sluice_store_expired_total",
+        Kind::Counter,
+        "Rows deleted because their time was over: old messages, ends of gags and blocks, and what belongs to them.",
+    ),
+    (
         "sluice_store_queued_changes",
         Kind::Gauge,
         "Changes that wait for the disk.",
@@ -80,6 +85,7 @@ pub(super) fn update(recorder: &dyn Recorder, store: &Store) {
     gauge("sluice_store_commit_seconds_total", figures.commit_time.as_secs_f64());
     counter("sluice_store_failures_total", figures.failures);
     counter("sluice_store_busy_total", figures.busy);
+    counter("sluice_store_expired_total", figures.expired);
     gauge("sluice_store_queued_changes", figures.queued as f64);
     gauge("sluice_store_file_bytes", figures.file_bytes as f64);
 }

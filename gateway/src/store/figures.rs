@@ -28,6 +28,8 @@ pub(crate) struct Figures {
     pub failures: u64,
     /// Submissions refused because too much was waiting.
     pub busy: u64,
+    /// Rows deleted because their time was over.
+    pub expired: u64,
     /// Changes that wait now.
     pub queued: usize,
     /// Database and write-ahead log.
@@ -42,6 +44,7 @@ pub(super) struct Counters {
     changes: AtomicU64,
     failures: AtomicU64,
     busy: AtomicU64,
+    expired: AtomicU64,
     health: Mutex<Health>,
 }
 
@@ -59,6 +62,10 @@ impl Counters {
 
     pub(super) fn busy(&self) {
         self.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn expired(&self, rows: usize) {
+        self.expired.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
     pub(super) fn health(&self) -> Health {
@@ -90,6 +97,7 @@ impl Counters {
             changes: read(&self.changes),
             failures: read(&self.failures),
             busy: read(&self.busy),
+            expired: read(&self.expired),
             queued,
             file_bytes,
         }

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 
 use super::apply::apply;
 use super::error::{Stage, StoreError};
-use super::expiry::Expiry;
+use super::expiry::{Expiry, Repeats, Retention};
 use super::figures::{Counters, Health};
 use super::queue::{Next, Queue, Submission, Work};
 use super::rows::SqliteRows;
@@ -22,6 +22,9 @@ use crate::clock::Now;
 
 /// How often what has passed is deleted.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How many of these passes there are for one that looks for old repeats, of which there may be very many.
+const PASSES_PER_REPEATS: u32 = 24;
 
 /// How soon a disk that can be written again is noticed when nobody asks for anything.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
@@ -39,6 +42,8 @@ const PROBE_BYTES: usize = 32 * 1024;
 pub(super) struct Shared {
     pub queue: Queue,
     pub counters: Counters,
+    /// How long messages are kept, once that is known, and whether it is news.
+    pub retention: Mutex<(Arc<Retention>, bool)>,
     /// Whoever submitted is told before the commit: a fault, to see that tests find it.
     #[cfg(test)]
     pub answers_early: std::sync::atomic::AtomicBool,
@@ -55,6 +60,7 @@ pub(super) struct Writer {
     /// Changes since the log was copied.
     uncopied: usize,
     expiry: Option<Expiry>,
+    passes: u32,
     next_expiry: Instant,
     next_probe: Instant,
 }
@@ -69,7 +75,8 @@ impl Writer {
             shared,
             failed: None,
             uncopied: 0,
-            expiry: Some(Expiry::new(now_unix_ms)),
+            expiry: Some(Expiry::new(now_unix_ms, Repeats::LeftAlone)),
+            passes: 0,
             next_expiry: now + EXPIRY_INTERVAL,
             next_probe: now,
         }
@@ -239,18 +246,32 @@ impl Writer {
     /// Deletes a step of what has passed, so that whoever submits in the meantime does not wait for all of it.
     fn expire(&mut self) {
         let now = Instant::now();
-        if self.expiry.is_none() && now >= self.next_expiry {
-            self.expiry = Some(Expiry::new(Now::read().unix_ms));
+        let (retention, is_news) = self.retention();
+        if is_news || (self.expiry.is_none() && now >= self.next_expiry) {
+            let repeats = match self.passes % PASSES_PER_REPEATS {
+                0 => Repeats::Walked,
+                _ => Repeats::LeftAlone,
+            };
+            self.passes += 1;
+            self.expiry = Some(Expiry::new(Now::read().unix_ms, repeats));
         }
         let Some(mut expiry) = self.expiry.take() else {
             return;
         };
         self.next_expiry = now + EXPIRY_INTERVAL;
         // What fails is tried again in an hour.
-        if let Some(deleted) = self.alone(|conn| expiry.step(conn)) {
+        if let Some(deleted) = self.alone(|conn| expiry.step(conn, &retention)) {
             self.uncopied += deleted;
+            self.shared.counters.expired(deleted);
             self.expiry = (!expiry.is_over()).then_some(expiry);
         }
+    }
+
+    /// How long messages are kept, and whether that was said since this was last asked.
+    fn retention(&self) -> (Arc<Retention>, bool) {
+        let mut retention = self.shared.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = std::mem::take(&mut retention.1);
+        (retention.0.clone(), is_news)
     }
 
     fn probe_when_due(&mut self) {

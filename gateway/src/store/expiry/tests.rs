@@ -1,0 +1,246 @@
+use std::path::PathBuf;
+
+use crate::store::tests::Folder;
+use crate::store::{CombinedRow, ConversationRow, MemberRow, MessageRow, RowsMut as _, SentRow, Store};
+
+use super::super::rows::SqliteRows;
+use super::*;
+
+const NOW_MS: i64 = 400 * DAY_MS;
+
+fn retention(days: i64) -> Retention {
+    Retention::new([("app".to_owned(), Duration::from_millis((days * DAY_MS).unsigned_abs()))])
+}
+
+/// A store's file with its tables, and a connection to it.
+fn database() -> (Folder, Connection) {
+    let folder = Folder::new();
+    let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
+    drop(store);
+    let conn = folder.shell();
+    (folder, conn)
+}
+
+/// One pass, and the most rows that one of its steps deleted.
+fn pass(conn: &Connection, retention: &Retention) -> usize {
+    let mut expiry = Expiry::new(NOW_MS, Repeats::Walked);
+    let mut most = 0;
+    for _ in 0..100_000 {
+        if expiry.is_over() {
+            return most;
+        }
+        most = most.max(expiry.step(conn, retention).expect("a step"));
+    }
+    panic!("it does not end: {expiry:?}");
+}
+
+fn conversation(conn: &Connection, id: i64, app: &str, messages: i64, expires_at_ms: Option<i64>) {
+    let rows = SqliteRows(conn);
+    rows.insert_conversation(&ConversationRow {
+        id,
+        app: app.to_owned(),
+        kind: 3,
+        key: id.to_string(),
+        member_count: 1,
+        members_version: id,
+        expires_at_ms,
+        ..ConversationRow::default()
+    })
+    .expect("a conversation");
+    rows.put_member(&MemberRow {
+        conversation: id,
+        user_id: "alice".to_owned(),
+        app: app.to_owned(),
+        role: 3,
+        first_sequence: 1,
+        delivered_sequence: 2,
+        read_sequence: 1,
+        ..MemberRow::default()
+    })
+    .expect("a member");
+    // One each day, the last today.
+    for sequence in 1..=messages {
+        rows.insert_message(&MessageRow {
+            conversation: id,
+            sequence,
+            message_id: id * 100_000 + sequence,
+            sent_at_ms: NOW_MS - (messages - sequence) * DAY_MS,
+            sender_id: "alice".to_owned(),
+            kind: 1,
+            counts: true,
+            recalled: false,
+            event: b"event".to_vec(),
+        })
+        .expect("a message");
+    }
+    rows.move_last(id, messages, id * 100_000 + messages, NOW_MS)
+        .expect("the newest");
+}
+
+fn numbers(conn: &Connection, statement: &str) -> Vec<i64> {
+    let mut statement = conn.prepare(statement).expect("a statement");
+    let found = statement.query_map([], |row| row.get(0)).expect("rows");
+    found.collect::<Result<_, _>>().expect("numbers")
+}
+
+fn left(conn: &Connection, conversation: i64) -> Vec<i64> {
+    numbers(
+        conn,
+        &format!("SELECT sequence FROM messages WHERE conversation = {conversation} ORDER BY sequence"),
+    )
+}
+
+#[test]
+fn messages_that_are_old_are_deleted_step_by_step_and_nothing_else_of_the_conversation() {
+    let (_folder, conn) = database();
+    conversation(&conn, 1, "app", 390, None);
+    conversation(&conn, 2, "other", 300, None);
+    conversation(&conn, 3, "app", 30, None);
+    let most = pass(&conn, &retention(30));
+    assert!(most <= usize::from(STEP_MESSAGES), "{most}");
+    assert_eq!(left(&conn, 1), (360..=390).collect::<Vec<_>>());
+    assert_eq!(left(&conn, 2).len(), 300, "nobody says how long those are kept");
+    assert_eq!(left(&conn, 3).len(), 30);
+    assert_eq!(
+        numbers(&conn, "SELECT last_sequence FROM conversations ORDER BY id"),
+        [390, 300, 30]
+    );
+    assert_eq!(
+        numbers(
+            &conn,
+            "SELECT delivered_sequence FROM conversation_members ORDER BY conversation"
+        ),
+        [2, 2, 2]
+    );
+    pass(&conn, &retention(0));
+    assert_eq!(left(&conn, 1), [390], "what is of this moment is not old");
+}
+
+#[test]
+fn where_nothing_is_said_messages_are_kept() {
+    let (_folder, conn) = database();
+    conversation(&conn, 1, "app", 390, None);
+    pass(&conn, &Retention::default());
+    assert_eq!(left(&conn, 1).len(), 390);
+}
+
+#[test]
+fn a_pass_visits_more_conversations_than_a_step_does() {
+    let (_folder, conn) = database();
+    for id in 1..=i64::from(STEP_CONVERSATIONS) * 2 + 1 {
+        conversation(&conn, id, "app", if id % 300 == 1 { 2 } else { 1 }, None);
+    }
+    pass(&conn, &Retention::new([("app".to_owned(), Duration::from_secs(3600))]));
+    assert_eq!(
+        numbers(&conn, "SELECT count(*) FROM messages"),
+        [i64::from(STEP_CONVERSATIONS) * 2 + 1],
+        "one is left in each"
+    );
+}
+
+#[test]
+fn a_temporary_conversation_that_is_over_goes_with_all_it_has() {
+    let (_folder, conn) = database();
+    conversation(&conn, 1, "app", 390, Some(NOW_MS));
+    conversation(&conn, 2, "app", 1, Some(NOW_MS + 1));
+    conversation(&conn, 3, "other", 1, Some(NOW_MS - 1));
+    let most = pass(&conn, &Retention::default());
+    assert!(most <= usize::from(STEP_MESSAGES) + 2, "{most}");
+    for table in ["messages", "conversation_members"] {
+        let of = format!("SELECT DISTINCT conversation FROM {table}");
+        assert_eq!(numbers(&conn, &of), [2], "{table}");
+    }
+    assert_eq!(numbers(&conn, "SELECT id FROM conversations"), [2]);
+}
+
+#[test]
+fn repeats_are_recognised_for_a_week() {
+    let (_folder, conn) = database();
+    let rows = SqliteRows(&conn);
+    let many = i64::from(STEP_ROWS) * 2 + 500;
+    for number in 0..many {
+        rows.insert_sent(&SentRow {
+            app: "app".to_owned(),
+            sender_id: format!("user{}", number % 7),
+            client_message_id: number.to_string(),
+            sent_at_ms: NOW_MS - REPEATS_KEPT_MS + if number % 3 == 0 { 0 } else { -1 },
+            ..SentRow::default()
+        })
+        .expect("a repeat");
+    }
+    let mut others = Expiry::new(NOW_MS, Repeats::LeftAlone);
+    while !others.is_over() {
+        assert_eq!(others.step(&conn, &retention(30)).expect("a step"), 0);
+    }
+    let most = pass(&conn, &retention(30));
+    assert!(most <= usize::from(STEP_ROWS), "{most}");
+    let left = numbers(&conn, "SELECT CAST(client_message_id AS INTEGER) FROM sent_messages");
+    assert_eq!(left.len(), usize::try_from(many).unwrap().div_ceil(3));
+    assert!(left.iter().all(|number| number % 3 == 0));
+}
+
+#[test]
+fn parts_that_no_message_names_go_after_a_day_and_others_with_their_message() {
+    let (_folder, conn) = database();
+    let rows = SqliteRows(&conn);
+    let sets = [
+        ("put-long-ago", NOW_MS - DAY_MS, None),
+        ("put-just-now", NOW_MS - DAY_MS + 1, None),
+        ("taken-back", NOW_MS, Some(0)),
+        ("sent", NOW_MS - 29 * DAY_MS, Some(NOW_MS - 29 * DAY_MS)),
+        ("sent-long-ago", NOW_MS - 31 * DAY_MS, Some(NOW_MS - 31 * DAY_MS)),
+    ];
+    for (id, put_at_ms, sent_at_ms) in sets {
+        for part in 0..3 {
+            rows.put_part("app", "alice", id, part, b"part").expect("a part");
+        }
+        rows.put_combined(&CombinedRow {
+            app: "app".to_owned(),
+            user_id: "alice".to_owned(),
+            combined_id: id.to_owned(),
+            put_at_ms,
+            sent_at_ms,
+            parts: 3,
+            last_part: 2,
+            ..CombinedRow::default()
+        })
+        .expect("a set");
+    }
+    pass(&conn, &retention(30));
+    let mut statement = conn
+        .prepare("SELECT combined_id, (SELECT count(*) FROM combined_parts p WHERE p.combined_id = s.combined_id) FROM combined_sets s ORDER BY combined_id")
+        .expect("a statement");
+    let left = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .expect("rows");
+    let left: Vec<(String, i64)> = left.collect::<Result<_, _>>().expect("sets");
+    assert_eq!(left, [("put-just-now".to_owned(), 3), ("sent".to_owned(), 3)]);
+    assert_eq!(numbers(&conn, "SELECT count(*) FROM combined_parts"), [6]);
+}
+
+#[test]
+fn a_store_that_is_told_how_long_messages_are_kept_deletes_older_ones_at_once() {
+    let folder = Folder::new();
+    let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
+    drop(store);
+    // By the system's clock, these are all from long ago.
+    conversation(&folder.shell(), 1, "app", 390, None);
+    let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
+    let path: PathBuf = folder.database();
+    let count = || {
+        let conn = Connection::open(&path).expect("it can be opened");
+        numbers(&conn, "SELECT count(*) FROM messages")[0]
+    };
+    assert_eq!(count(), 390);
+    store.keep_messages_for([("app".to_owned(), Duration::from_secs(3600))]);
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while count() > 0 {
+        assert!(std::time::Instant::now() < until, "{} are left", count());
+        std::thread::yield_now();
+    }
+    // The last step has been counted once whatever is submitted after it is done.
+    let (tell, told) = std::sync::mpsc::channel();
+    store.submit(Vec::new(), move |kept| tell.send(kept).expect("the test waits"));
+    told.recv().expect("an answer").expect("it is kept");
+    assert_eq!(store.figures().expired, 390);
+}
