@@ -95,6 +95,13 @@ fn changed(answer: &Answer) -> &MembersChanged {
     }
 }
 
+/// Who does what, and who is told what.
+type Line = (
+    &'static str,
+    fn(ConversationType, &str) -> Command,
+    Vec<(Vec<&'static str>, &'static str)>,
+);
+
 /// A conversation of Tom and Jerry.
 fn of_tom_and_jerry(chats: &Chats, kind: ConversationType) -> String {
     match kind {
@@ -106,7 +113,7 @@ fn of_tom_and_jerry(chats: &Chats, kind: ConversationType) -> String {
 #[test]
 fn who_comes_who_goes_and_who_is_there_are_told_as_the_table_says() {
     for kind in BOTH {
-        let table: [(&str, fn(ConversationType, &str) -> Command, Vec<(Vec<&str>, &str)>); 4] = [
+        let table: [Line; 4] = [
             (
                 "tom",
                 |kind, id| add(kind, id, &["mary"]),
