@@ -101,11 +101,13 @@ impl Chats {
             by,
             command,
         };
-        let (inner, now) = (self.conversations.inner.clone(), self.now.get());
+        // A job may outlive its answer, and must not keep the store open.
+        let (inner, now) = (Arc::downgrade(&self.conversations.inner), self.now.get());
+        let inner = move || inner.upgrade().expect("the test waits for the answer");
         let outcome = if asked.command.changes_rows() {
-            self.change(move |rows| inner.change(rows, &asked, now))
+            self.change(move |rows| inner().change(rows, &asked, now))
         } else {
-            self.read(move |rows| inner.look_up(rows, &asked, now))
+            self.read(move |rows| inner().look_up(rows, &asked, now))
         };
         let Outcome { result, tell, reached, .. } = outcome?;
         Ok(Answer {
