@@ -42,6 +42,8 @@ struct Pages {
     answered: BTreeMap<(String, u32), (Place, u64)>,
     /// How far each application has got.
     given: BTreeMap<(String, Place), u64>,
+    /// How far the gateway knows each to have got.
+    told: BTreeMap<(String, Place), u64>,
     /// Messages that wait for their answer.
     pending: BTreeMap<String, usize>,
     /// How often somebody came back, and the longest it took from the end of the connection.
@@ -160,6 +162,18 @@ impl Book {
         self.pages().pending.insert(user.to_owned(), count);
     }
 
+    /// The gateway says how far `user` has got, be it in an answer or in a sync.
+    pub(crate) fn told(&self, user: &str, place: &Place, sequence: u64) {
+        let mut pages = self.pages();
+        let known = pages.told.entry((user.to_owned(), place.clone())).or_default();
+        let before = *known;
+        *known = sequence;
+        if sequence < before {
+            let fault = format!("{user} had got to {before} of {place:?}, and then to {sequence}");
+            pages.faults.push(fault);
+        }
+    }
+
     pub(crate) fn returned(&self, after: Duration) {
         let mut pages = self.pages();
         pages.returns += 1;
@@ -174,8 +188,8 @@ impl Book {
         !self.pages().faults.is_empty()
     }
 
-    /// Whether all messages are answered, and everybody has all of each of their conversations.
-    pub(crate) fn is_settled(&self) -> bool {
+    /// Whether all messages are answered, everybody has all of each of their conversations, and the gateway knows that.
+    fn is_settled(&self) -> bool {
         let pages = self.pages();
         pages.pending.values().all(|pending| *pending == 0) && pages.behind().is_none()
     }
@@ -286,7 +300,10 @@ impl Pages {
             let members = self.members.get(place)?;
             members.iter().find_map(|user| {
                 let given = self.given.get(&(user.clone(), place.clone())).copied().unwrap_or(0);
-                (given != last).then(|| format!("{user} has got {given} of {last} messages of {place:?}"))
+                let told = self.told.get(&(user.clone(), place.clone())).copied().unwrap_or(0);
+                ((given, told) != (last, last)).then(|| {
+                    format!("{user} has got {given} of {last} messages of {place:?}, and the gateway knows of {told}")
+                })
             })
         })
     }
@@ -307,6 +324,7 @@ fn what_must_not_be_is_noticed() {
         for user in ["alice", "bob"] {
             book.given(user, &place, 1, &said(1));
             book.given(user, &place, 2, &said(2));
+            book.told(user, &place, 2);
         }
         book.answered("alice", 1, &place, 1, 101, false);
         tell(&book);
@@ -321,9 +339,14 @@ fn what_must_not_be_is_noticed() {
     let disordered = judge(&|book| {
         for user in ["alice", "bob"] {
             book.given(user, &place, 3, &Said { number: 1, ..said(3) });
+            book.told(user, &place, 3);
         }
     });
-    for verdict in [twice, with_a_gap, another, lost, moved, disordered] {
+    let gone_back = judge(&|book| {
+        book.told("bob", &place, 1);
+        book.told("bob", &place, 2);
+    });
+    for verdict in [gone_back, twice, with_a_gap, another, lost, moved, disordered] {
         verdict.expect_err("this must not be");
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    AckMessages, ConversationMessage, ConversationType, HistoryDirection, MessageType, Ping, QueryMessages, Reply,
-    SendMessage, SyncConversations, SyncPage, reply,
+    AckMessages, ConversationMessage, ConversationType, ErrorCode, HistoryDirection, MessageType, Ping, QueryMessages,
+    Reply, SendMessage, SyncConversations, SyncPage, reply,
 };
 use sluice_tests::{Target, Transport};
 use tokio::sync::watch;
@@ -33,17 +33,19 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The server hangs up on who is silent for longer than its heartbeat.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often positions are told.
+/// How often positions are told, and how many at once: together less than a session may.
 const ACK_INTERVAL: Duration = Duration::from_millis(250);
+const ACKS_AT_ONCE: usize = 4;
 
 const LOGIN: u32 = 1;
 const PING: u32 = 2;
-/// Syncs, acks and questions for history each have one id: one is under way at a time, or the answer does not matter.
+/// Of syncs and of questions for history one is under way at a time.
 const SYNC: u32 = 3;
-const ACK: u32 = 4;
-const HISTORY: u32 = 5;
-/// Messages count from here.
-const FIRST_MESSAGE: u32 = 100;
+const HISTORY: u32 = 4;
+/// Positions count from here.
+const FIRST_ACK: u32 = 1_000_000;
+/// And messages from here.
+const FIRST_MESSAGE: u32 = 2_000_000;
 
 /// See the module.
 pub(crate) struct Talker {
@@ -76,7 +78,8 @@ struct Progress {
     known_id: u64,
     /// What came before its turn.
     ahead: BTreeMap<u64, Said>,
-    /// Up to here the server was told.
+    /// Up to here the gateway was told on this connection, and up to here it has answered.
+    telling: u64,
     told: u64,
 }
 
@@ -91,6 +94,8 @@ struct Connected {
     seen: BTreeSet<(Place, u64)>,
     /// How many messages of a conversation the pages of the sync had.
     in_pages: HashMap<Place, usize>,
+    /// Of which conversations positions were told, in order.
+    acks: Vec<Place>,
     /// Conversations with more than a sync gives: the rest is history.
     left_out: Vec<Place>,
 }
@@ -159,6 +164,9 @@ impl Talker {
     ) -> io::Result<()> {
         let mut line = timeout(PATIENCE, Line::open(way)).await??;
         let mut here = Connected::default();
+        for progress in self.progress.values_mut() {
+            progress.telling = progress.told;
+        }
         line.send(LOGIN, Body::Login(self.target.login_command(&self.user)))
             .await?;
         line.send(SYNC, Body::SyncConversations(self.sync(String::new())))
@@ -183,6 +191,9 @@ impl Talker {
                             };
                             line.send(SYNC, Body::SyncConversations(self.sync(String::new()))).await?;
                         }
+                        // A login whose connection was cut can still be on its way in the gateway when the next has been taken,
+                        // and then puts it off.
+                        Some(Body::Close(close)) if close.code == ErrorCode::KICKED_BY_OTHER_DEVICE.number() => {}
                         Some(Body::Close(close)) => {
                             self.book.fault(format!("{} was turned away: {close:?}", self.user));
                         }
@@ -199,7 +210,7 @@ impl Talker {
                     self.write_message();
                     self.send_pending(&mut line, &mut here).await?;
                 }
-                _ = next_ack.tick(), if here.synced => self.ack(&mut line).await?,
+                _ = next_ack.tick(), if here.synced => self.ack(&mut line, &mut here).await?,
                 _ = next_ping.tick() => {
                     if heard.elapsed() > PATIENCE {
                         return Err(io::ErrorKind::TimedOut.into());
@@ -250,6 +261,12 @@ impl Talker {
                 self.put(&place, sequence, said);
                 self.book.pending(&self.user, self.pending.len());
             }
+            Some(reply::Result::AckMessages(result)) => {
+                let place = &here.acks[(request_id - FIRST_ACK) as usize];
+                self.book.told(&self.user, place, result.delivered_sequence);
+                let progress = self.progress.entry(place.clone()).or_default();
+                progress.told = result.delivered_sequence;
+            }
             Some(reply::Result::Messages(messages)) => {
                 for message in &messages.messages {
                     self.take(message);
@@ -263,6 +280,14 @@ impl Talker {
     }
 
     fn handle_page(&mut self, here: &mut Connected, page: &SyncPage) {
+        for conversation in &page.conversations {
+            let Some(info) = &conversation.info else { continue };
+            let place = match info.r#type() {
+                ConversationType::Peer => Place::pair(&self.user, &info.id),
+                _ => Place::Group(info.id.clone()),
+            };
+            self.book.told(&self.user, &place, conversation.delivered_sequence);
+        }
         for message in &page.messages {
             *here.in_pages.entry(self.place_of(message)).or_default() += 1;
             self.handle_message(here, message);
@@ -395,12 +420,13 @@ impl Talker {
     }
 
     /// Tells how far it has got, where that is news.
-    async fn ack(&mut self, line: &mut Line) -> io::Result<()> {
-        for (place, progress) in &mut self.progress {
-            if progress.known == progress.told {
-                continue;
-            }
-            progress.told = progress.known;
+    async fn ack(&mut self, line: &mut Line, here: &mut Connected) -> io::Result<()> {
+        let news = self
+            .progress
+            .iter_mut()
+            .filter(|(_, progress)| progress.known > progress.telling);
+        for (place, progress) in news.take(ACKS_AT_ONCE) {
+            progress.telling = progress.known;
             let (kind, id) = place.named_by(&self.user);
             let ack = AckMessages {
                 r#type: kind.into(),
@@ -408,7 +434,9 @@ impl Talker {
                 delivered_sequence: progress.known,
                 read_sequence: 0,
             };
-            line.send(ACK, Body::AckMessages(ack)).await?;
+            let request_id = FIRST_ACK + u32::try_from(here.acks.len()).expect("some hundred at most");
+            here.acks.push(place.clone());
+            line.send(request_id, Body::AckMessages(ack)).await?;
         }
         Ok(())
     }

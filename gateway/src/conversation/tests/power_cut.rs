@@ -40,16 +40,25 @@ const TEXT_BYTES_MAX: usize = 1_500;
 const APP_KEY: &str = "app";
 const NOW_MS: i64 = 1_800_000_000_000;
 
-/// A message, named by its place among all.
+/// The group that all users are in, and what is noted when its making is answered.
+const GROUP: &str = "everybody";
+const GROUP_MADE: usize = SENDINGS;
+
+/// A message, named by its number.
 #[derive(Debug)]
 struct Sending {
     from: usize,
-    to: usize,
+    place: Place,
     text: Vec<u8>,
 }
 
-/// Two users, the one with the smaller number first.
-type Pair = (usize, usize);
+/// A conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Of two users, the one with the smaller number first.
+    Pair(usize, usize),
+    Group,
+}
 
 /// What somebody was told of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +72,7 @@ struct Ack {
 struct Sent {
     sendings: Arc<Vec<Sending>>,
     /// Of each conversation its messages, as they were first sent.
-    order: BTreeMap<Pair, Vec<usize>>,
+    order: BTreeMap<Place, Vec<usize>>,
     acks: BTreeMap<usize, Ack>,
 }
 
@@ -90,9 +99,24 @@ impl fmt::Display for Figures {
     }
 }
 
-impl Sending {
-    fn pair(&self) -> Pair {
-        (self.from.min(self.to), self.from.max(self.to))
+impl Place {
+    fn key(self) -> Key {
+        match self {
+            Self::Pair(one, other) => Key::peer(&user(one), &user(other)),
+            Self::Group => Key {
+                kind: ConversationType::Group,
+                key: GROUP.to_owned(),
+            },
+        }
+    }
+
+    /// As a user names it who is in it.
+    fn named_by(self, number: usize) -> String {
+        match self {
+            Self::Pair(one, other) if one == number => user(other),
+            Self::Pair(one, _) => user(one),
+            Self::Group => GROUP.to_owned(),
+        }
     }
 }
 
@@ -101,8 +125,13 @@ impl Sent {
         let sending = |_| {
             let from = chance.below(USERS);
             let to = (from + 1 + chance.below(USERS - 1)) % USERS;
+            let place = if chance.in_100(20) {
+                Place::Group
+            } else {
+                Place::Pair(from.min(to), from.max(to))
+            };
             let text = vec![b'a' + u8::try_from(from).expect("few users"); 1 + chance.below(TEXT_BYTES_MAX)];
-            Sending { from, to, text }
+            Sending { from, place, text }
         };
         Self {
             sendings: Arc::new((0..SENDINGS).map(sending).collect()),
@@ -118,13 +147,13 @@ impl Sent {
         note: impl FnOnce(usize, SendMessageResult) + Send + 'static,
     ) {
         let sending = &self.sendings[number];
-        let of_pair = self.order.entry(sending.pair()).or_default();
-        if !of_pair.contains(&number) {
-            of_pair.push(number);
+        let of_place = self.order.entry(sending.place).or_default();
+        if !of_place.contains(&number) {
+            of_place.push(number);
         }
         let message = SendMessage {
-            conversation_type: ConversationType::Peer.into(),
-            target_id: user(sending.to),
+            conversation_type: sending.place.key().kind.into(),
+            target_id: sending.place.named_by(sending.from),
             r#type: MessageType::Text.into(),
             client_message_id: number.to_string(),
             content: sending.text.clone().into(),
@@ -154,12 +183,50 @@ fn conversations(store: Store) -> Conversations {
     Conversations::new(store, &apps, Arc::new(Policies::new(&apps)), WorkerIndex(9))
 }
 
+/// Has the group made, and waits for the answer, which is noted.
+fn make_group(conversations: &Conversations, recording: &Arc<Recording>) {
+    let command = CreateGroup {
+        id: GROUP.to_owned(),
+        user_ids: (1..USERS).map(user).collect(),
+        ..CreateGroup::default()
+    };
+    let asked = Asked {
+        app: AppIndex(0),
+        by: Actor::User(named(&user(0))),
+        command: Command::CreateGroup(command),
+    };
+    let (tell, told) = mpsc::channel();
+    let recording = recording.clone();
+    conversations.ask(asked, move |outcome| {
+        recording.note(GROUP_MADE);
+        tell.send(outcome.map(|_| ())).expect("the test waits");
+    });
+    told.recv().expect("an answer").expect("a group");
+}
+
+/// How many members the group has, if there is one.
+fn group_members(store: &Store) -> Result<Option<usize>, String> {
+    let (tell, told) = mpsc::channel();
+    store.read(
+        |rows| {
+            let key = Place::Group.key();
+            let Some(group) = rows.conversation(APP_KEY, key.kind.into(), &key.key)? else {
+                return Ok(None);
+            };
+            Ok(Some(rows.members(group.id, "", 2 * USERS)?.len()))
+        },
+        move |found| tell.send(found).expect("the test waits"),
+    );
+    told.recv().expect("an answer").map_err(|error| error.to_string())
+}
+
 /// Sends all messages, some of them more than once, in bursts of all sizes. Returns what happened meanwhile.
 fn record(chance: &mut Chance, weakness: Weakness) -> (power_cut::History, Sent) {
     let folder = new_folder();
     let recording = Recording::start(&folder.0);
     let store = power_cut::open(&folder.0, NOW_MS, weakness).expect("the store opens");
     let conversations = conversations(store);
+    make_group(&conversations, &recording);
     let mut sent = Sent::new(chance);
     let (tell, told) = mpsc::channel();
     let mut unanswered = 0;
@@ -198,48 +265,53 @@ fn ack((number, result): (usize, SendMessageResult)) -> (usize, Ack) {
 }
 
 /// Compares what a store has with what was sent, and with what the answers to `told` were. Returns what it has.
-fn judge(store: &Store, sent: &Sent, told: &BTreeSet<usize>) -> Result<BTreeMap<Pair, Vec<usize>>, String> {
+fn judge(store: &Store, sent: &Sent, told: &BTreeSet<usize>) -> Result<BTreeMap<Place, Vec<usize>>, String> {
+    match group_members(store)? {
+        None if told.contains(&GROUP_MADE) => return Err("a group is lost".to_owned()),
+        None | Some(USERS) => {}
+        Some(members) => return Err(format!("the group has {members} members")),
+    }
     let mut found = BTreeMap::new();
-    for (pair, order) in &sent.order {
-        let rows = messages(store, *pair)?;
+    for (place, order) in &sent.order {
+        let rows = messages(store, *place)?;
         let mut numbers = Vec::new();
         for (sequence, row) in (1..).zip(&rows) {
             let event = ConversationMessage::decode(&row.event[..]).map_err(|error| error.to_string())?;
             let number: usize = (event.client_message_id.parse()).map_err(|_| "not one of ours".to_owned())?;
             let says = (row.sequence, event.sequence, event.message_id);
             if says != (sequence, sequence.unsigned_abs(), row.message_id.unsigned_abs()) {
-                return Err(format!("message {sequence} of {pair:?} says {says:?}"));
+                return Err(format!("message {sequence} of {place:?} says {says:?}"));
             }
             if event.content != sent.sendings[number].text {
-                return Err(format!("message {sequence} of {pair:?} says something else"));
+                return Err(format!("message {sequence} of {place:?} says something else"));
             }
             numbers.push(number);
         }
         if !order.starts_with(&numbers) {
-            return Err(format!("{pair:?} has {numbers:?}, where {order:?} were sent"));
+            return Err(format!("{place:?} has {numbers:?}, where {order:?} were sent"));
         }
         if !rows.is_sorted_by_key(|row| row.message_id) {
-            return Err(format!("the ids of {pair:?} do not rise"));
+            return Err(format!("the ids of {place:?} do not rise"));
         }
         for number in order.iter().filter(|number| told.contains(number)) {
             let ack = sent.acks[number];
-            let place = numbers.iter().position(|other| other == number);
-            let is_kept = place.is_some_and(|place| {
-                let row = &rows[place];
+            let at = numbers.iter().position(|other| other == number);
+            let is_kept = at.is_some_and(|at| {
+                let row = &rows[at];
                 (row.sequence.unsigned_abs(), row.message_id.unsigned_abs()) == (ack.sequence, ack.message_id)
             });
             if !is_kept {
-                return Err(format!("{number} was acknowledged as {ack:?} of {pair:?} and is lost"));
+                return Err(format!("{number} was acknowledged as {ack:?} of {place:?} and is lost"));
             }
         }
-        found.insert(*pair, numbers);
+        found.insert(*place, numbers);
     }
     Ok(found)
 }
 
 /// All messages of a conversation that the store has.
-fn messages(store: &Store, (one, other): Pair) -> Result<Vec<MessageRow>, String> {
-    let key = Key::peer(&user(one), &user(other));
+fn messages(store: &Store, place: Place) -> Result<Vec<MessageRow>, String> {
+    let key = place.key();
     let (tell, told) = mpsc::channel();
     store.read(
         move |rows| {
@@ -284,13 +356,13 @@ fn send_again(
     }
     drop(tell);
     for (number, result) in told.iter() {
-        let pair = sent.sendings[number].pair();
-        let is_known = found.get(&pair).is_some_and(|known| known.contains(&number));
-        let place = sent.order[&pair].iter().position(|other| *other == number);
-        let expected = place.map_or(0, |place| place + 1);
+        let place = sent.sendings[number].place;
+        let is_known = found.get(&place).is_some_and(|known| known.contains(&number));
+        let at = sent.order[&place].iter().position(|other| *other == number);
+        let expected = at.map_or(0, |at| at + 1);
         if result.duplicate != is_known || usize::try_from(result.sequence) != Ok(expected) {
             return Err(format!(
-                "{number}, which was {expected} of {pair:?}, got {result:?} when it was sent again"
+                "{number}, which was {expected} of {place:?}, got {result:?} when it was sent again"
             ));
         }
         let (_, ack) = ack((number, result));
@@ -314,6 +386,9 @@ fn cut(history: &power_cut::History, sent: &Sent, chance: &mut Chance, figures: 
     let recording = Recording::start(&folder.0);
     let (store, mut sent) = open_and_judge(&folder.0, sent, &told, figures)?;
     let conversations = conversations(store.clone());
+    if group_members(&store)?.is_none() {
+        make_group(&conversations, &recording);
+    }
     figures.repeated += send_again(&conversations, &recording, &mut sent, chance)?;
     if judge(&store, &sent, &told)? != sent.order {
         return Err("not all of what was sent again is there".to_owned());
@@ -344,8 +419,9 @@ fn open_and_judge(
     power_cut::check(folder)?;
     let order = judge(&store, sent, told)?;
     let found: usize = order.values().map(Vec::len).sum();
-    figures.acknowledged += told.len();
-    figures.unacknowledged += found - told.len();
+    let acknowledged = told.iter().filter(|note| **note != GROUP_MADE).count();
+    figures.acknowledged += acknowledged;
+    figures.unacknowledged += found - acknowledged;
     let sent = Sent { order, ..sent.clone() };
     Ok((store, sent))
 }
