@@ -4,7 +4,7 @@
 //! a session or a socket. What a session answers itself (login, logout, ping, a new token) is with the session.
 
 mod attributes;
-mod conversation;
+pub(crate) mod conversation;
 mod enter;
 mod leave_room;
 mod queries;
@@ -18,7 +18,7 @@ use crate::identity::{AppIndex, RoomKey};
 use crate::refusal::Refusal;
 use crate::room::Request;
 
-pub(crate) use conversation::{NotAboutConversations, check as check_conversation, of as about_conversation};
+pub(crate) use conversation::{About, check as check_conversation, of as about_conversation};
 pub(crate) use send_message::may_go_unanswered;
 pub(crate) use switch_room::Switch;
 

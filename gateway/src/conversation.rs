@@ -26,6 +26,7 @@ mod positions;
 mod publish;
 mod recall;
 mod send;
+mod server;
 mod sync;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,7 @@ pub(crate) use command::Command;
 pub(crate) use outcome::{No, Outcome, Push, Ruled, Tell};
 pub(crate) use publish::{Publish, Published};
 pub(crate) use recall::TakeBack;
+pub(crate) use server::{Found, Order, Place};
 
 /// Who asks.
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ use crate::store::{AppList, Change, Entry};
 use crate::words::{Words, WordsError};
 
 pub(crate) use list::{Full, List};
-pub(crate) use lists::{ALLOWED_TYPES, BLOCKS, GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, Name, WORD_LIST};
+pub(crate) use lists::{ALLOWED_TYPES, BLOCKS, GAGS, GROUP_GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, Name, PEER_GAGS, WORD_LIST};
 
 /// All apps, by their index.
 #[derive(Debug)]
@@ -53,6 +53,10 @@ pub(crate) struct AppPolicy {
     protected_senders: Arc<HashSet<String>>,
     /// Who may not send in any room.
     pub gags: Arc<List<UserId>>,
+    /// Who may not send in any group.
+    pub group_gags: Arc<List<UserId>>,
+    /// Who may not send to any user.
+    pub peer_gags: Arc<List<UserId>>,
     /// Who may not log in.
     pub blocks: Arc<List<UserId>>,
     /// Rooms that do not end by being idle.

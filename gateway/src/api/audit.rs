@@ -25,7 +25,7 @@ pub(super) const FILE: &str = "audit.log";
 /// Lines that wait for the disk: some seconds of all that one key may do.
 const WAITING_MAX: usize = 4096;
 
-/// Rooms and users that one line names.
+/// Rooms, conversations and users that one line names, of each.
 const NAMED_MAX: usize = 20;
 
 /// A change that was asked for.
@@ -44,8 +44,10 @@ pub(super) struct Record {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Named {
     pub rooms: Vec<String>,
+    /// Groups and other targets of messages.
+    pub conversations: Vec<String>,
     pub users: Vec<String>,
-    /// Rooms and users that are not named.
+    /// Those that are not named.
     pub more: usize,
 }
 
@@ -59,12 +61,13 @@ pub(super) struct Audit {
 }
 
 impl Record {
-    /// The rooms and users among the fields of a call.
+    /// The rooms, conversations and users among the fields of a call.
     pub(super) fn named_in(fields: &Fields) -> Named {
         let mut named = Named::default();
         for value in fields.iter().flat_map(|(_, values)| values) {
             let (list, name) = match value {
                 Checked::Room(room) | Checked::NamedRoom(room, _) => (&mut named.rooms, room.as_str()),
+                Checked::Conversation(id) | Checked::NamedGroup(id, _) => (&mut named.conversations, id.as_str()),
                 Checked::User(user) => (&mut named.users, user.as_str()),
                 _ => continue,
             };
@@ -84,6 +87,7 @@ impl Record {
             "key": self.key,
             "path": self.path,
             "rooms": self.on.rooms,
+            "conversations": self.on.conversations,
             "users": self.on.users,
             "more": self.on.more,
             "code": code.0,
@@ -151,6 +155,7 @@ impl Audit {
             key = ?record.key,
             path = record.path,
             rooms = ?record.on.rooms,
+            conversations = ?record.on.conversations,
             users = ?record.on.users,
             more = record.on.more,
             code = code.0,

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::api::failure::{Code, Failure};
 use crate::api::field::{Body, Given};
 
-/// Names and values of one body. The longest list of a call is 1000 users.
-pub(super) const PAIRS_MAX: usize = 2048;
+/// Names and values of one body. The longest call has four lists for 1000 users.
+pub(super) const PAIRS_MAX: usize = 8192;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::api::failure::Failure;
 use crate::api::field::{Checked, Fields};
 use crate::clock::Now;
 use crate::config::App;
+use crate::conversation::{Command, Outcome};
 use crate::identity::{AppIndex, RoomKey, User, UserKey};
 use crate::policy::Policies;
 use crate::room::{Answer, Order};
@@ -150,6 +151,50 @@ impl Call {
         })
     }
 
+    /// The group, or whatever a message goes to, of a field that must be there.
+    pub(super) fn conversation(&self, name: &'static str) -> Result<String, Failure> {
+        let conversation = self.conversations(name).into_iter().next();
+        conversation.ok_or_else(|| missing(name))
+    }
+
+    pub(super) fn conversations(&self, name: &'static str) -> Vec<String> {
+        self.all(name, |value| match value {
+            Checked::Conversation(id) => Some(id.clone()),
+            _ => None,
+        })
+    }
+
+    /// Groups with a name each.
+    pub(super) fn named_groups(&self, name: &'static str) -> Vec<(String, String)> {
+        self.all(name, |value| match value {
+            Checked::NamedGroup(group, name) => Some((group.clone(), name.clone())),
+            _ => None,
+        })
+    }
+
+    /// The objects of a list that must be there.
+    pub(super) fn objects(&self, name: &'static str) -> Result<Vec<Map<String, Value>>, Failure> {
+        let all = self.all(name, |value| match value {
+            Checked::Objects(objects) => Some(objects.clone()),
+            _ => None,
+        });
+        all.into_iter().next().ok_or_else(|| missing(name))
+    }
+
+    /// Has the rules of conversations carry out a command, and waits until what it changes is kept.
+    pub(super) async fn converse(&self, command: Command) -> Result<Outcome, Failure> {
+        Ok(self.operator().converse(self.app, command).await?)
+    }
+
+    /// The same for several at once, kept in this order.
+    pub(super) async fn converse_all(&self, commands: Vec<Command>) -> Vec<Result<Outcome, Failure>> {
+        let outcomes = self.operator().converse_all(self.app, commands).await;
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.map_err(Failure::from))
+            .collect()
+    }
+
     /// The user of a field that must be there.
     pub(super) fn user(&self, name: &'static str) -> Result<UserId, Failure> {
         let user = self.users(name).into_iter().next();
@@ -211,6 +256,17 @@ impl Call {
     pub(super) fn until_ms(&self, name: &'static str) -> Result<i64, Failure> {
         let minutes = self.number(name).ok_or_else(|| missing(name))?;
         Ok(self.now.unix_ms + minutes * 60_000)
+    }
+
+    /// Whether the path has a field of this name.
+    pub(super) fn may_have(&self, name: &'static str) -> bool {
+        self.fields.iter().any(|(known, _)| *known == name)
+    }
+
+    /// The user of this app that a text of the call names.
+    pub(super) fn user_id(&self, name: &'static str, text: &str) -> Result<UserId, Failure> {
+        let user = UserId::parse(text, self.settings().id_profile);
+        user.map_err(|why| Failure::parameter(format!("{name}: {why}")))
     }
 
     fn all<T>(&self, name: &'static str, wanted: impl FnMut(&Checked) -> Option<T>) -> Vec<T> {

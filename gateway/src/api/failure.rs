@@ -115,6 +115,23 @@ pub(super) const CODES: &[Explained] = &[
         400,
         "too many attributes in one call",
     ),
+    explained(
+        room(ErrorCode::CONVERSATION_UNKNOWN),
+        400,
+        "there is no such conversation",
+    ),
+    explained(room(ErrorCode::CONVERSATION_EXPIRED), 400, "the conversation has ended"),
+    explained(
+        room(ErrorCode::CONVERSATION_FULL),
+        400,
+        "the group, or the list, is full",
+    ),
+    explained(room(ErrorCode::NOT_IN_GROUP), 400, "the user is not in the group"),
+    explained(
+        room(ErrorCode::NOT_IN_DISCUSSION),
+        400,
+        "the user is not in the discussion",
+    ),
 ];
 
 const fn room(code: ErrorCode) -> Code {
@@ -164,15 +181,26 @@ impl From<Refusal> for Failure {
     /// Codes of connections become those of the server API where it has its own; those of rooms stay.
     fn from(refusal: Refusal) -> Self {
         let (code, message): (Code, Cow<'static, str>) = match refusal.code {
+            // The store has not taken it: certainly not done.
+            ErrorCode::TIMEOUT if refusal.detail == "overload" => (Code::RATE, "too much to do at the moment".into()),
             ErrorCode::TIMEOUT => (
                 Code::TIMEOUT,
                 "no answer in time; whether it was done is not known".into(),
             ),
             ErrorCode::REQUEST_TOO_FREQUENT => (Code::RATE, "too much to do at the moment".into()),
-            ErrorCode::INTERNAL_ERROR => (Code::INTERNAL, "a fault of the gateway, or of its disk".into()),
+            ErrorCode::INTERNAL_ERROR | ErrorCode::SERVER_UNAVAILABLE => {
+                (Code::INTERNAL, "a fault of the gateway, or of its disk".into())
+            }
             ErrorCode::CHATROOM_PARAMETER if refusal.detail == "list_full" => {
                 (Code::PARAMETER, "the list is full".into())
             }
+            ErrorCode::INVALID_PARAMETER if refusal.detail == "list_full" => {
+                (Code::PARAMETER, "the list is full".into())
+            }
+            ErrorCode::CONTENT_TOO_LARGE => (
+                Code::TOO_LONG,
+                format!("the message has more than {} bytes", refusal.detail).into(),
+            ),
             ErrorCode::INVALID_PARAMETER => (Code::PARAMETER, format!("{}: is wrong", refusal.detail).into()),
             ErrorCode::OPERATION_NOT_SUPPORTED => (Code::NOT_ENABLED, "this is not served here".into()),
             code => {

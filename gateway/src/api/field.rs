@@ -49,6 +49,16 @@ pub(super) enum Kind {
     },
     /// Room ids with a name each: `chatroom[id]=name` in a form, an object in JSON.
     NamedRooms,
+    /// The id of a group: 1 to 64 letters, digits, `-` and `_`.
+    Group,
+    /// Group ids with a name each, likewise.
+    NamedGroups,
+    /// What a message goes to, whatever kind that is: a user, a group, a room.
+    Target,
+    /// An array of objects of JSON, likewise.
+    Objects {
+        bytes_max: usize,
+    },
 }
 
 /// How often a field may be there.
@@ -63,6 +73,13 @@ pub(super) enum Count {
 pub(super) enum Need {
     Required,
     Optional,
+}
+
+impl Kind {
+    /// Whether it is of ids with a name each.
+    pub(super) fn is_named(self) -> bool {
+        matches!(self, Self::NamedRooms | Self::NamedGroups)
+    }
 }
 
 impl Field {
@@ -121,6 +138,9 @@ pub(super) enum Checked {
     Object(Map<String, Value>),
     Texts(Vec<String>),
     NamedRoom(RoomId, String),
+    Conversation(String),
+    NamedGroup(String, String),
+    Objects(Vec<Map<String, Value>>),
 }
 
 /// The checked values of a call, by the name of their field.
@@ -139,7 +159,7 @@ pub(super) fn check(fields: &'static [Field], profile: IdProfile, body: &Body) -
         let mut values = Vec::new();
         for (name, given) in body {
             match (bracketed(field, name), given) {
-                (Some(id), Given::Text(text)) => values.push(named_room(field, id, text)?),
+                (Some(id), Given::Text(text)) => values.push(named(field, id, text)?),
                 _ if field.is_called(name) => take(field, profile, given, &mut values)?,
                 _ => {}
             }
@@ -163,9 +183,9 @@ pub(super) fn check(fields: &'static [Field], profile: IdProfile, body: &Body) -
     Ok(all)
 }
 
-/// The room id in `chatroom[id]`, where a field is of such.
+/// The id in `chatroom[id]`, where a field is of such.
 fn bracketed<'a>(field: &Field, name: &'a str) -> Option<&'a str> {
-    let id = name.strip_prefix(field.name).filter(|_| field.kind == Kind::NamedRooms);
+    let id = name.strip_prefix(field.name).filter(|_| field.kind.is_named());
     id?.strip_prefix('[')?.strip_suffix(']')
 }
 
@@ -184,6 +204,9 @@ fn take(field: &Field, profile: IdProfile, given: &Given, values: &mut Vec<Check
         Given::Json(Value::Array(items)) if matches!(field.kind, Kind::Array { .. }) => {
             values.push(Checked::Texts(texts(field, items)?));
         }
+        Given::Json(Value::Array(items)) if matches!(field.kind, Kind::Objects { .. }) => {
+            values.push(Checked::Objects(objects(field, items)?));
+        }
         Given::Json(Value::Array(items)) if matches!(field.count, Count::UpTo(_)) => {
             for item in items {
                 if matches!(item, Value::Array(_)) {
@@ -197,12 +220,12 @@ fn take(field: &Field, profile: IdProfile, given: &Given, values: &mut Vec<Check
                 fits(field, &Value::Object(object.clone()).to_string(), bytes_max)?;
                 values.push(Checked::Object(object.clone()));
             }
-            Kind::NamedRooms => {
+            Kind::NamedRooms | Kind::NamedGroups => {
                 for (id, name) in object {
                     let Value::String(name) = name else {
-                        return Err(wrong(field, id, "a text as the name of each room"));
+                        return Err(wrong(field, id, "a text as the name of each"));
                     };
-                    values.push(named_room(field, id, name)?);
+                    values.push(named(field, id, name)?);
                 }
             }
             // Content of a message is any text; a body of JSON may have it as it is.
@@ -254,14 +277,47 @@ fn value(field: &Field, profile: IdProfile, text: &str) -> Result<Checked, Failu
                 _ => return Err(wrong(field, text, "a list of texts of JSON")),
             }
         }
-        Kind::NamedRooms => return Err(wrong(field, text, "chatroom[id]=name")),
+        Kind::Group => Checked::Conversation(group(field, text)?),
+        Kind::Target => {
+            fits(field, text, limits::CONVERSATION_ID_BYTES)?;
+            Checked::Conversation(text.to_owned())
+        }
+        Kind::Objects { bytes_max } => {
+            fits(field, text, bytes_max)?;
+            match serde_json::from_str(text) {
+                Ok(Value::Array(items)) => Checked::Objects(objects(field, &items)?),
+                _ => return Err(wrong(field, text, "a list of objects of JSON")),
+            }
+        }
+        Kind::NamedRooms | Kind::NamedGroups => return Err(wrong(field, text, &format!("{}[id]=name", field.name))),
     })
 }
 
-fn named_room(field: &Field, id: &str, name: &str) -> Result<Checked, Failure> {
+fn named(field: &Field, id: &str, name: &str) -> Result<Checked, Failure> {
+    if field.kind == Kind::NamedGroups {
+        fits(field, name, limits::CONVERSATION_NAME_BYTES)?;
+        return Ok(Checked::NamedGroup(group(field, id)?, name.to_owned()));
+    }
     let room = RoomId::parse(id).map_err(|why| invalid(field, id, why))?;
     fits(field, name, limits::ROOM_NAME_BYTES)?;
     Ok(Checked::NamedRoom(room, name.to_owned()))
+}
+
+/// The id of a group.
+fn group(field: &Field, id: &str) -> Result<String, Failure> {
+    fits(field, id, limits::GROUP_ID_BYTES)?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if id.is_empty() || !id.bytes().all(allowed) {
+        return Err(wrong(field, id, "letters, digits, - and _"));
+    }
+    Ok(id.to_owned())
+}
+
+fn objects(field: &Field, items: &[Value]) -> Result<Vec<Map<String, Value>>, Failure> {
+    let objects = items.iter().map(|item| item.as_object().cloned());
+    objects
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Failure::parameter(format!("{}: expected a list of objects", field.name)))
 }
 
 fn texts(field: &Field, items: &[Value]) -> Result<Vec<String>, Failure> {

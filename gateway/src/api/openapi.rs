@@ -11,6 +11,9 @@ use crate::api::{body, paths, signature};
 /// What user and room ids may have in the narrower profile, and rooms always.
 const ID_PATTERN: &str = r"^[A-Za-z0-9!#$%&()+\-:;<=.>?@\[\]^_{}|~]+$";
 
+/// What group ids may have.
+const GROUP_PATTERN: &str = "^[A-Za-z0-9_-]+$";
+
 /// The document as text of JSON, indented, with a line end.
 #[must_use]
 pub fn document() -> String {
@@ -139,18 +142,34 @@ fn field_schema(field: &Field) -> Value {
                 { "type": "array", "maxItems": body::PAIRS_MAX, "items": { "type": "string", "maxLength": bytes_max } },
             ],
         }),
-        Kind::NamedRooms => {
-            let max = if let Count::UpTo(max) = field.count { max } else { 1 };
-            json!({
-                "type": "object", "minProperties": 1, "maxProperties": max,
-                "propertyNames": { "maxLength": limits::ROOM_ID_BYTES, "pattern": ID_PATTERN },
-                "additionalProperties": { "type": "string", "maxLength": limits::ROOM_NAME_BYTES },
-                "description": format!("Room ids with a name each; in a form `{}[id]=name`.", field.name),
-            })
+        Kind::Group => {
+            json!({ "type": "string", "minLength": 1, "maxLength": limits::GROUP_ID_BYTES, "pattern": GROUP_PATTERN })
         }
+        Kind::Target => json!({ "type": "string", "minLength": 1, "maxLength": limits::CONVERSATION_ID_BYTES }),
+        Kind::Objects { bytes_max } => json!({
+            "description": "A list of objects of JSON, as text or as it is.",
+            "anyOf": [
+                { "type": "string", "maxLength": bytes_max, "contentMediaType": "application/json" },
+                { "type": "array", "maxItems": body::PAIRS_MAX, "items": { "type": "object" } },
+            ],
+        }),
+        Kind::NamedRooms => named_schema(
+            field,
+            "Room ids",
+            limits::ROOM_ID_BYTES,
+            ID_PATTERN,
+            limits::ROOM_NAME_BYTES,
+        ),
+        Kind::NamedGroups => named_schema(
+            field,
+            "Group ids",
+            limits::GROUP_ID_BYTES,
+            GROUP_PATTERN,
+            limits::CONVERSATION_NAME_BYTES,
+        ),
     };
     let mut schema = match field.count {
-        Count::UpTo(max) if field.kind != Kind::NamedRooms => {
+        Count::UpTo(max) if !field.kind.is_named() => {
             json!({ "type": "array", "minItems": usize::from(field.need == Need::Required), "maxItems": max, "items": one })
         }
         _ => one,
@@ -166,6 +185,17 @@ fn field_schema(field: &Field) -> Value {
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     schema["description"] = parts.join(" ").into();
     schema
+}
+
+/// Ids with a name each.
+fn named_schema(field: &Field, what: &str, id_bytes: usize, id_pattern: &str, name_bytes: usize) -> Value {
+    let max = if let Count::UpTo(max) = field.count { max } else { 1 };
+    json!({
+        "type": "object", "minProperties": usize::from(field.need == Need::Required), "maxProperties": max,
+        "propertyNames": { "maxLength": id_bytes, "pattern": id_pattern },
+        "additionalProperties": { "type": "string", "maxLength": name_bytes },
+        "description": format!("{what} with a name each; in a form `{}[id]=name`.", field.name),
+    })
 }
 
 fn success(path: &Path) -> Value {

@@ -41,6 +41,9 @@ pub(super) enum Group {
     Attribute,
     Message,
     Word,
+    Group,
+    UserList,
+    Conversation,
     /// What is no path, or is not served.
     None,
 }

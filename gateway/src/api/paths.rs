@@ -1,15 +1,21 @@
 //! The table of all paths, a file for each group.
 
 mod app_list;
+mod conversation;
 mod entry;
+mod found;
+mod group;
+mod group_user;
 mod member;
 mod message;
 mod mute;
+mod publish;
 mod room;
 mod room_user;
 mod shared;
 mod unserved;
 mod user;
+mod user_list;
 mod word;
 
 use crate::api::path::Path;
@@ -27,6 +33,11 @@ const GROUPS: &[&[Path]] = &[
     entry::PATHS,
     message::PATHS,
     word::PATHS,
+    group::PATHS,
+    group_user::PATHS,
+    user_list::PATHS,
+    publish::PATHS,
+    conversation::PATHS,
 ];
 
 /// Every path that is served.

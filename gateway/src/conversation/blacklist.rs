@@ -14,13 +14,14 @@ pub(super) fn edit(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command
     let Actor::User(user) = by else {
         return Err(ErrorCode::OPERATION_NOT_SUPPORTED.into());
     };
-    edit_of(rows, context, &user.id, command)
+    edit_of(rows, context, UserList::Blacklist, &user.id, command)
 }
 
-/// Changes the list of a user, whoever asks.
+/// Changes a list of a user, whoever asks.
 pub(super) fn edit_of(
     rows: &dyn RowsMut,
     context: Context<'_>,
+    list: UserList,
     owner: &UserId,
     command: &EditBlacklist,
 ) -> Ruled<Outcome> {
@@ -28,7 +29,7 @@ pub(super) fn edit_of(
     if users.contains(owner) {
         return Err(Refusal::parameter("user_ids").into());
     }
-    let (app, list, owner) = (context.app_key, UserList::Blacklist, owner.as_str());
+    let (app, owner) = (context.app_key, owner.as_str());
     if command.add {
         let mut new = Vec::with_capacity(users.len());
         for user in users {

@@ -9,9 +9,10 @@ use sluice_protocol::{
 
 use crate::conversation::publish::Publish;
 use crate::conversation::recall::TakeBack;
+use crate::conversation::server::Order;
 use crate::conversation::{
     Asked, Context, Outcome, Ruled, blacklist, combined, create, groups, history, look, members, positions, publish,
-    recall, send, sync,
+    recall, send, server, sync,
 };
 use crate::store::{Rows, RowsMut};
 
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     /// Of the app's server, like those that follow.
     Publish(Box<Publish>),
     TakeBack(Box<TakeBack>),
+    Server(Box<Order>),
 }
 
 impl Command {
@@ -58,6 +60,7 @@ impl Command {
         match self {
             Self::Send(message) => send::is_kept(message),
             Self::Publish(publish) => publish.is_kept(),
+            Self::Server(order) => order.changes_rows(),
             Self::Sync(_)
             | Self::Query(_)
             | Self::QueryMembers(_)
@@ -108,6 +111,7 @@ pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, asked: &Asked) ->
         Command::EditBlacklist(command) => blacklist::edit(rows, context, &asked.by, command),
         Command::Publish(publish) => publish::keep(rows, context, &asked.by, publish),
         Command::TakeBack(command) => recall::recall_as(rows, context, &asked.by, command),
+        Command::Server(order) => server::change(rows, context, &asked.by, order),
         _ => look_up(rows, context, asked),
     }
 }
@@ -124,6 +128,7 @@ pub(super) fn look_up(rows: &dyn Rows, context: Context<'_>, asked: &Asked) -> R
         Command::History(command) => history::page(rows, context, &asked.by, command),
         Command::QueryCombined(command) => combined::page(rows, context, &asked.by, command),
         Command::QueryBlacklist(command) => blacklist::page(rows, context, &asked.by, command),
+        Command::Server(order) => server::look_up(rows, context, &asked.by, order),
         _ => unreachable!("it changes rows"),
     }
 }

@@ -9,7 +9,8 @@ use sluice_protocol::{
 
 use crate::conversation::inside::{TEMPORARY, users};
 use crate::conversation::look::info;
-use crate::conversation::members::newcomer;
+use crate::conversation::members::{mute_left_with, newcomer};
+use crate::conversation::server::settle_ahead;
 use crate::conversation::{Actor, Context, Outcome, Ruled, Tell, notices};
 use crate::refusal::Refusal;
 use crate::store::{ConversationRow, RowsMut};
@@ -84,7 +85,7 @@ fn members(context: Context<'_>, by: &Actor, user_ids: &[String]) -> Ruled<Vec<U
 }
 
 /// Makes a conversation of `new` and tells those who are in it. A user who makes a group is its owner; one that the app's server makes has none.
-fn make(
+pub(super) fn make(
     rows: &dyn RowsMut,
     context: Context<'_>,
     by: &Actor,
@@ -92,8 +93,12 @@ fn make(
     members: &[UserId],
 ) -> Ruled<Outcome> {
     let now_ms = context.now.unix_ms;
+    let is_group = new.kind == i32::from(ConversationType::Group);
+    // What the app's server has decided about a group of this id holds for this one.
+    let muted = is_group && settle_ahead(rows, context, &new.key)?;
     let row = ConversationRow {
         id: context.next_id(),
+        muted,
         app: context.app_key.to_owned(),
         creator_id: by.user_id().to_owned(),
         member_count: i64::try_from(members.len()).unwrap_or(i64::MAX),
@@ -103,9 +108,9 @@ fn make(
         ..new
     };
     rows.insert_conversation(&row)?;
-    let is_group = row.kind == i32::from(ConversationType::Group);
     for user in members {
         let mut member = newcomer(context, &row, user);
+        member.muted_until_ms = mute_left_with(rows, context, &row, user)?;
         if is_group && user.as_str() == by.user_id() {
             member.role = MemberRole::Owner.into();
         }

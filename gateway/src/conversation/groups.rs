@@ -192,7 +192,7 @@ fn with_role(member: MemberRow, role: MemberRole) -> MemberRow {
 }
 
 /// All members are told what a conversation says now.
-fn told(
+pub(super) fn told(
     rows: &dyn RowsMut,
     context: Context<'_>,
     by: &Actor,

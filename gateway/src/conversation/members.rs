@@ -278,7 +278,7 @@ fn put_out(rows: &dyn RowsMut, context: Context<'_>, conversation: &Conversation
 }
 
 /// Until when a user is muted who left so.
-fn mute_left_with(
+pub(super) fn mute_left_with(
     rows: &dyn RowsMut,
     context: Context<'_>,
     conversation: &ConversationRow,

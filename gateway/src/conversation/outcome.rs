@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_protocol::{ErrorCode, frame::Body, reply};
 
-use crate::conversation::{Audience, Published};
+use crate::conversation::{Audience, Found, Published};
 use crate::frames;
 use crate::refusal::Refusal;
 use crate::store::StoreError;
@@ -24,6 +24,8 @@ pub(crate) struct Outcome {
     pub reached: Vec<(i64, i64)>,
     /// Of a message of the app's server: what became of it for each of its targets.
     pub published: Vec<Published>,
+    /// What the app's server asked for.
+    pub found: Found,
 }
 
 /// An event for all connections of some users.
@@ -73,6 +75,7 @@ impl Outcome {
             tell: Vec::new(),
             reached: Vec::new(),
             published: Vec::new(),
+            found: Found::Nothing,
         }
     }
 

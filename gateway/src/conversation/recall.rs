@@ -137,7 +137,7 @@ fn is_late(context: Context<'_>, message: &MessageRow) -> bool {
     i128::from(age_ms) > i128::try_from(context.settings.recall_window.as_millis()).unwrap_or(i128::MAX)
 }
 
-fn decoded(message: &MessageRow) -> Ruled<ConversationMessage> {
+pub(super) fn decoded(message: &MessageRow) -> Ruled<ConversationMessage> {
     ConversationMessage::decode(&*message.event).map_err(|error| {
         let place = format!("message {} of conversation {}", message.sequence, message.conversation);
         No::Store(StoreError::Unfit(format!("{place} cannot be read: {error}")))

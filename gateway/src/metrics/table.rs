@@ -186,6 +186,9 @@ pub(crate) mod label {
             "attribute",
             "message",
             "word",
+            "group",
+            "user_list",
+            "conversation",
             "none",
         ],
     };

@@ -14,6 +14,9 @@ use crate::words::{WORDS_MAX, Words, WordsError};
 /// tokens.
 const USERS_MAX: usize = 100_000;
 
+/// As the vendor has it.
+const GROUP_GAGS_MAX: usize = 100;
+
 /// As many as the vendor whose apps set them allows, and as the configuration.
 const LOW_TYPES_MAX: usize = 20;
 
@@ -76,6 +79,15 @@ pub(crate) const GAGS: ListOf<UserId> = users(AppList::Gag, |app| &app.gags, |ap
 
 /// Who may not log in.
 pub(crate) const BLOCKS: ListOf<UserId> = users(AppList::UserBlock, |app| &app.blocks, |app| &mut app.blocks);
+
+/// Who may not send in any group.
+pub(crate) const GROUP_GAGS: ListOf<UserId> = ListOf {
+    max: |_| GROUP_GAGS_MAX,
+    ..users(AppList::GroupGag, |app| &app.group_gags, |app| &mut app.group_gags)
+};
+
+/// Who may not send to any user.
+pub(crate) const PEER_GAGS: ListOf<UserId> = users(AppList::PeerGag, |app| &app.peer_gags, |app| &mut app.peer_gags);
 
 /// Object names that count as low.
 pub(crate) const LOW_TYPES: ListOf<String> = ListOf {
@@ -157,6 +169,8 @@ impl AppPolicy {
             AppList::AllowedType => put(self, &ALLOWED_TYPES, name, entry),
             AppList::KeepAlive => put(self, &KEEP_ALIVE, name, entry),
             AppList::Word => put(self, &WORD_LIST, name, entry),
+            AppList::GroupGag => put(self, &GROUP_GAGS, name, entry),
+            AppList::PeerGag => put(self, &PEER_GAGS, name, entry),
         }
     }
 }

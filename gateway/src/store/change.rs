@@ -98,6 +98,10 @@ pub(crate) enum AppList {
     AllowedType,
     KeepAlive,
     Word,
+    /// Who may not send in any group.
+    GroupGag,
+    /// Who may not send to any user.
+    PeerGag,
 }
 
 /// An entry of a list.

@@ -27,13 +27,15 @@ impl RoomList {
 }
 
 impl AppList {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Gag,
         Self::UserBlock,
         Self::LowType,
         Self::AllowedType,
         Self::KeepAlive,
         Self::Word,
+        Self::GroupGag,
+        Self::PeerGag,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -44,6 +46,8 @@ impl AppList {
             Self::AllowedType => "allowed_type",
             Self::KeepAlive => "keep_alive",
             Self::Word => "word",
+            Self::GroupGag => "group_gag",
+            Self::PeerGag => "peer_gag",
         }
     }
 

@@ -155,8 +155,14 @@ pub(crate) enum UserList {
     Whitelist,
     /// Members of a group who are excepted from its mute, the owner of the list being the group.
     MuteException,
-    /// Users who left a group, the owner of the list, while they were muted there: since when is until when.
+    /// Users who are not in a group, the owner of the list, and are muted there should they come: since when is until when.
     LeftMuted,
+    /// Users to whom only those on their [`Self::Whitelist`] may write. The list has no owner.
+    OnlyWanted,
+    /// Ids of groups that are not there yet, but about whose members something is decided. The list has no owner.
+    GroupAhead,
+    /// Of those, the ones that are muted.
+    MutedAhead,
 }
 
 /// What there is to read.
@@ -198,6 +204,10 @@ pub(crate) trait Rows {
     fn listed_since(&self, app: &str, list: UserList, owner_id: &str, user_id: &str) -> Read<Option<i64>>;
     fn listed(&self, app: &str, list: UserList, owner_id: &str, after: &str, limit: usize) -> Read<Vec<String>>;
     fn listed_count(&self, app: &str, list: UserList, owner_id: &str) -> Read<usize>;
+    /// With since when each is on it, by name; at most so many.
+    fn listed_entries(&self, app: &str, list: UserList, owner_id: &str, limit: usize) -> Read<Vec<(String, i64)>>;
+    /// What names the groups that are muted, after this one, in order.
+    fn muted_groups(&self, app: &str, after: &str, limit: usize) -> Read<Vec<String>>;
 }
 
 /// See [`Rows::first_since`].

@@ -11,6 +11,8 @@ use sluice_protocol::{ErrorCode, RoomId};
 use tokio::sync::oneshot;
 
 use crate::clock::Now;
+use crate::command;
+use crate::conversation::{Actor, Asked, Command, Outcome};
 use crate::identity::{AppIndex, RoomKey, UserKey, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::refusal::Refusal;
@@ -24,6 +26,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the app's server waits that met a full mailbox.
 const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
+type OutcomeResult = Result<Outcome, Refusal>;
 
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -88,6 +92,46 @@ impl Operator {
         let (answer, answered) = oneshot::channel();
         self.post(home, Message::Evict { user, refusal, answer })?;
         wait(answered).await
+    }
+
+    /// Has the rules of conversations carry out a command of the app's server, and waits until what it changes is kept. Who is concerned has been told by then.
+    ///
+    /// # Errors
+    /// What the rules say; 5004 when the store has too much to do, or does not answer, 31003 when its disk takes nothing.
+    pub(crate) async fn converse(&self, app: AppIndex, command: Command) -> Result<Outcome, Refusal> {
+        wait(self.have_ruled(app, command)?).await?
+    }
+
+    /// The same for several, in this order. They may be kept together.
+    pub(crate) async fn converse_all(&self, app: AppIndex, commands: Vec<Command>) -> Vec<Result<Outcome, Refusal>> {
+        let commands = commands.into_iter();
+        let asked: Vec<_> = commands.map(|command| self.have_ruled(app, command)).collect();
+        let mut outcomes = Vec::with_capacity(asked.len());
+        for asked in asked {
+            outcomes.push(match asked {
+                Ok(answered) => wait(answered).await.flatten(),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        outcomes
+    }
+
+    fn have_ruled(&self, app: AppIndex, command: Command) -> Result<oneshot::Receiver<OutcomeResult>, Refusal> {
+        command::conversation::check(&command)?;
+        let (answer, answered) = oneshot::channel();
+        let (shared, mailboxes) = (self.shared.clone(), self.mailboxes.clone());
+        let by = Actor::Server;
+        self.shared
+            .conversations
+            .ask(Asked { app, by, command }, move |outcome| {
+                let outcome = outcome.map(|mut outcome| {
+                    mailboxes.tell(&shared, app, std::mem::take(&mut outcome.tell), None);
+                    outcome
+                });
+                // Nobody waits any more when the call took too long.
+                let _ = answer.send(outcome);
+            });
+        Ok(answered)
     }
 
     /// Which of these users have a connection, in their order.

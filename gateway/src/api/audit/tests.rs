@@ -38,6 +38,7 @@ fn record(request_id: &str) -> Record {
         path: "/user/block",
         on: Named {
             rooms: Vec::new(),
+            conversations: Vec::new(),
             users: vec!["alice".into()],
             more: 0,
         },
@@ -56,7 +57,7 @@ fn a_change_is_a_line_that_says_who_did_what_to_whom() {
     let [line] = &lines[..] else { panic!("{lines:?}") };
     let value: Value = serde_json::from_str(line).expect("JSON");
     let expected = json!({
-        "time": "2026-11-21 09:30:00", "app": "shop", "key": "ops", "path": "/user/block", "rooms": [],
+        "time": "2026-11-21 09:30:00", "app": "shop", "key": "ops", "path": "/user/block", "rooms": [], "conversations": [],
         "users": ["alice"], "more": 0, "code": 200, "request_id": "r1", "peer": "127.0.0.1",
     });
     assert_eq!(value, expected);

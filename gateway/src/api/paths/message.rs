@@ -1,19 +1,21 @@
-//! Messages of the app's server: to rooms, to all rooms, to everybody who is online, and taking one back.
+//! Messages of the app's server: to rooms, to all rooms, to everybody who is online, and taking one back. Those to conversations are in `publish.rs`.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sluice_protocol::{MessageType, Priority, SystemMessage, frame::Body, limits};
+use sluice_protocol::{ConversationType, ErrorCode, MessageType, Priority, RoomId, SystemMessage, frame::Body, limits};
 
 use crate::api::broadcasts::Audience;
 use crate::api::call::{Answered, Call, answer, done};
 use crate::api::failure::{Code, Failure};
 use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
+use crate::api::paths::found::is_nothing_there;
 use crate::api::paths::room::{FAILED, FAILED_ANSWER, refused};
 use crate::api::paths::shared::unexpected;
 use crate::config::ApiScope;
+use crate::conversation::{Command, TakeBack};
 use crate::frames;
 use crate::identity::User;
 use crate::room::{self, Lasting, Order, Published};
@@ -22,10 +24,10 @@ use crate::room::{self, Lasting, Order, Published};
 const ROOMS_PER_CALL: usize = 10;
 
 /// Longest content as it comes, as the vendor has it. What is left of it when it is unpacked has the limit of its type.
-const CONTENT_BYTES: usize = 128 << 10;
+pub(super) const CONTENT_BYTES: usize = 128 << 10;
 
-/// Longest id of a message: the digits of 64 bits.
-const MESSAGE_ID_BYTES: usize = 20;
+/// Longest id of a message. Ours have the digits of 64 bits, the vendor's have letters too.
+const MESSAGE_ID_BYTES: usize = 64;
 
 /// What the vendor calls text and commands; every other object name is one of the app's own formats here.
 const TEXT: &str = "RC:TxtMsg";
@@ -34,13 +36,13 @@ const COMMAND: &str = "RC:CmdMsg";
 /// The vendor's number for rooms among its types of conversations.
 const CONVERSATION_ROOM: i64 = 4;
 
-const SENDER: Field = Field::required(
+pub(super) const SENDER: Field = Field::required(
     "fromUserId",
     Kind::User,
     "In whose name; need not be inside, nor be a user who exists.",
 );
 
-const OBJECT_NAME: Field = Field::required(
+pub(super) const OBJECT_NAME: Field = Field::required(
     "objectName",
     Kind::Text {
         bytes_max: limits::OBJECT_NAME_BYTES,
@@ -48,7 +50,7 @@ const OBJECT_NAME: Field = Field::required(
     "What it is: `RC:TxtMsg` reaches clients as TEXT, `RC:CmdMsg` as COMMAND, everything else as CUSTOM with this name.",
 );
 
-const CONTENT: Field = Field::required(
+pub(super) const CONTENT: Field = Field::required(
     "content",
     Kind::Text {
         bytes_max: CONTENT_BYTES,
@@ -84,13 +86,21 @@ const MESSAGE_ID: Answer = Answer::new(
 );
 
 const RECALLED: &[Field] = &[
-    Field::required("fromUserId", Kind::User, "In whose name it is taken back."),
+    Field::required(
+        "fromUserId",
+        Kind::User,
+        "In whose name it is taken back; with conversationType 1 and 6, who sent it.",
+    ),
     Field::optional(
         "conversationType",
         Kind::Number { min: 1, max: 10 },
-        "4: a room. 1009 with any other. Must be there for `/message/recall`.",
+        "1: to a user, 2: of a discussion, 3: of a group, 4: of a room, 6: of the server to a user. 1009 with any other. Must be there for `/message/recall`.",
     ),
-    Field::required("targetId", Kind::Room, "The room."),
+    Field::required(
+        "targetId",
+        Kind::Target,
+        "Where it was sent to: the user, the discussion, the group or the room.",
+    ),
     Field::required(
         "messageUID",
         Kind::Text {
@@ -146,19 +156,17 @@ pub(super) const PATHS: &[Path] = &[
         answers: &[MESSAGE_ID],
         run: |call| Box::pin(to_all_rooms(call)),
     },
-    Path {
-        path: "/message/broadcast",
-        group: Group::Message,
-        scope: ApiScope::Message,
-        effect: Effect::Changes,
-        summary: "Sends a message to everybody who is online, twice a second at most. It is kept for nobody.",
-        fields: &[SENDER, OBJECT_NAME, CONTENT],
-        answers: &[MESSAGE_ID],
-        run: |call| Box::pin(to_all_online(call)),
-    },
+    broadcast(
+        "/message/broadcast",
+        "Sends a message to everybody who is online, twice a second at most. It is kept for nobody.",
+    ),
+    broadcast(
+        "/message/online/broadcast",
+        "The same as `/message/broadcast`, by the name that says what it does.",
+    ),
     recall(
         "/message/recall",
-        "Takes a message of a room back: it is history no more, and members are told, whether the room still had it or not.",
+        "Takes a message back: what it said is gone, and those who have it are told. One that is not there is passed over; in a room members are told of it all the same.",
         |call| {
             Box::pin(async move {
                 let Some(conversation) = call.number("conversationType") else {
@@ -180,6 +188,19 @@ pub(super) const PATHS: &[Path] = &[
     ),
 ];
 
+const fn broadcast(path: &'static str, summary: &'static str) -> Path {
+    Path {
+        path,
+        group: Group::Message,
+        scope: ApiScope::Message,
+        effect: Effect::Changes,
+        summary,
+        fields: &[SENDER, OBJECT_NAME, CONTENT],
+        answers: &[MESSAGE_ID],
+        run: |call| Box::pin(to_all_online(call)),
+    }
+}
+
 const fn recall(path: &'static str, summary: &'static str, run: fn(Call) -> crate::api::call::Running) -> Path {
     Path {
         path,
@@ -195,16 +216,16 @@ const fn recall(path: &'static str, summary: &'static str, run: fn(Call) -> crat
 
 /// A message unpacked from what the vendor's libraries make of it.
 #[derive(Debug, PartialEq, Eq)]
-struct Unpacked {
-    kind: MessageType,
-    content: String,
-    object_name: String,
-    extended_data: String,
+pub(super) struct Unpacked {
+    pub kind: MessageType,
+    pub content: String,
+    pub object_name: String,
+    pub extended_data: String,
 }
 
 /// # Errors
 /// 1005 when it is larger than its type allows, 1002 when there is nothing in it.
-fn unpack(object_name: String, content: String) -> Result<Unpacked, Failure> {
+pub(super) fn unpack(object_name: String, content: String) -> Result<Unpacked, Failure> {
     let (kind, bytes_max) = match &*object_name {
         TEXT => (MessageType::Text, limits::TEXT_BYTES),
         COMMAND => (MessageType::Command, limits::COMMAND_BYTES),
@@ -333,20 +354,54 @@ async fn to_all_online(call: Call) -> Answered {
 }
 
 async fn take_back(call: Call, conversation: i64) -> Answered {
-    if conversation != CONVERSATION_ROOM {
-        return Err(Failure::new(
-            Code::NOT_ENABLED,
-            "only messages of rooms (conversationType 4) can be recalled",
-        ));
-    }
     let id = call.required_text("messageUID")?;
-    let message_id = id.parse().ok().filter(|id| *id > 0);
-    let order = Order::Recall {
-        message_id: message_id.ok_or_else(|| Failure::parameter("messageUID: expected the digits of an id"))?,
-        operator: call.user("fromUserId")?.as_str().to_owned(),
+    let (as_user, target_id) = (call.user("fromUserId")?, call.conversation("targetId")?);
+    if conversation == CONVERSATION_ROOM {
+        let message_id = id.parse().ok().filter(|id| *id > 0);
+        let order = Order::Recall {
+            message_id: message_id.ok_or_else(|| Failure::parameter("messageUID: expected the digits of an id"))?,
+            operator: as_user.as_str().to_owned(),
+        };
+        let room = RoomId::parse(&target_id).map_err(|why| Failure::parameter(format!("targetId: {why}")))?;
+        call.order(room, order).await?;
+        return done();
+    }
+    let kind = kind_of(conversation)?;
+    // The vendor's ids have other characters: none of ours, so there is nothing to take back.
+    let Ok(message_id) = id.parse() else {
+        return done();
     };
-    call.order(call.room("targetId")?, order).await?;
-    done()
+    let command = TakeBack {
+        as_user,
+        kind,
+        target_id,
+        message_id,
+    };
+    match call.converse(Command::TakeBack(Box::new(command))).await {
+        Err(failure) if !is_nothing_there(&failure) && !is_no_message(&failure) => Err(failure),
+        _ => done(),
+    }
+}
+
+/// A message that is not there, or not any more, is no error to the vendor.
+fn is_no_message(failure: &Failure) -> bool {
+    [ErrorCode::MESSAGE_UNKNOWN, ErrorCode::ALREADY_RECALLED]
+        .iter()
+        .any(|code| failure.code == Code(code.number()))
+}
+
+/// What the vendor's number of a type of conversations stands for, where it is no room.
+pub(super) fn kind_of(conversation: i64) -> Result<ConversationType, Failure> {
+    match conversation {
+        1 => Ok(ConversationType::Peer),
+        2 => Ok(ConversationType::Discussion),
+        3 => Ok(ConversationType::Group),
+        6 => Ok(ConversationType::System),
+        _ => Err(Failure::new(
+            Code::NOT_ENABLED,
+            "there are no conversations of this conversationType here",
+        )),
+    }
 }
 
 #[cfg(test)]

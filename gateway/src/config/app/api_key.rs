@@ -51,7 +51,7 @@ pub struct ApiKey {
 /// A part of the server API that a key may be good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiScope {
-    /// Tokens, blocks of users, who is online.
+    /// Tokens, blocks of users, who is online, blacklists.
     User,
     /// Rooms: making, ending, asking, keep-alive, types of messages.
     Room,
@@ -63,6 +63,10 @@ pub enum ApiScope {
     Message,
     /// Sensitive words.
     Word,
+    /// Groups: who is inside, who may speak.
+    Group,
+    /// Reading conversations: which there are, and all that was said.
+    Conversation,
 }
 
 /// A way to sign a call.
@@ -76,13 +80,15 @@ pub enum ApiSignature {
 
 impl ApiScope {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::User,
         Self::Room,
         Self::Moderation,
         Self::Attribute,
         Self::Message,
         Self::Word,
+        Self::Group,
+        Self::Conversation,
     ];
 
     /// Its name in a configuration.
@@ -95,6 +101,8 @@ impl ApiScope {
             Self::Attribute => "attribute",
             Self::Message => "message",
             Self::Word => "word",
+            Self::Group => "group",
+            Self::Conversation => "conversation",
         }
     }
 }
@@ -179,12 +187,12 @@ pub(in crate::config) const API_KEY_SETTINGS: &[Setting<ApiKeyTable>] = &[
         path: "apps.api_keys.scopes",
         kind: Kind::Texts {
             max: ApiScope::ALL.len(),
-            expected: "a list of \"user\", \"room\", \"moderation\", \"attribute\", \"message\" and \"word\"",
+            expected: "a list of \"user\", \"room\", \"moderation\", \"attribute\", \"message\", \"word\", \"group\" and \"conversation\"",
             fits: |text| scope(text).is_some(),
             field: |key| &mut key.scopes,
         },
         default: Default::Absent,
-        meaning: "What the key is good for: `user` tokens, blocks, who is online; `room` making, ending and asking rooms, allow lists, keep-alive; `moderation` gags, mutes and blocks; `attribute` attributes; `message` sending, recalling, classes, distribution; `word` sensitive words. All where nothing is said.",
+        meaning: "What the key is good for: `user` tokens, blocks, who is online, blacklists; `room` making, ending and asking rooms, allow lists, keep-alive; `moderation` gags, mutes and blocks; `attribute` attributes; `message` sending, recalling, classes, distribution; `word` sensitive words; `group` groups, their members, gags and mutes; `conversation` reading the lists and the history of conversations. All where nothing is said.",
         cost: "Whoever has the secret can do more.",
     },
     Setting {

@@ -25,6 +25,7 @@ CREATE TABLE conversations (
 
 CREATE UNIQUE INDEX conversations_by_key ON conversations (app, kind, name_key);
 CREATE INDEX conversations_by_members ON conversations (app, members_digest) WHERE members_digest IS NOT NULL;
+CREATE INDEX conversations_muted ON conversations (app, kind, name_key) WHERE muted;
 CREATE INDEX conversations_by_end ON conversations (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 
 CREATE TABLE conversation_members (

@@ -2,6 +2,7 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params, params_from_iter};
+use sluice_protocol::ConversationType;
 
 use super::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
@@ -311,6 +312,20 @@ impl Rows for SqliteRows<'_> {
         let count = self.one(statement, [app, list.name(), owner_id], |row| row.get::<_, i64>(0))?;
         Ok(unsigned(count.unwrap_or(0)))
     }
+
+    fn listed_entries(&self, app: &str, list: UserList, owner_id: &str, limit: usize) -> Read<Vec<(String, i64)>> {
+        let statement = "SELECT user_id, since_ms FROM user_lists
+            WHERE app = ?1 AND list = ?2 AND owner_id = ?3 ORDER BY user_id LIMIT ?4";
+        let row = params![app, list.name(), owner_id, signed(limit)];
+        self.many(statement, row, |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn muted_groups(&self, app: &str, after: &str, limit: usize) -> Read<Vec<String>> {
+        let statement = "SELECT name_key FROM conversations
+            WHERE app = ?1 AND kind = ?2 AND muted AND name_key > ?3 ORDER BY name_key LIMIT ?4";
+        let kind = i32::from(ConversationType::Group);
+        self.many(statement, params![app, kind, after, signed(limit)], |row| row.get(0))
+    }
 }
 
 impl RowsMut for SqliteRows<'_> {
@@ -514,6 +529,9 @@ impl UserList {
             Self::Whitelist => "whitelist",
             Self::MuteException => "mute_exception",
             Self::LeftMuted => "left_muted",
+            Self::OnlyWanted => "only_wanted",
+            Self::GroupAhead => "group_ahead",
+            Self::MutedAhead => "muted_ahead",
         }
     }
 }

@@ -1,0 +1,436 @@
+//! Reading conversations: which a user has, what one is, who is in it, and all that was said in it. None of these paths is the vendor's, but the one that hides
+//! what was said.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+use sluice_protocol::{
+    ConversationInfo, ConversationMember, ConversationMessage, ConversationType, MemberRole, MessageType,
+    QueryConversationMembers, limits, reply,
+};
+
+use crate::api::call::{Answered, Call, answer, done};
+use crate::api::failure::Failure;
+use crate::api::field::{Field, Kind};
+use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
+use crate::api::paths::found::unexpected;
+use crate::api::paths::message::kind_of;
+use crate::config::ApiScope;
+use crate::conversation::{Command, Order, Place};
+
+/// Messages and conversations on one page.
+const PAGE_DEFAULT: i64 = 100;
+const PAGE_MAX: i64 = 1000;
+
+/// Longest time in milliseconds as it comes: any of 64 bits.
+const TIME_MAX: i64 = i64::MAX;
+
+const TYPE: Field = Field::required(
+    "conversationType",
+    Kind::Number { min: 1, max: 10 },
+    "1: between two users, 2: a discussion, 3: a group, 6: of the server to a user. 1009 with any other.",
+);
+
+const FROM: Field = Field::optional(
+    "fromUserId",
+    Kind::User,
+    "With 1, one of the two; with 6, in whose name the server writes. Must be there with these.",
+);
+
+const TARGET: Field = Field::required(
+    "targetId",
+    Kind::Target,
+    "With 1 and 6, the other user; else the discussion or group.",
+);
+
+const LIMIT: Field = Field::optional(
+    "limit",
+    Kind::Number { min: 1, max: PAGE_MAX },
+    "How many at most; 100 where it is missing.",
+);
+
+const DESCRIBED: &[Answer] = &[
+    Answer::new("conversationType", AnswerKind::Number, "As in the question."),
+    Answer::new("targetId", AnswerKind::Text, "The group, discussion or user."),
+    Answer::new("name", AnswerKind::Text, "Its name for people."),
+    Answer::new("creatorId", AnswerKind::Text, "Who made it; empty: the server."),
+    Answer::new("notice", AnswerKind::Text, "Of a group."),
+    Answer::new("attributes", AnswerKind::Text, "The app's own, as they were given."),
+    Answer::new("memberCount", AnswerKind::Number, "How many are inside."),
+    Answer::new(
+        "createTime",
+        AnswerKind::Number,
+        "When it was made: milliseconds since 1970, like all of these.",
+    ),
+    Answer::new("updateTime", AnswerKind::Number, "When it was last changed."),
+    Answer::new("lastSequence", AnswerKind::Number, "Of the newest message; 0: none."),
+    Answer::new("lastMessageTime", AnswerKind::Number, "When that was sent."),
+    Answer::new(
+        "muted",
+        AnswerKind::Flag,
+        "Whether only owner, managers and those excepted may send.",
+    ),
+    Answer::new("expireTime", AnswerKind::Number, "When it ends; 0: never."),
+];
+
+const MESSAGE: &[Answer] = &[
+    Answer::new("messageUID", AnswerKind::Text, "Its id, in decimal digits."),
+    Answer::new("sequence", AnswerKind::Number, "Its place in the conversation."),
+    Answer::new("sentTime", AnswerKind::Number, "Milliseconds since 1970."),
+    Answer::new("fromUserId", AnswerKind::Text, "Who sent it."),
+    Answer::new("targetId", AnswerKind::Text, "Where it was sent to."),
+    Answer::new(
+        "type",
+        AnswerKind::Number,
+        "1 text, 11 image, 12 file, 13 audio, 14 video, 100 combined, 200 custom.",
+    ),
+    Answer::new("objectName", AnswerKind::Text, "The name of a custom format."),
+    Answer::new(
+        "content",
+        AnswerKind::Text,
+        "What it says. Missing where that is no text.",
+    )
+    .sometimes(),
+    Answer::new(
+        "contentHex",
+        AnswerKind::Text,
+        "What it says, in hexadecimal digits, where that is no text.",
+    )
+    .sometimes(),
+    Answer::new("extra", AnswerKind::Text, "What goes beside the content."),
+    Answer::new("mediaUrl", AnswerKind::Text, "Where the file is that it is about.").sometimes(),
+    Answer::new("fromServer", AnswerKind::Flag, "Whether the server sent it."),
+    Answer::new("editedTime", AnswerKind::Number, "When it was last changed; 0: never."),
+    Answer::new(
+        "recalledTime",
+        AnswerKind::Number,
+        "When it was taken back; 0: it was not. Then it says nothing.",
+    ),
+    Answer::new("recalledBy", AnswerKind::Text, "In whose name."),
+];
+
+const MEMBER: &[Answer] = &[
+    Answer::new("userId", AnswerKind::Text, "The user."),
+    Answer::new("role", AnswerKind::Text, "`owner`, `manager` or `member`."),
+    Answer::new("joinTime", AnswerKind::Number, "Milliseconds since 1970."),
+    Answer::new(
+        "deliveredSequence",
+        AnswerKind::Number,
+        "Messages up to this one have reached a device.",
+    ),
+    Answer::new(
+        "readSequence",
+        AnswerKind::Number,
+        "Messages up to this one have been read.",
+    ),
+    Answer::new(
+        "gaggedUntil",
+        AnswerKind::Number,
+        "0: not; 9223372036854775807: without end.",
+    ),
+];
+
+pub(super) const PATHS: &[Path] = &[
+    Path {
+        path: "/conversation/query",
+        group: Group::Conversation,
+        scope: ApiScope::Conversation,
+        effect: Effect::Asks,
+        summary: "Lists the conversations of a user, the one with the newest message first, without temporary ones.",
+        fields: &[
+            Field::required("userId", Kind::User, "Whose they are."),
+            Field::optional(
+                "conversationType",
+                Kind::Number { min: 1, max: 10 },
+                "Only of this type, see `/conversation/get`.",
+            ),
+            Field::optional(
+                "skip",
+                Kind::Number { min: 0, max: 1_000_000 },
+                "How many to pass over; none where it is missing.",
+            ),
+            LIMIT,
+        ],
+        answers: &[
+            Answer::new("conversations", AnswerKind::Objects(DESCRIBED), "Those on this page."),
+            Answer::new("more", AnswerKind::Flag, "Whether there are more."),
+        ],
+        run: |call| Box::pin(query(call)),
+    },
+    Path {
+        path: "/conversation/get",
+        group: Group::Conversation,
+        scope: ApiScope::Conversation,
+        effect: Effect::Asks,
+        summary: "Says what a conversation is. 4303: there is none.",
+        fields: &[TYPE, FROM, TARGET],
+        answers: DESCRIBED,
+        run: |call| Box::pin(get(call)),
+    },
+    Path {
+        path: "/conversation/user/query",
+        group: Group::Conversation,
+        scope: ApiScope::Conversation,
+        effect: Effect::Asks,
+        summary: "Lists who is in a group or discussion, by their ids: a hundred on a page.",
+        fields: &[
+            TYPE,
+            TARGET,
+            Field::optional(
+                "pageToken",
+                Kind::User,
+                "`next` of the page before; missing: the first page.",
+            ),
+        ],
+        answers: &[
+            Answer::new("members", AnswerKind::Objects(MEMBER), "Those on this page."),
+            Answer::new("memberCount", AnswerKind::Number, "How many there are."),
+            Answer::new(
+                "next",
+                AnswerKind::Text,
+                "What asks for the next page. Missing: there is none.",
+            )
+            .sometimes(),
+        ],
+        run: |call| Box::pin(members(call)),
+    },
+    Path {
+        path: "/conversation/history",
+        group: Group::Conversation,
+        scope: ApiScope::Conversation,
+        effect: Effect::Asks,
+        summary: "Gives what was said in a conversation, oldest first, a page at a time. A page has at most about 512 KiB of it, and may have fewer messages than asked for.",
+        fields: &[
+            TYPE,
+            FROM,
+            TARGET,
+            Field::optional(
+                "after",
+                Kind::Number { min: 0, max: i64::MAX },
+                "Only what follows this sequence number: `next` of the page before. All where it is missing.",
+            ),
+            LIMIT,
+        ],
+        answers: &[
+            Answer::new("messages", AnswerKind::Objects(MESSAGE), "The messages on this page."),
+            Answer::new(
+                "next",
+                AnswerKind::Number,
+                "`after` of the next page. Missing: there is none now.",
+            )
+            .sometimes(),
+        ],
+        run: |call| Box::pin(history(call)),
+    },
+    Path {
+        path: "/conversation/message/history/clean",
+        group: Group::Conversation,
+        scope: ApiScope::Message,
+        effect: Effect::Changes,
+        summary: "Hides from one user what was said in a conversation so far. Others keep it.",
+        fields: &[
+            TYPE,
+            Field::required("fromUserId", Kind::User, "From whom. With 6, who is written to."),
+            Field::required(
+                "targetId",
+                Kind::Target,
+                "The other user, the discussion or the group; with 6, in whose name the server writes.",
+            ),
+            Field::optional(
+                "msgTimestamp",
+                Kind::Number { min: 0, max: TIME_MAX },
+                "What was sent until then, in milliseconds since 1970; everything where it is missing.",
+            ),
+        ],
+        answers: &[],
+        run: |call| Box::pin(hide(call)),
+    },
+];
+
+impl Call {
+    fn kind(&self) -> Result<ConversationType, Failure> {
+        let number = self.number("conversationType");
+        kind_of(number.ok_or_else(|| Failure::parameter("conversationType: is missing"))?)
+    }
+
+    fn place(&self) -> Result<Place, Failure> {
+        let (kind, as_user) = (self.kind()?, self.users("fromUserId").pop());
+        if as_user.is_none() && matches!(kind, ConversationType::Peer | ConversationType::System) {
+            return Err(Failure::parameter("fromUserId: is missing"));
+        }
+        Ok(Place {
+            kind,
+            as_user,
+            target_id: self.conversation("targetId")?,
+        })
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.number("limit").unwrap_or(PAGE_DEFAULT)).unwrap_or(0)
+    }
+}
+
+async fn query(call: Call) -> Answered {
+    let kind = call.number("conversationType").map(kind_of).transpose()?;
+    let order = Order::List {
+        user: call.user("userId")?,
+        kind,
+        skip: usize::try_from(call.number("skip").unwrap_or(0)).unwrap_or(0),
+        limit: call.limit(),
+    };
+    match call.converse(Command::Server(Box::new(order))).await?.result {
+        reply::Result::Conversations(page) => {
+            let conversations = page.conversations.into_iter().filter_map(|own| own.info);
+            let conversations: Vec<Value> = conversations.map(|info| Value::Object(described(info))).collect();
+            answer(json!({ "conversations": conversations, "more": page.more }))
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+async fn get(call: Call) -> Answered {
+    let order = Order::Look { place: call.place()? };
+    match call.converse(Command::Server(Box::new(order))).await?.result {
+        reply::Result::OwnConversation(own) => Ok(described(own.info.unwrap_or_default())),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn members(call: Call) -> Answered {
+    let cursor = call.users("pageToken").pop();
+    let question = QueryConversationMembers {
+        r#type: call.kind()?.into(),
+        id: call.conversation("targetId")?,
+        limit: limits::CONVERSATION_MEMBERS_PAGE,
+        cursor: cursor.map_or_else(String::new, |user| user.as_str().to_owned()),
+    };
+    match call.converse(Command::QueryMembers(question)).await?.result {
+        reply::Result::ConversationMembers(page) => {
+            let members: Vec<Value> = page.members.iter().map(member).collect();
+            let mut said = json!({ "members": members, "memberCount": page.member_count });
+            if !page.next_cursor.is_empty() {
+                said["next"] = page.next_cursor.into();
+            }
+            answer(said)
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+async fn history(call: Call) -> Answered {
+    let order = Order::History {
+        place: call.place()?,
+        after: call.number("after").unwrap_or(0),
+        limit: call.limit(),
+    };
+    match call.converse(Command::Server(Box::new(order))).await?.result {
+        reply::Result::Messages(page) => {
+            let next = page.messages.last().map(|last| last.sequence).filter(|_| page.more);
+            let messages: Vec<Value> = page.messages.into_iter().map(message).collect();
+            match next {
+                Some(next) => answer(json!({ "messages": messages, "next": next })),
+                None => answer(json!({ "messages": messages })),
+            }
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+async fn hide(call: Call) -> Answered {
+    let (kind, user, target_id) = (call.kind()?, call.user("fromUserId")?, call.conversation("targetId")?);
+    // What the server writes to a user is named by who it writes as.
+    let place = match kind {
+        ConversationType::System => Place {
+            kind,
+            as_user: Some(call.user_id("targetId", &target_id)?),
+            target_id: user.as_str().to_owned(),
+        },
+        _ => Place {
+            kind,
+            as_user: Some(user.clone()),
+            target_id,
+        },
+    };
+    let until_ms = call.number("msgTimestamp").unwrap_or(i64::MAX);
+    call.decide(Order::Hide { place, user, until_ms }).await?;
+    done()
+}
+
+fn described(info: ConversationInfo) -> Map<String, Value> {
+    let number = match info.r#type() {
+        ConversationType::Peer => 1,
+        ConversationType::Discussion => 2,
+        ConversationType::Group => 3,
+        ConversationType::Room => 4,
+        ConversationType::System => 6,
+    };
+    let fields: [(&str, Value); 13] = [
+        ("conversationType", number.into()),
+        ("targetId", info.id.into()),
+        ("name", info.name.into()),
+        ("creatorId", info.creator_id.into()),
+        ("notice", info.notice.into()),
+        ("attributes", info.attributes.into()),
+        ("memberCount", info.member_count.into()),
+        ("createTime", info.created_at_ms.into()),
+        ("updateTime", info.updated_at_ms.into()),
+        ("lastSequence", info.last_sequence.into()),
+        ("lastMessageTime", info.last_message_at_ms.into()),
+        ("muted", info.muted.into()),
+        ("expireTime", info.expires_at_ms.into()),
+    ];
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+fn member(member: &ConversationMember) -> Value {
+    let role = match member.role() {
+        MemberRole::Owner => "owner",
+        MemberRole::Manager => "manager",
+        MemberRole::Member | MemberRole::Unspecified => "member",
+    };
+    json!({
+        "userId": member.user_id,
+        "role": role,
+        "joinTime": member.joined_at_ms,
+        "deliveredSequence": member.delivered_sequence,
+        "readSequence": member.read_sequence,
+        "gaggedUntil": member.muted_until_ms,
+    })
+}
+
+fn message(message: ConversationMessage) -> Value {
+    let is_text = message.r#type() == MessageType::Text;
+    let mut said = json!({
+        "messageUID": message.message_id.to_string(),
+        "sequence": message.sequence,
+        "sentTime": message.server_time_ms,
+        "fromUserId": message.sender.map(|sender| sender.user_id).unwrap_or_default(),
+        "targetId": message.target_id,
+        "type": message.r#type,
+        "objectName": message.object_name,
+        "extra": message.extended_data,
+        "fromServer": message.from_server,
+        "editedTime": message.edited_at_ms,
+        "recalledTime": message.recalled_at_ms,
+        "recalledBy": message.recalled_by,
+    });
+    match String::from_utf8(message.content.to_vec()) {
+        Ok(text) if is_text || !text.is_empty() => said["content"] = text.into(),
+        Ok(_) => {}
+        Err(bytes) => said["contentHex"] = hexadecimal(bytes.as_bytes()).into(),
+    }
+    if let Some(media) = message.media {
+        said["mediaUrl"] = media.url.into();
+    }
+    said
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all");
+        text
+    })
+}
