@@ -13,44 +13,49 @@ use sluice_protocol::{ConversationType, ErrorCode, frame::Body, limits};
 use crate::conversation::Command;
 use crate::refusal::Refusal;
 
-/// What is not about conversations.
+/// What a command is about.
 #[derive(Debug)]
-pub(crate) struct NotAboutConversations(pub Body);
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved on at once: an allocation would cost more"
+)]
+pub(crate) enum About {
+    Conversations(Command),
+    /// Rooms, or nothing that is served.
+    Rooms(Body),
+}
 
-/// Takes a command that is about conversations.
-///
-/// # Errors
-/// When it is not: the command.
-pub(crate) fn of(command: Body) -> Result<Command, NotAboutConversations> {
-    match command {
+/// Says what a command is about.
+pub(crate) fn of(command: Body) -> About {
+    About::Conversations(match command {
         Body::SendMessage(command) if command.conversation_type != i32::from(ConversationType::Room) => {
-            Ok(Command::Send(Box::new(command)))
+            Command::Send(Box::new(command))
         }
-        Body::SyncConversations(command) => Ok(Command::Sync(command)),
-        Body::AckMessages(command) => Ok(Command::Ack(command)),
-        Body::CreateConversation(command) => Ok(Command::Create(command)),
-        Body::QueryConversation(command) => Ok(Command::Query(command)),
-        Body::AddMembers(command) => Ok(Command::Add(command)),
-        Body::RemoveMembers(command) => Ok(Command::Remove(command)),
-        Body::JoinConversation(command) => Ok(Command::Join(command)),
-        Body::QuitConversation(command) => Ok(Command::Quit(command)),
-        Body::QueryConversationMembers(command) => Ok(Command::QueryMembers(command)),
-        Body::QueryConversations(command) => Ok(Command::List(command)),
-        Body::QueryMessages(command) => Ok(Command::History(command)),
-        Body::RecallMessage(command) => Ok(Command::Recall(command)),
-        Body::EditMessage(command) => Ok(Command::Edit(command)),
-        Body::UpdateConversation(command) => Ok(Command::Update(command)),
-        Body::CreateGroup(command) => Ok(Command::CreateGroup(command)),
-        Body::DismissGroup(command) => Ok(Command::Dismiss(command)),
-        Body::TransferGroup(command) => Ok(Command::Transfer(command)),
-        Body::SetGroupManagers(command) => Ok(Command::SetManagers(command)),
-        Body::MuteGroupMembers(command) => Ok(Command::Mute(command)),
-        Body::PutCombinedPart(command) => Ok(Command::PutPart(command)),
-        Body::QueryCombined(command) => Ok(Command::QueryCombined(command)),
-        Body::EditBlacklist(command) => Ok(Command::EditBlacklist(command)),
-        Body::QueryBlacklist(command) => Ok(Command::QueryBlacklist(command)),
-        other => Err(NotAboutConversations(other)),
-    }
+        Body::SyncConversations(command) => Command::Sync(command),
+        Body::AckMessages(command) => Command::Ack(command),
+        Body::CreateConversation(command) => Command::Create(command),
+        Body::QueryConversation(command) => Command::Query(command),
+        Body::AddMembers(command) => Command::Add(command),
+        Body::RemoveMembers(command) => Command::Remove(command),
+        Body::JoinConversation(command) => Command::Join(command),
+        Body::QuitConversation(command) => Command::Quit(command),
+        Body::QueryConversationMembers(command) => Command::QueryMembers(command),
+        Body::QueryConversations(command) => Command::List(command),
+        Body::QueryMessages(command) => Command::History(command),
+        Body::RecallMessage(command) => Command::Recall(command),
+        Body::EditMessage(command) => Command::Edit(command),
+        Body::UpdateConversation(command) => Command::Update(command),
+        Body::CreateGroup(command) => Command::CreateGroup(command),
+        Body::DismissGroup(command) => Command::Dismiss(command),
+        Body::TransferGroup(command) => Command::Transfer(command),
+        Body::SetGroupManagers(command) => Command::SetManagers(command),
+        Body::MuteGroupMembers(command) => Command::Mute(command),
+        Body::PutCombinedPart(command) => Command::PutPart(command),
+        Body::QueryCombined(command) => Command::QueryCombined(command),
+        Body::EditBlacklist(command) => Command::EditBlacklist(command),
+        Body::QueryBlacklist(command) => Command::QueryBlacklist(command),
+        other => return About::Rooms(other),
+    })
 }
 
 /// Checks what can be known without looking anything up. Users are looked at later, since each app has its own form of their ids.

@@ -6,7 +6,7 @@ use sluice_codec::ClientFrame;
 use sluice_protocol::{ErrorCode, Login, frame::Body, limits};
 
 use crate::clock::Now;
-use crate::command::{self, NotAboutConversations, Refused, Switch};
+use crate::command::{self, About, Refused, Switch};
 use crate::config::Config;
 use crate::conversation;
 use crate::frames;
@@ -105,8 +105,8 @@ fn handle_online(request_id: u32, command: Body, online: &mut Online, context: C
             Err(Refused { refusal, answer }) => Action::Refuse { refusal, answer },
         },
         command => match command::about_conversation(command) {
-            Ok(command) => handle_conversation(request_id, command),
-            Err(NotAboutConversations(command)) => handle_room(request_id, command, online),
+            About::Conversations(command) => handle_conversation(request_id, command),
+            About::Rooms(command) => handle_room(request_id, command, online),
         },
     }
 }
