@@ -1,6 +1,6 @@
 //! Who is told: the members of a conversation, read once and remembered until they change.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hashbrown::HashMap;
 use sluice_protocol::{IdProfile, UserId};
@@ -14,20 +14,30 @@ const MEMBERS_REMEMBERED: usize = 2_000_000;
 /// Members read at once.
 const PAGE: usize = 1000;
 
+/// Users by the worker that is their home.
+type Homes = Box<[(WorkerIndex, Arc<[UserId]>)]>;
+
 /// Users to be told something.
 #[derive(Debug, Default)]
 pub(crate) struct Audience {
     pub users: Arc<[UserId]>,
     /// The same by the worker that is their home, once somebody has sorted them.
-    by_home: OnceLock<Box<[(WorkerIndex, Arc<[UserId]>)]>>,
+    by_home: OnceLock<Homes>,
 }
 
 /// The members of conversations that had messages lately.
 #[derive(Debug, Default)]
 pub(super) struct Audiences {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
     /// By conversation: the version of its members, and who they are. A version is never used again, so what a transaction read that was undone
     /// is found by nobody.
-    known: Mutex<(HashMap<i64, (i64, Arc<Audience>)>, usize)>,
+    audiences: HashMap<i64, (i64, Arc<Audience>)>,
+    /// Of all of them together.
+    members: usize,
 }
 
 impl Audience {
@@ -60,25 +70,25 @@ impl Audience {
 impl Audiences {
     /// All members of a conversation, as the transaction sees it.
     pub(super) fn of(&self, rows: &dyn Rows, conversation: &ConversationRow) -> Read<Arc<Audience>> {
-        if let Some((version, audience)) = self.lock().0.get(&conversation.id)
+        if let Some((version, audience)) = self.lock().audiences.get(&conversation.id)
             && *version == conversation.members_version
         {
             return Ok(audience.clone());
         }
         let audience = Audience::of(read(rows, conversation.id)?);
         let mut known = self.lock();
-        if known.1 + audience.users.len() > MEMBERS_REMEMBERED {
-            *known = Default::default();
+        if known.members + audience.users.len() > MEMBERS_REMEMBERED {
+            *known = Known::default();
         }
         let before = known
-            .0
+            .audiences
             .insert(conversation.id, (conversation.members_version, audience.clone()));
-        known.1 -= before.map_or(0, |(_, before)| before.users.len());
-        known.1 += audience.users.len();
+        known.members -= before.map_or(0, |(_, before)| before.users.len());
+        known.members += audience.users.len();
         Ok(audience)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (HashMap<i64, (i64, Arc<Audience>)>, usize)> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
