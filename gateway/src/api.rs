@@ -86,7 +86,7 @@ pub(crate) fn start(
         .fill(&mut random)
         .map_err(|_| io::Error::other("the system has no random bytes"))?;
     let api = Api {
-        keys: Keys::new(&config.apps),
+        keys: Keys::new(&config.apps, Now::read()),
         audit: Audit::start(&config.data, config.api.audit_bytes)?,
         figures: Figures::new(&shared.registry),
         guesses: Mutex::new(Guesses::new(config.api.failed_signatures_per_minute)),

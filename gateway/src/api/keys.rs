@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::api::failure::{Code, Failure};
-use crate::api::nonces::{Full, Nonces};
-use crate::api::signature::{Claim, Signed, refused};
+use crate::api::nonces::{Full, Known, Nonces};
+use crate::api::signature::{CLOCKS_DIFFER_MAX_MS, Claim, Signed, refused};
 use crate::clock::Now;
 use crate::config::{ApiKey, ApiSignature, App, AppState, Secret};
 use crate::identity::AppIndex;
@@ -20,7 +20,7 @@ pub(super) struct Keys {
     nobodys: Vec<ApiKey>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct OfApp {
     /// In the order of the app's keys: the calls of the last second.
     calls: Vec<Mutex<SlidingWindow>>,
@@ -36,10 +36,11 @@ pub(super) struct Signer {
 }
 
 impl Keys {
-    pub(super) fn new(apps: &[App]) -> Self {
+    /// The keys of these apps, from `start` on: nobody knows which nonces were used before, so what was signed then is not taken.
+    pub(super) fn new(apps: &[App], start: Now) -> Self {
         let of_app = |app: &App| OfApp {
             calls: app.api_keys.iter().map(|_| Mutex::default()).collect(),
-            nonces: Mutex::default(),
+            nonces: Mutex::new(Nonces::since(start.unix_ms + CLOCKS_DIFFER_MAX_MS)),
         };
         Self {
             apps: apps.iter().map(of_app).collect(),
@@ -76,8 +77,13 @@ impl Keys {
                 let (nonce, end_ms) = (claim.nonce(), claim.end_ms(now.unix_ms)?);
                 let mut nonces = locked(&of_app.nonces);
                 // In this order: a call that is repeated costs no place among the calls, one too many none among the nonces.
-                if nonces.is_used(&nonce, now.unix_ms) {
-                    return Err(Failure::new(Code::SIGNATURE, "the nonce was used before"));
+                let known = match nonces.know(&nonce, end_ms, now.unix_ms) {
+                    Known::No => None,
+                    Known::Used => Some("the nonce was used before"),
+                    Known::Forgotten => Some("the call was signed too long ago, or before this start of the gateway"),
+                };
+                if let Some(message) = known {
+                    return Err(Failure::new(Code::SIGNATURE, message));
                 }
                 within_rate()?;
                 nonces.take(nonce, end_ms, now.unix_ms).map_err(|Full { until_ms }| {

@@ -85,7 +85,8 @@ async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, 
         body: &bytes,
     };
     let apps = &api.operator.shared().apps;
-    let signer = match api.keys.admit(apps, &claim, signed, now) {
+    // The clock anew: the body may have taken its time, and a call that was near when it began may be too old by now.
+    let signer = match api.keys.admit(apps, &claim, signed, Now::read()) {
         Ok(signer) => signer,
         Err(failure) if failure.code == Code::SIGNATURE => return Err(api.guessed(now, peer, failure)),
         Err(failure) => return Err(failure),
