@@ -21,7 +21,7 @@ pub(crate) enum Request {
     Leave(LeaveReason),
     Send(Outgoing),
     /// The connection is lost. Its place is kept until the session resumes, or its user's home says that it leaves.
-    Detach,
+    Detach(KeptFor),
     /// The session of `old` goes on with the caller's connection. `after`: the newest message it knows.
     Resume {
         old: ConnectionRef,
@@ -47,9 +47,19 @@ impl Request {
             Self::Query(_) | Self::WriteAttributes(_) => vec![Effect::refused_query(caller, refusal)],
             Self::Leave(LeaveReason::Left) if caller.request_id == 0 => Vec::new(),
             Self::Leave(LeaveReason::Left) | Self::Enter(_) => vec![Effect::unchanged(caller, refusal)],
-            Self::Leave(_) | Self::Detach | Self::Resume { .. } => Vec::new(),
+            Self::Leave(_) | Self::Detach(_) | Self::Resume { .. } => Vec::new(),
         }
     }
+}
+
+/// For whom a place is kept whose connection is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeptFor {
+    /// For its session, which may resume.
+    Session,
+    /// For another device of the user, so that it comes in unseen: the session was displaced. When the user leaves on purpose, the place
+    /// has nobody to be kept for.
+    User,
 }
 
 /// One of the five ways in.

@@ -367,7 +367,7 @@ impl Worker {
             room::Request::Enter(_) | room::Request::Leave(_) => quotas.take_move(now, rules.moves_per_second),
             room::Request::WriteAttributes(_) => quotas.take_attribute_write(now, rules.attribute_writes_per_second),
             room::Request::Query(_) => quotas.take_query(now, rules.queries_per_second),
-            room::Request::Send(_) | room::Request::Detach | room::Request::Resume { .. } => Ok(()),
+            room::Request::Send(_) | room::Request::Detach(_) | room::Request::Resume { .. } => Ok(()),
         })
     }
 

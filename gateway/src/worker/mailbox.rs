@@ -18,7 +18,7 @@ use crate::identity::{AppIndex, Caller, ConnectionKey, ConnectionRef, RoomKey, U
 use crate::refusal::Refusal;
 use crate::room::{self, Entered};
 use crate::session::parked::Lost;
-use crate::session::users::{Arrival, Granted};
+use crate::session::users::{Arrival, Ended, Granted};
 use crate::worker::announce::Announcement;
 
 use depth::Depth;
@@ -40,7 +40,11 @@ pub(super) enum Message {
     /// To a user's home: a login that is good in itself.
     Register(Box<Arrival>),
     /// To a user's home: a session ended for good.
-    Unregister { user: UserKey, connection: ConnectionRef },
+    Unregister {
+        user: UserKey,
+        connection: ConnectionRef,
+        ended: Ended,
+    },
     /// To a user's home: the connection of a session is lost.
     Detached(Box<Lost>),
     /// To a user's home: a connection was lost before it heard that it goes on with this session.

@@ -68,7 +68,11 @@ impl Worker {
         match message {
             Message::Room { room, caller, request } => self.handle_room(&room, &caller, request, now),
             Message::Register(arrival) => self.register(arrival, now),
-            Message::Unregister { user, connection } => self.unregister(&user, connection),
+            Message::Unregister {
+                user,
+                connection,
+                ended,
+            } => self.unregister(&user, connection, ended),
             Message::Detached(lost) => self.detached(lost, now),
             Message::Returned { connection, lost } => self.returned(connection, lost, now),
             Message::Registered { arrival, result } => self.registered(&arrival, result, now),

@@ -514,8 +514,20 @@ fn whoever_leaves_nothing_behind_changes_nothing() {
 fn a_place_that_is_kept_for_a_lost_connection_keeps_its_attributes() {
     let (mut hall, [host, alice]) = room_with(["host", "alice"]);
     hall.write(&alice, going_with_owner(set(&[("a", "1")])));
-    assert!(hall.ask(&alice, Request::Detach).published.is_empty());
+    assert!(hall.ask(&alice, Request::Detach(KeptFor::Session)).published.is_empty());
     assert_eq!(hall.attributes(&host, &[]).attributes.len(), 1);
+}
+
+#[test]
+fn what_is_kept_for_another_device_keeps_no_attributes_of_a_user_who_has_left() {
+    let (mut hall, [host, old]) = room_with(["host", "alice"]);
+    hall.write(&old, going_with_owner(set(&[("a", "1")])));
+    hall.ask(&old, Request::Detach(KeptFor::User));
+    let [new] = hall.devices(["alice"]);
+    hall.join(&new);
+    assert_eq!(hall.attributes(&host, &[]).attributes.len(), 1);
+    hall.leave(&new);
+    assert!(hall.attributes(&host, &[]).attributes.is_empty());
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn a_session_that_resumes_hears_that_it_was_put_out_meanwhile() {
     hall.create(&alice);
     for device in [&bob, &carol] {
         hall.join(device);
-        hall.ask(device, Request::Detach);
+        hall.ask(device, Request::Detach(KeptFor::Session));
     }
     let kicked = hall.kick(&["bob"]).done();
     let blocked = hall.enlist(RoomList::Block, &["carol"], Some(MINUTE)).done();
