@@ -98,10 +98,12 @@ impl Rooms {
         }
         let effects = self.in_room(now, key, |room, context, message_ids| {
             let effects = room.handle(context, caller, request, created, message_ids);
-            let record = room.record(context.rules).filter(|_| created);
-            let attributes = created.then(|| room.record_of_attributes(context.rules));
-            let kept = record.into_iter().chain(attributes.into_iter().flatten());
-            kept.chain(effects).collect()
+            if !created {
+                return effects;
+            }
+            let kept = room.record(context.rules).into_iter();
+            let attributes = room.record_of_attributes(context.rules);
+            kept.chain(attributes).chain(effects).collect()
         });
         let mut effects: Vec<Effect> = effects.unwrap_or_default();
         self.settle(now, key, &mut effects);
