@@ -133,6 +133,12 @@ impl Moderation {
         self.rules == RoomRules::default() && self.weight() == 1
     }
 
+    /// When the first entry ends, milliseconds since 1970-01-01 UTC.
+    fn next_end_ms(&self) -> Option<i64> {
+        let lists = [&self.gags, &self.blocks, &self.allowed, &self.mute_exceptions];
+        lists.into_iter().filter_map(List::next_end_ms).min()
+    }
+
     fn drop_ended(&mut self, now: Now) {
         self.gags.drop_ended(now);
         self.blocks.drop_ended(now);
