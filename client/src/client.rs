@@ -291,7 +291,8 @@ impl Client {
     ///
     /// # Errors
     /// 23406 when this user is not inside, 23410 when there is no such room, 33003, 23426 when attributes are off in this room, 23429 when there are
-    /// more than 10, 23428 when every key was refused ([`ClientError::refused`] says why).
+    /// more than 10, 23428 when every key was refused ([`ClientError::refused`] says why), 20607 when this session or the members together write too
+    /// much: an attribute of more than 512 bytes counts for each 512 it begins.
     pub fn set_attributes(&self, room_id: &str, attributes: SetAttributes) -> Pending<AttributesWritten> {
         let command = check_room_id(room_id).map(|()| attributes.into_command(room_id));
         self.write_attributes(command.map(Body::SetRoomAttributes))

@@ -340,4 +340,15 @@ async fn who_writes_too_often_is_told_how_long_to_wait(transport: Transport) {
         ..set(&[("a", "2")])
     };
     version(&bob.call(2, Body::SetRoomAttributes(own)).await);
+    // Ten keys count as ten: what is beyond the second is owed.
+    let mut carol = RawClient::online(&gateway, transport, "carol").await;
+    enter(&mut carol, 1, join_room(ROOM)).await;
+    let keys: Vec<String> = (0..10).map(|key| format!("carol-{key}")).collect();
+    let ten: Vec<(&str, &str)> = keys.iter().map(|key| (&**key, "")).collect();
+    let many = Body::SetRoomAttributes(set(&ten));
+    let reply = carol.call(2, many).await;
+    version(&reply);
+    let reply = carol.call(3, write()).await;
+    assert_eq!(refused(&reply), (20607, "rate"));
+    assert!((1001..=10_000 / LIMIT).contains(&reply.retry_after_ms), "{reply:?}");
 }

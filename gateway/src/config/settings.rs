@@ -407,8 +407,8 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "rooms.attribute_writes_per_second",
         kind: Kind::Rate(|c| &mut c.rooms.attribute_writes_per_second),
         default: Default::Text("10"),
-        meaning: "Commands to set or delete attributes of rooms a session may send each second; beyond it, 20607 `rate`. A room takes 100 of them each second, whoever sends them.",
-        cost: "Each is one write per member of up to 40 KiB, which slow members may not miss.",
+        meaning: "Attributes of rooms a session may set or delete each second, one of more than 512 bytes counted for each 512 it begins; beyond it, 20607 `rate`. One command may have more: the session then waits for longer. A room takes 100 each second, whoever writes them.",
+        cost: "Each is up to 512 bytes for every member, which slow members may not miss.",
     },
     Setting {
         path: "rooms.queries_per_second",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 use sluice_protocol::{
     AttributeRefusal, ErrorCode, RoomAttribute, RoomAttributes, RoomAttributesChanged, RoomAttributesWritten,
-    frame::Body, reply,
+    frame::Body, limits, reply,
 };
 
 use crate::clock::Now;
@@ -47,6 +47,18 @@ pub(crate) enum Write {
     },
 }
 
+impl Write {
+    /// What it counts against rates: one for each attribute, and a long one as
+    /// [one for each piece](limits::ATTRIBUTE_PIECE_BYTES) of it, since each of them goes to everybody inside.
+    pub(crate) fn pieces(&self) -> usize {
+        let pieces = |bytes: usize| bytes.div_ceil(limits::ATTRIBUTE_PIECE_BYTES).max(1);
+        match self {
+            Self::Set { entries, .. } => entries.iter().map(|(key, value)| pieces(key.len() + value.len())).sum(),
+            Self::Delete { keys, .. } => keys.iter().map(|key| pieces(key.len())).sum(),
+        }
+    }
+}
+
 impl Room {
     /// The version of the attributes, 0 when there never was one.
     pub(super) fn attributes_version(&self) -> u64 {
@@ -59,7 +71,7 @@ impl Room {
             return vec![Effect::refused_query(caller, &OFF)];
         };
         let attributes = self.attributes.get_or_insert_default();
-        if let Err(wait) = attributes.take_rate(context.now.instant) {
+        if let Err(wait) = attributes.take_rate(context.now.instant, &write) {
             let refusal = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate");
             let refusal = refusal.retry_after(wait.max(RETRY_AFTER_MIN));
             return vec![Effect::refused_query(caller, &refusal)];

@@ -10,6 +10,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A rate above what a counter holds, 65535 in a second, is none: no session sends as much.
 ///
+/// Who writes more attributes in one command than a second has places owes the rest: it waits for as many seconds more.
+///
 /// Counts in seconds that begin with the first thing that is done of any kind: up to twice a limit may fall into one second across
 /// two of them, but this is small, and every session has one.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub(crate) struct Quotas {
     attribute_writes: u16,
     queries: u16,
     renewals: u16,
+    /// Until when what was written is more than the seconds since had places.
+    attributes_owed_until: Option<Instant>,
 }
 
 impl Quotas {
@@ -31,13 +35,27 @@ impl Quotas {
         take(&mut self.moves, rate, left)
     }
 
-    /// Takes a place for a command to set or delete attributes of a room, whichever it is.
+    /// Takes the places for a command to set or delete attributes of a room, which needs so many of them. It is let through where one is
+    /// free, or a rate below what it needs would never let it.
     ///
     /// # Errors
-    /// When the second is full: how long until the next.
-    pub(crate) fn take_attribute_write(&mut self, now: Instant, rate: Rate) -> Result<(), Duration> {
+    /// When the second is full, or something is owed: how long until neither is.
+    pub(crate) fn take_attribute_write(&mut self, now: Instant, rate: Rate, places: usize) -> Result<(), Duration> {
         let left = self.left(now);
-        take(&mut self.attribute_writes, rate, left)
+        let owed = self
+            .attributes_owed_until
+            .and_then(|until| until.checked_duration_since(now));
+        if let Some(wait) = owed.filter(|wait| !wait.is_zero()) {
+            return Err(wait);
+        }
+        take(&mut self.attribute_writes, rate, left)?;
+        if let Rate::PerSecond(limit) = rate {
+            let places = u16::try_from(places).unwrap_or(u16::MAX);
+            self.attribute_writes = self.attribute_writes.saturating_add(places.saturating_sub(1));
+            let over = u32::from(self.attribute_writes).saturating_sub(limit);
+            self.attributes_owed_until = (over > 0).then(|| now + left + SECOND * over / limit);
+        }
+        Ok(())
     }
 
     /// Takes a place for a question about a room.
@@ -70,6 +88,7 @@ impl Quotas {
             _ => {
                 *self = Self {
                     second: Some(now),
+                    attributes_owed_until: self.attributes_owed_until,
                     ..Self::default()
                 };
                 SECOND
@@ -119,9 +138,28 @@ mod tests {
         }
         assert_eq!(quotas.take_renewal(now), Err(SECOND));
         assert_eq!(quotas.take_move(now, Rate::PerSecond(1)), Ok(()));
-        assert_eq!(quotas.take_attribute_write(now, Rate::PerSecond(1)), Ok(()));
-        assert_eq!(quotas.take_attribute_write(now, Rate::PerSecond(1)), Err(SECOND));
+        assert_eq!(quotas.take_attribute_write(now, Rate::PerSecond(1), 1), Ok(()));
+        assert_eq!(quotas.take_attribute_write(now, Rate::PerSecond(1), 1), Err(SECOND));
         assert_eq!(quotas.take_move(now, Rate::PerSecond(1)), Err(SECOND));
         assert_eq!(quotas.take_renewal(now + SECOND), Ok(()));
+    }
+
+    #[test]
+    fn what_one_command_writes_beyond_the_second_is_owed() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut quotas = Quotas::default();
+        let mut take = |ms, places| {
+            let taken = quotas.take_attribute_write(at(ms), Rate::PerSecond(10), places);
+            taken.map_err(|wait| wait.as_millis())
+        };
+        assert_eq!([take(0, 4), take(100, 6)], [Ok(()), Ok(())]);
+        assert_eq!(take(200, 1), Err(800), "the second is full, and nothing is owed");
+        assert_eq!([take(1000, 9), take(1500, 26)], [Ok(()), Ok(())], "one place was free");
+        assert_eq!(take(1600, 1), Err(400 + 2500), "35 are 25 more than a second has");
+        assert_eq!(take(4499, 1), Err(1));
+        assert_eq!(take(4500, 1), Ok(()));
+        let unlimited = quotas.take_attribute_write(at(4500), Rate::Unlimited, usize::MAX);
+        assert_eq!(unlimited, Ok(()));
     }
 }

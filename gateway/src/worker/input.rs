@@ -365,7 +365,9 @@ impl Worker {
         }
         self.take(connection, |quotas, now, rules| match request {
             room::Request::Enter(_) | room::Request::Leave(_) => quotas.take_move(now, rules.moves_per_second),
-            room::Request::WriteAttributes(_) => quotas.take_attribute_write(now, rules.attribute_writes_per_second),
+            room::Request::WriteAttributes(write) => {
+                quotas.take_attribute_write(now, rules.attribute_writes_per_second, write.pieces())
+            }
             room::Request::Query(_) => quotas.take_query(now, rules.queries_per_second),
             room::Request::Send(_) | room::Request::Detach(_) | room::Request::Resume { .. } => Ok(()),
         })

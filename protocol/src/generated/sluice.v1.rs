@@ -667,7 +667,8 @@ pub struct NamedMembers {
 /// 23423 (more keys than the policy allows), 33003 (key or value too long, detail "key", "value" or "total"), 23431 (`if_version`).
 ///
 /// Errors of the whole: 23406, 23410, 33003 (detail: the field), 23426 (attributes are off), 23429 (more than 10 keys), 23428 (all keys were refused; the answer
-/// has them), 20607 (detail "rate" or "overload").
+/// has them), 20607 (detail "overload"; or "rate": more than 10 attributes written in a second by this session, as the operator sets it, or 100 by all
+/// members; one of more than 512 bytes counts for each 512 it begins; retry_after_ms says when).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetRoomAttributes {
     #[prost(string, tag = "1")]

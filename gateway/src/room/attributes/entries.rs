@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use sluice_protocol::{ErrorCode, UserId};
 
-use crate::config::{AttributeLimits, Rate};
+use crate::config::AttributeLimits;
 use crate::rate_limit::SlidingWindow;
 use crate::refusal::Refusal;
 use crate::room::attributes::Write;
 use crate::store::AttributeRecord;
 
-/// Commands of all members of a room together in one second. Each is an event to everybody inside that may not be shed, so one quota for
-/// each session is not enough. As many as RongCloud takes attributes of an app's server.
-const WRITES_PER_SECOND: Rate = Rate::PerSecond(100);
+/// Attributes that all members of a room together write in one second, [long ones](Write::pieces) counted more than once: 50 KiB. Each
+/// command is an event to everybody inside that may not be shed, so one quota for each session is not enough: a member may be 1 MiB behind
+/// with what may not be shed, which is 20 s of this. As many as RongCloud takes of an app's server.
+const PIECES_PER_SECOND: usize = 100;
 
 /// All attributes of a room.
 #[derive(Debug, Default)]
@@ -101,12 +102,12 @@ impl Attributes {
         self.version
     }
 
-    /// Takes a place for a command of a member.
+    /// Takes the places that a command of a member needs.
     ///
     /// # Errors
-    /// When the second is full: how long until a place is free.
-    pub(super) fn take_rate(&mut self, now: Instant) -> Result<(), Duration> {
-        self.writes.take(now, WRITES_PER_SECOND)
+    /// When the second has not as many: how long until they are free.
+    pub(super) fn take_rate(&mut self, now: Instant, write: &Write) -> Result<(), Duration> {
+        self.writes.take_several(now, write.pieces(), PIECES_PER_SECOND)
     }
 
     /// Those of these keys that exist, by key and each once; all when there are none.
