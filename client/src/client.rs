@@ -139,8 +139,9 @@ impl Client {
     ///
     /// # Errors
     /// 6000323 when the room exists, 33003, 23426 and 23423 for attributes that its policy does not allow, 6000324 when the app has as many
-    /// rooms as it may have; as every way in 6000325 when this client is inside as many rooms as allowed, 23409 when this user is
-    /// blocked there, 23411 when the room is full, 23437 when `extra` is too long.
+    /// rooms as it may have, with the detail `user` when there are as many that this user has made; as every way in 6000325 when this
+    /// client is inside as many rooms as allowed, 23409 when this user is blocked there, 23411 when the room is full, 23437 when `extra`
+    /// is too long.
     pub fn create_room(&self, room_id: &str, options: impl Into<RoomOptions>) -> Pending<RoomEntered> {
         let command = check_room_id(room_id).and_then(|()| options.into().create(room_id));
         self.enter(command.map(Body::CreateRoom))

@@ -232,7 +232,7 @@ codes! {
     ROOM_ALREADY_EXISTS = 6000323, "RoomAlreadyExists", Reply, App, Server,
         "the room exists already", "房间已存在";
     ROOM_LIMIT_OF_APP = 6000324, "RoomLimitOfApp", Reply, App, Server,
-        "the app has as many rooms as it may have", "应用的房间数达到上限";
+        "the app has as many rooms as it may have, or this user has made as many", "应用的房间数达到上限";
     JOINED_ROOM_LIMIT = 6000325, "JoinedRoomLimit", Reply, App, Server,
         "inside as many rooms as allowed", "已加入的房间数达到上限";
 }

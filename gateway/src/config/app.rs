@@ -45,6 +45,8 @@ pub struct App {
     pub rooms_max: usize,
     /// Most rooms that one session may be inside at once, at most [`sluice_protocol::limits::ROOMS_PER_SESSION`]. Default 5.
     pub rooms_per_user: usize,
+    /// Most rooms at once that one user has made. Default 100.
+    pub rooms_made_per_user: usize,
     /// Most rooms that the app's server may exempt from ending by being idle. Default 5.
     pub keep_alive_max: usize,
     /// Policies of its own, beside the two presets. Names are unique.
@@ -71,6 +73,7 @@ impl App {
             token_lifetime: TOKEN_LIFETIME,
             rooms_max: table::ROOMS_DEFAULT,
             rooms_per_user: table::ROOMS_PER_USER_DEFAULT,
+            rooms_made_per_user: table::ROOMS_MADE_PER_USER_DEFAULT,
             keep_alive_max: table::KEEP_ALIVE_DEFAULT,
             policies: Vec::new(),
             state: AppState::Enabled,

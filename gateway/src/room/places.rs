@@ -1,10 +1,17 @@
-//! How many rooms each app may have: counted over all workers, whatever worker is a room's home.
+//! How many rooms each app may have, and how many of them one user may have made: counted over all workers, whatever worker is a room's
+//! home.
+//!
+//! Rooms that were there before the start count for the app alone: who made them is not kept.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashMap;
+use sluice_protocol::{ErrorCode, UserId};
 
 use crate::config::App;
 use crate::identity::AppIndex;
+use crate::refusal::Refusal;
 
 /// See the module.
 #[derive(Debug)]
@@ -16,6 +23,9 @@ pub(crate) struct RoomPlaces {
 struct Places {
     taken: AtomicUsize,
     max: usize,
+    /// The rooms that each user has made. Only whoever makes or ends one waits here, for no longer than to look it up.
+    made: Mutex<HashMap<UserId, usize>>,
+    made_max: usize,
 }
 
 /// One room's place. Dropping it gives it back.
@@ -23,6 +33,8 @@ struct Places {
 pub(super) struct RoomPlace {
     places: Arc<RoomPlaces>,
     app: AppIndex,
+    /// The member who made the room.
+    maker: Option<UserId>,
 }
 
 impl RoomPlaces {
@@ -31,21 +43,36 @@ impl RoomPlaces {
         let places = |app: &App| Places {
             taken: AtomicUsize::new(0),
             max: app.rooms_max,
+            made: Mutex::default(),
+            made_max: app.rooms_made_per_user,
         };
         Self {
             apps: apps.iter().map(places).collect(),
         }
     }
 
-    /// A place for a room more, if there is one.
-    pub(super) fn take(self: &Arc<Self>, app: AppIndex) -> Option<RoomPlace> {
-        let Places { taken, max } = &self.apps[usize::from(app.0)];
-        let below = |taken| (taken < *max).then_some(taken + 1);
+    /// A place for a room more. Without a maker it is the app's server that makes it, which may as often as there are places.
+    ///
+    /// # Errors
+    /// When the app has as many rooms as it may have, or its maker.
+    pub(super) fn take(self: &Arc<Self>, app: AppIndex, maker: Option<&UserId>) -> Result<RoomPlace, Refusal> {
+        let places = &self.apps[usize::from(app.0)];
+        let below = |taken| (taken < places.max).then_some(taken + 1);
         // Nothing else depends on the order of these.
-        taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, below)
-            .ok()
-            .map(|_| self.place(app))
+        let taken = places.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below);
+        taken.map_err(|_| const { Refusal::new(ErrorCode::ROOM_LIMIT_OF_APP) })?;
+        // From here on dropping it gives the app's place back.
+        let mut place = self.place(app);
+        if let Some(maker) = maker {
+            let mut made = places.made();
+            let made = made.entry(maker.clone()).or_insert(0);
+            if *made >= places.made_max {
+                return Err(Refusal::with_detail(ErrorCode::ROOM_LIMIT_OF_APP, "user"));
+            }
+            *made += 1;
+            place.maker = Some(maker.clone());
+        }
+        Ok(place)
     }
 
     /// A place for a room that was there before the start, whether there is one or not.
@@ -58,20 +85,39 @@ impl RoomPlaces {
         RoomPlace {
             places: self.clone(),
             app,
+            maker: None,
         }
+    }
+}
+
+impl Places {
+    /// The lock is never held where something can panic half way.
+    fn made(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for RoomPlace {
     fn drop(&mut self) {
-        self.places.apps[usize::from(self.app.0)]
-            .taken
-            .fetch_sub(1, Ordering::Relaxed);
+        let places = &self.places.apps[usize::from(self.app.0)];
+        places.taken.fetch_sub(1, Ordering::Relaxed);
+        if let Some(maker) = &self.maker {
+            let mut made = places.made();
+            let left = made.get_mut(maker).map_or(0, |made| {
+                *made -= 1;
+                *made
+            });
+            if left == 0 {
+                made.remove(maker);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sluice_protocol::IdProfile;
+
     use super::*;
 
     #[test]
@@ -81,15 +127,43 @@ mod tests {
             ..App::new("app")
         };
         let places = Arc::new(RoomPlaces::new(&[app(2), app(1)]));
-        let first = places.take(AppIndex(0)).expect("a place");
-        let _second = places.take(AppIndex(0)).expect("a place");
-        assert!(places.take(AppIndex(0)).is_none());
-        let _other = places.take(AppIndex(1)).expect("a place of the other app");
+        let take = |app| places.take(AppIndex(app), None);
+        let first = take(0).expect("a place");
+        let _second = take(0).expect("a place");
+        assert!(take(0).is_err());
+        let _other = take(1).expect("a place of the other app");
         drop(first);
-        let _third = places.take(AppIndex(0)).expect("a place that was given back");
+        let _third = take(0).expect("a place that was given back");
         // Who was there before is never turned away, but counts.
         let again = places.take_again(AppIndex(0));
         drop(again);
-        assert!(places.take(AppIndex(0)).is_none());
+        assert!(take(0).is_err());
+    }
+
+    #[test]
+    fn each_user_makes_so_many_and_gets_them_back() {
+        let app = App {
+            rooms_max: 6,
+            rooms_made_per_user: 2,
+            ..App::new("app")
+        };
+        let places = Arc::new(RoomPlaces::new(&[app]));
+        let user = |name| UserId::parse(name, IdProfile::Zim).expect("a user id");
+        let (alice, bob) = (user("alice"), user("bob"));
+        let take = |user| places.take(AppIndex(0), user);
+        let first = take(Some(&alice)).expect("a place");
+        let _second = take(Some(&alice)).expect("a place");
+        for _ in 0..10 {
+            let refused = take(Some(&alice)).expect_err("she has made two");
+            assert_eq!((refused.code.number(), &*refused.detail), (6_000_324, "user"));
+        }
+        let bobs = take(Some(&bob)).expect("a place of his own");
+        let _server: Vec<RoomPlace> = (0..3).map(|_| take(None).expect("nobody's")).collect();
+        drop(first);
+        let _third = take(Some(&alice)).expect("a place that was given back");
+        let refused = take(Some(&bob)).expect_err("the app has six");
+        assert_eq!((refused.code.number(), &*refused.detail), (6_000_324, ""));
+        drop(bobs);
+        assert_eq!(places.apps[0].made().len(), 1, "who has no room is forgotten");
     }
 }

@@ -137,8 +137,11 @@ impl Rooms {
         {
             return Err(Refusal::parameter("destroy_delay_seconds"));
         }
-        let place = self.rules.places.take(key.app);
-        let place = place.ok_or(const { Refusal::new(ErrorCode::ROOM_LIMIT_OF_APP) })?;
+        let by = match maker {
+            Maker::Member(caller) => Some(&caller.user.id),
+            Maker::Server => None,
+        };
+        let place = self.rules.places.take(key.app, by)?;
         let mut room = Room::new(key.clone(), new.name.clone(), policy.clone(), place, now);
         room.ends = ends;
         room.made_by(maker);

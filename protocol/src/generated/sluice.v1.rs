@@ -275,7 +275,7 @@ pub struct RoomInfo {
 /// Creates a room and joins it. Of two simultaneous calls exactly one wins.
 ///
 /// Errors: 6000323 (the room exists), 33003 (detail: the field), 23426 (attributes are off in this policy), 23423 (more of them than it
-/// allows), 6000324 (the app has as many rooms as it may have); those of every command to enter or leave a room: 20607 (detail "rate": more
+/// allows), 6000324 (the app has as many rooms as it may have; detail "user": this user has made as many that are still there); those of every command to enter or leave a room: 20607 (detail "rate": more
 /// than 100 of them in a second, as the operator sets it; or "overload"; retry_after_ms says when); and of every way in: 6000325 (inside as
 /// many rooms as allowed, see Limits.rooms_per_session), 23409 (blocked in this room; retry_after_ms says how long), 23411 (the room is
 /// full), 23437 (`extra` is too long).

@@ -46,6 +46,10 @@ const ROOMS_MAX: usize = 10_000_000;
 /// Rooms of a session, where the app says nothing: as the vendor allows whose rooms these are.
 pub(super) const ROOMS_PER_USER_DEFAULT: usize = 5;
 
+/// Rooms that one user has made, where the app says nothing: as many as the largest session can be inside. A thousand users have to go
+/// together to take up all rooms of an app.
+pub(super) const ROOMS_MADE_PER_USER_DEFAULT: usize = limits::ROOMS_PER_SESSION;
+
 /// Rooms exempt from ending by being idle, where the app says nothing: as the vendor allows who has such a list.
 pub(super) const KEEP_ALIVE_DEFAULT: usize = 5;
 
@@ -191,6 +195,18 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
         default: Default::Text("5"),
         meaning: "Rooms that one session may be inside at once, told at login; beyond it, 6000325.",
         cost: "Memory for each membership, and all that is said in each room.",
+    },
+    Setting {
+        path: "apps.rooms_made_per_user",
+        kind: Kind::Count {
+            min: 1,
+            max: ROOMS_MAX,
+            auto: None,
+            field: |app| &mut app.rooms_made_per_user,
+        },
+        default: Default::Text("100"),
+        meaning: "Rooms there may be at once that one user has made, with whatever sessions; who would make one more is refused with 6000324 `user`. Rooms that the app's server makes and those that are still there after a restart do not count.",
+        cost: "So many users take up `rooms_max` all the sooner.",
     },
     Setting {
         path: "apps.keep_alive_max",
