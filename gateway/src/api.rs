@@ -21,6 +21,7 @@ mod serve;
 mod signature;
 mod times;
 mod token;
+mod turns;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
@@ -39,6 +40,7 @@ use broadcasts::Broadcasts;
 use failure::{Code, Failure};
 use figures::Figures;
 use keys::Keys;
+use turns::Turns;
 
 pub use openapi::document as openapi_document;
 pub(crate) use signature::sign_sha1;
@@ -55,6 +57,7 @@ struct Api {
     figures: Figures,
     guesses: Mutex<Guesses>,
     broadcasts: Broadcasts,
+    turns: Turns,
     /// The OpenAPI document.
     document: Bytes,
     /// Of this start, so that ids of requests are not those of the last one.
@@ -91,6 +94,7 @@ pub(crate) fn start(
         figures: Figures::new(&shared.registry),
         guesses: Mutex::new(Guesses::new(config.api.failed_signatures_per_minute)),
         broadcasts: Broadcasts::default(),
+        turns: Turns::new(&config.apps),
         document: openapi_document().into(),
         random: u64::from_le_bytes(random),
         requests: AtomicU64::new(0),

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::api::Api;
 use crate::api::failure::Failure;
 use crate::api::field::{Checked, Fields};
+use crate::api::turns::Turn;
 use crate::clock::Now;
 use crate::config::App;
 use crate::identity::{AppIndex, RoomKey, User, UserKey};
@@ -98,6 +99,11 @@ impl Call {
             .collect()
     }
 
+    /// Waits for the app's turn at what takes a thread for some time.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, Failure> {
+        self.api.turns.take(self.app).await
+    }
+
     /// Changes a list of the app and waits until that is kept. `change` is given what takes the changes to the store, to be called
     /// while the list cannot change again.
     pub(super) async fn keep<T, E>(
@@ -107,6 +113,7 @@ impl Call {
     where
         Failure: From<E>,
     {
+        let turn = self.turn().await?;
         let (kept, told) = oneshot::channel();
         let mut kept = Some(kept);
         // To make a long list of words ready takes a tenth of a second: meanwhile another thread serves the others.
@@ -121,6 +128,7 @@ impl Call {
                 }
             })
         })?;
+        drop(turn);
         // Where nothing was to be kept, nobody is told.
         drop(kept);
         match told.await {
