@@ -1005,7 +1005,8 @@ pub struct Login {
     /// session that logged in later than `previous_session_started_at_ms`: it gets 31010 with detail "newer_login".
     #[prost(bool, tag = "9")]
     pub automatic: bool,
-    /// With `automatic`: LoginResult.server_time_ms of the session that was lost.
+    /// With `automatic`: when the session that was lost began, which is LoginResult.server_time_ms of its login. That of an answer with
+    /// `resumed` is the time of the resume, and no session's.
     #[prost(int64, tag = "10")]
     pub previous_session_started_at_ms: i64,
     /// Name and version of the client library, for the operator's logs. At most 64 bytes, may be empty.
@@ -1021,7 +1022,8 @@ pub struct Login {
     #[prost(string, tag = "13")]
     pub resume_secret: ::prost::alloc::string::String,
     /// With resume_secret: the rooms whose newest message this client knows, and the sequence number of that message, in the same order. At
-    /// most 100. What came after it is delivered again, as far as the room keeps it. A room that is not named goes on from now.
+    /// most 100. What came after it is delivered again, as far as the room keeps it. A room that is not named goes on from now: leave out
+    /// those that do not fit, since no frame before the answer may be longer than 4 KiB. Five rooms always fit.
     #[prost(string, repeated, tag = "14")]
     pub resume_rooms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint64, repeated, tag = "15")]
