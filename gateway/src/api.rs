@@ -22,6 +22,7 @@ mod signature;
 mod times;
 mod token;
 mod turns;
+mod visitor;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};

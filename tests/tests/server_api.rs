@@ -9,7 +9,7 @@ use sluice_tests::{
     API_SECRET, APP_KEY, ApiAnswer, ApiCall, Gateway, exchange, scrape, tls_client_config, unix_ms, wait_until, within,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const ALICE: &[(&str, &str)] = &[("userId", "alice")];
 
@@ -292,16 +292,20 @@ async fn the_id_of_a_request_comes_back_if_it_is_fit_to_be_written_down() {
     }
 }
 
+/// A call on a connection that the client does not ask to end.
+fn kept_alive(call: &ApiCall) -> Vec<u8> {
+    let text = String::from_utf8(call.bytes()).expect("text");
+    text.replace("Connection: close\r\n", "").into_bytes()
+}
+
 #[tokio::test]
 async fn several_calls_may_come_on_one_connection() {
     let gateway = Gateway::start(|_| ());
     let mut stream = TcpStream::connect(gateway.api()).await.expect("a connection");
     let last = ApiCall::new(ONLINE, ALICE).bytes();
-    let first = String::from_utf8(last.clone())
-        .expect("text")
-        .replace("Connection: close\r\n", "");
+    let first = kept_alive(&ApiCall::new(ONLINE, ALICE));
     for _ in 0..3 {
-        stream.write_all(first.as_bytes()).await.expect("a request");
+        stream.write_all(&first).await.expect("a request");
         let mut answer = Vec::new();
         while !answer.ends_with(b"}") {
             let read = within("an answer", stream.read_buf(&mut answer))
@@ -347,10 +351,52 @@ async fn a_client_that_is_silent_or_slow_with_its_head_is_closed() {
 async fn a_client_that_asks_and_never_reads_is_closed() {
     let gateway = Gateway::start(|_| ());
     let mut stream = TcpStream::connect(gateway.api()).await.expect("a connection");
+    // Only who has signed may ask more than once.
+    let signed = kept_alive(&ApiCall::new(ONLINE, ALICE));
+    stream.write_all(&signed).await.expect("a request");
     let document = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
     let asking = async { while stream.write_all(&document).await.is_ok() {} };
     within("a client that never reads to be closed", asking).await;
     assert_eq!(ApiCall::new(ONLINE, ALICE).send(gateway.api()).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_has_signed_nothing_gets_one_answer_and_no_more_of_the_places_than_its_share() {
+    let gateway = Gateway::start(|_| ());
+    let api = gateway.api();
+    let mut document = ApiCall::unsigned("/openapi.json", &[]);
+    document.method = "GET".to_owned();
+    for call in [
+        document,
+        ApiCall::unsigned(ONLINE, ALICE),
+        ApiCall::of(APP_KEY, "a guess", ONLINE, ALICE),
+    ] {
+        let stream = TcpStream::connect(api).await.expect("a connection");
+        // It ends with the answer, or this would not.
+        let answer = exchange(stream, &kept_alive(&call)).await;
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+    }
+    let from = async |host: [u8; 4]| {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((host, 0).into()).expect("an address");
+        socket.connect(api).await.expect("a connection")
+    };
+    let call = ApiCall::new(ONLINE, ALICE);
+    let mut silent = Vec::new();
+    for _ in 0..128 {
+        silent.push(from([127, 0, 0, 2]).await);
+    }
+    let mut one_more = from([127, 0, 0, 2]).await;
+    let mut nothing = Vec::new();
+    let _ = within("one too many to be closed", one_more.read_to_end(&mut nothing)).await;
+    assert_eq!(nothing, b"");
+    let mut known = from([127, 0, 0, 3]).await;
+    known.write_all(&kept_alive(&call)).await.expect("a request");
+    assert_eq!(exchange(known, &call.bytes()).await.status, 200);
+    // Each that has signed makes room for another.
+    let first = silent.pop().expect("128");
+    assert_eq!(exchange(first, &call.bytes()).await.status, 200);
+    assert_eq!(exchange(from([127, 0, 0, 2]).await, &call.bytes()).await.status, 200);
 }
 
 #[tokio::test]

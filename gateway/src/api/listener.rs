@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +20,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::Api;
 use crate::api::serve::serve;
+use crate::api::visitor::{Strangers, Visitor};
 
 /// Connections at once; who comes then waits to be let in. An app's server has a few for all its calls, and there are not that many
 /// apps. Each may cost [`crate::api::serve::BODY_BYTES_MAX`] and a head.
-const CONNECTIONS_MAX: usize = 256;
+pub(super) const CONNECTIONS_MAX: usize = 256;
 
 /// How long the head of a request may take, from the end of the one before: also how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,10 +57,11 @@ pub(super) async fn run(
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let strangers = Arc::<Strangers>::default();
     let flushing = tokio::spawn(flush(api.clone()));
     let until = stopping.clone();
     tokio::select! {
-        () = accept(&api, &listener, tls.map(TlsAcceptor::from), &places, &until) => {}
+        () = accept(&api, &listener, tls.map(TlsAcceptor::from), &places, &strangers, &until) => {}
         // An error means that the server is gone, which is as good a reason to stop.
         _ = stopping.wait_for(|stop| *stop) => {}
     }
@@ -90,6 +91,7 @@ async fn accept(
     listener: &TcpListener,
     tls: Option<TlsAcceptor>,
     places: &Arc<Semaphore>,
+    strangers: &Arc<Strangers>,
     stopping: &watch::Receiver<bool>,
 ) {
     loop {
@@ -104,6 +106,10 @@ async fn accept(
                 continue;
             }
         };
+        let Some(visitor) = strangers.let_in(peer.ip().to_canonical()) else {
+            tracing::debug!(%peer, "too many connections from there that have signed nothing");
+            continue;
+        };
         // An answer is one write: it should leave at once. A connection that is gone already refuses both.
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT));
@@ -113,9 +119,9 @@ async fn accept(
             let _counted = Counted::one_more(&api);
             let patience = api.operator.shared().config.connections.handshake_timeout;
             match tls {
-                None => converse(api.clone(), stream, peer, stopping).await,
+                None => converse(api.clone(), stream, visitor, stopping).await,
                 Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(api.clone(), stream, peer, stopping).await,
+                    Ok(Ok(stream)) => converse(api.clone(), stream, visitor, stopping).await,
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
                 },
@@ -144,13 +150,13 @@ impl Drop for Counted {
 async fn converse(
     api: Arc<Api>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    peer: SocketAddr,
+    visitor: Visitor,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let address: IpAddr = peer.ip().to_canonical();
+    let visitor = &visitor;
     let service = service_fn(|request| {
         let api = api.clone();
-        async move { Ok::<_, Infallible>(serve(api, address, request).await) }
+        async move { Ok::<_, Infallible>(serve(api, visitor, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -171,6 +177,6 @@ async fn converse(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, %peer, "a connection of the server API");
+        tracing::debug!(%error, peer = %visitor.address, "a connection of the server API");
     }
 }

@@ -1,6 +1,5 @@
 //! One request, from its head to its answer. The order of the checks is the point: nobody who is not known learns what there is.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::api::failure::{Code, Failure};
 use crate::api::path::{Effect, Group, Path};
 use crate::api::paths::{self, Found};
 use crate::api::signature::{Claim, Signed};
+use crate::api::visitor::Visitor;
 use crate::api::{Api, field};
 use crate::clock::Now;
 use crate::config::ApiSignature;
@@ -47,8 +47,17 @@ struct Seen {
     request_id: String,
 }
 
-/// Answers a request of `peer`.
-pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// Answers a request of a visitor. Who has signed nothing yet has to connect anew for the next.
+pub(super) async fn serve(api: Arc<Api>, visitor: &Visitor, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let mut response = answer(api, visitor, request).await;
+    if !visitor.is_known() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+async fn answer(api: Arc<Api>, visitor: &Visitor, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     if head.uri.path() == DOCUMENT && head.method == Method::GET {
         let mut response = Response::new(Full::new(api.document.clone()));
@@ -60,7 +69,7 @@ pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming
         group: Group::None,
         request_id: request_id(&api, &head.headers),
     };
-    let answer = tokio::time::timeout(CALL_TIMEOUT, answer(&api, peer, &head, body, now, &mut seen)).await;
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call(&api, visitor, &head, body, now, &mut seen)).await;
     let answered = answer.unwrap_or_else(|_| {
         let message = "the call took too long; whether it was done is not known";
         Err(Failure::new(Code::TIMEOUT, message))
@@ -69,7 +78,14 @@ pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming
     respond(head.uri.path(), &seen.request_id, answered)
 }
 
-async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, now: Now, seen: &mut Seen) -> Answered {
+async fn call(
+    api: &Arc<Api>,
+    visitor: &Visitor,
+    head: &Parts,
+    incoming: Incoming,
+    now: Now,
+    seen: &mut Seen,
+) -> Answered {
     let claim = Claim::read(&head.headers)?;
     let mut incoming = Some(incoming);
     let mut bytes = Bytes::new();
@@ -88,9 +104,10 @@ async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, 
     // The clock anew: the body may have taken its time, and a call that was near when it began may be too old by now.
     let signer = match api.keys.admit(apps, &claim, signed, Now::read()) {
         Ok(signer) => signer,
-        Err(failure) if failure.code == Code::SIGNATURE => return Err(api.guessed(now, peer, failure)),
+        Err(failure) if failure.code == Code::SIGNATURE => return Err(api.guessed(now, visitor.address, failure)),
         Err(failure) => return Err(failure),
     };
+    visitor.has_signed();
     let path: &'static Path = match paths::find(path) {
         Found::Served(path) => path,
         Found::Unserved => {
@@ -128,7 +145,7 @@ async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, 
         path: path.path,
         on: Record::named_in(&fields),
         request_id: seen.request_id.clone(),
-        peer,
+        peer: visitor.address,
     });
     let call = Call {
         api: api.clone(),
