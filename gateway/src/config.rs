@@ -169,7 +169,8 @@ pub struct Rooms {
     /// Attributes of rooms that a session may set or delete each second, one of more than 512 bytes counted for each 512 it begins.
     /// Default 10.
     pub attribute_writes_per_second: Rate,
-    /// Questions about rooms that a session may ask each second. Default 10.
+    /// Questions about rooms that a session may ask each second, one with an answer of more than 64 KiB counted for each 64 KiB it
+    /// begins. Default 10.
     pub queries_per_second: Rate,
     /// Most members of a room of the kind `room`; `None` for no limit. Default none.
     pub room_members_max: Option<usize>,

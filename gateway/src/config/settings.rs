@@ -414,8 +414,8 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         path: "rooms.queries_per_second",
         kind: Kind::Rate(|c| &mut c.rooms.queries_per_second),
         default: Default::Text("10"),
-        meaning: "Questions about rooms and their members a session may ask each second; beyond it, 20607 `rate`.",
-        cost: "A page of members is up to 60 KiB.",
+        meaning: "Questions about rooms and their members a session may ask each second, one with an answer of more than 64 KiB counted for each 64 KiB it begins; beyond it, 20607 `rate`.",
+        cost: "A page of members is up to 60 KiB, all attributes of a room up to 430 KiB.",
     },
     Setting {
         path: "rooms.room_members_max",

@@ -32,6 +32,22 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// What it carries, all that is short left out.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Enter(enter) => match &enter.create {
+                Create::Always(new) | Create::IfMissing(new) => {
+                    new.attributes.iter().map(|(key, value)| key.len() + value.len()).sum()
+                }
+                Create::Never => 0,
+            },
+            Self::Send(message) => message.content.len() + message.extended_data.len(),
+            Self::Query(Query::Attributes(keys)) => keys.iter().map(String::len).sum(),
+            Self::WriteAttributes(write) => write.bytes(),
+            Self::Leave(_) | Self::Detach(_) | Self::Resume { .. } | Self::Query(_) => 0,
+        }
+    }
+
     /// The answer when a request cannot even be asked.
     pub(crate) fn refuse(self, request_id: u32, refusal: &Refusal) -> Vec<u8> {
         match self {

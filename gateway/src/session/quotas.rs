@@ -67,6 +67,13 @@ impl Quotas {
         take(&mut self.queries, rate, left)
     }
 
+    /// Counts a question for as much as [its answer](limits::ANSWER_PIECE_BYTES) turned out to be.
+    pub(crate) fn count_answer(&mut self, now: Instant, bytes: usize) {
+        self.left(now);
+        let further = bytes.div_ceil(limits::ANSWER_PIECE_BYTES).saturating_sub(1);
+        self.queries = self.queries.saturating_add(u16::try_from(further).unwrap_or(u16::MAX));
+    }
+
     /// Takes a place for a new token. To verify one takes as long as a hundred other commands, whether it is good or not.
     ///
     /// # Errors
@@ -142,6 +149,21 @@ mod tests {
         assert_eq!(quotas.take_attribute_write(now, Rate::PerSecond(1), 1), Err(SECOND));
         assert_eq!(quotas.take_move(now, Rate::PerSecond(1)), Err(SECOND));
         assert_eq!(quotas.take_renewal(now + SECOND), Ok(()));
+    }
+
+    #[test]
+    fn a_question_counts_for_as_much_as_it_is_answered() {
+        let now = Instant::now();
+        let mut quotas = Quotas::default();
+        let rate = Rate::PerSecond(10);
+        for bytes in [0, 1, limits::ANSWER_PIECE_BYTES] {
+            assert_eq!(quotas.take_query(now, rate), Ok(()));
+            quotas.count_answer(now, bytes);
+        }
+        assert_eq!(quotas.take_query(now, rate), Ok(()));
+        quotas.count_answer(now, 430 * 1024);
+        assert_eq!(quotas.take_query(now, rate), Err(SECOND), "that was seven");
+        assert_eq!(quotas.take_query(now + SECOND, rate), Ok(()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_protocol::{ErrorCode, LeaveReason, MessageType, RoomDestroyed, RoomDestroyedReason, frame::Body};
+use sluice_protocol::{ErrorCode, LeaveReason, MessageType, RoomDestroyed, RoomDestroyedReason, frame::Body, limits};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
@@ -16,7 +16,7 @@ use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::room::{self, Effect, Entered};
 use crate::worker::close::CloseReason;
-use crate::worker::connection::Connection;
+use crate::worker::connection::{Connection, Held};
 use crate::worker::mailbox::{Message, OrderResult};
 use crate::worker::{INGRESS, Worker};
 
@@ -98,6 +98,7 @@ impl Worker {
                     self.count_reply(code);
                     if let Some(frame) = frame {
                         self.answer(&connection, &frame);
+                        count_long_answer(&connection, &frame, now);
                     }
                 }
             }
@@ -468,7 +469,7 @@ impl Worker {
             let mut state = connection.state.borrow_mut();
             state.in_flight = state.in_flight.saturating_sub(1);
             if moved {
-                state.moving = false;
+                state.held = Held::Not;
                 state.take_room_to_leave();
             }
             if state.session.is_closing() {
@@ -482,6 +483,9 @@ impl Worker {
 
     /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
     fn flush_connections(self: &Rc<Self>) {
+            if state.held == Held::ByQuestion && state.in_flight == 0 {
+                state.held = Held::Not;
+            }
         let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
         for key in keys {
             if let Some(connection) = self.connection(key) {
@@ -542,5 +546,14 @@ impl Worker {
         if code != ErrorCode::NO_ERROR {
             self.metrics.add_code(code);
         }
+    }
+}
+
+/// Has a question that is answered at length count as several. No other command is answered with so much.
+fn count_long_answer(connection: &Connection, frame: &[u8], now: Now) {
+    if frame.len() > limits::ANSWER_PIECE_BYTES
+        && let Some(online) = connection.state.borrow_mut().session.online_mut()
+    {
+        online.quotas.count_answer(now.instant, frame.len());
     }
 }

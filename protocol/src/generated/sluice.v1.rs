@@ -726,7 +726,7 @@ pub struct RoomAttributesWritten {
     #[prost(message, repeated, tag = "3")]
     pub refused: ::prost::alloc::vec::Vec<AttributeRefusal>,
 }
-/// Asks for attributes. Errors: as QueryRoom; 33003 (detail "keys"), 23426.
+/// Asks for attributes. Errors: as QueryRoom; 33003 (detail "keys"), 23426. An answer of more than 64 KiB counts as one question for each 64 KiB it begins.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QueryRoomAttributes {
     #[prost(string, tag = "1")]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sluice_protocol::{ErrorCode, UserId};
 
 use crate::config::AttributeLimits;
@@ -28,6 +29,8 @@ pub(in crate::room) struct Attributes {
     /// Of all keys and values.
     bytes: usize,
     writes: SlidingWindow,
+    /// All of them as a question is answered, once somebody has asked and until the next change: when a room fills, everybody asks.
+    told: Option<Bytes>,
 }
 
 /// What changed in one step.
@@ -94,6 +97,7 @@ impl Attributes {
             entries: entries.into_iter().collect(),
             version,
             writes: SlidingWindow::default(),
+            told: None,
         }
     }
 
@@ -114,6 +118,18 @@ impl Attributes {
     pub(in crate::room) fn select(&self, keys: &[String]) -> Vec<(&String, &AttributeRecord)> {
         let wanted = |key: &String| keys.is_empty() || keys.contains(key);
         self.entries.iter().filter(|(key, _)| wanted(key)).collect()
+    }
+
+    /// All of them as a question is answered, encoded at most once for each version.
+    pub(super) fn told(&mut self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        match &self.told {
+            Some(told) => told.clone(),
+            None => {
+                let told = encode(self);
+                self.told = Some(told.clone());
+                told
+            }
+        }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&AttributeRecord> {
@@ -215,6 +231,7 @@ impl Attributes {
         let something = !changed.set.is_empty() || !changed.deleted.is_empty();
         something.then(|| {
             self.version = changed.version;
+            self.told = None;
             changed
         })
     }
@@ -281,4 +298,46 @@ impl Terms<'_> {
 fn is_key(key: &str, limits: &AttributeLimits) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"+=-_".contains(&byte);
     (1..=limits.key_bytes).contains(&key.len()) && key.bytes().all(good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_encoded_once_for_each_version() {
+        let limits = AttributeLimits {
+            keys: 10,
+            key_bytes: 10,
+            value_bytes: 10,
+            total_bytes: None,
+        };
+        let set = |force| Write::Set {
+            entries: vec![("a".to_owned(), "1".to_owned())],
+            force,
+            take_over: false,
+            delete_on_leave: false,
+            if_version: None,
+        };
+        let mut attributes = Attributes::default();
+        let mut encoded = Vec::new();
+        let mut ask = |attributes: &mut Attributes| {
+            let told = attributes.told(|attributes| {
+                encoded.push(attributes.version());
+                Bytes::copy_from_slice(&attributes.version().to_le_bytes())
+            });
+            assert_eq!(told[..], attributes.version().to_le_bytes());
+        };
+        for _ in 0..3 {
+            ask(&mut attributes);
+        }
+        for by in ["alice", "alice", "bob"] {
+            attributes.write(by, set(false), &limits, 0);
+            ask(&mut attributes);
+            ask(&mut attributes);
+        }
+        attributes.clear();
+        ask(&mut attributes);
+        assert_eq!(encoded, [0, 1, 2, 3], "what was refused has changed nothing");
+    }
 }
