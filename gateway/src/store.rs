@@ -16,6 +16,7 @@ mod file;
 mod load;
 mod migrations;
 mod names;
+mod owed;
 mod queue;
 mod writer;
 
@@ -26,8 +27,21 @@ use std::thread::{self, JoinHandle};
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
 pub(crate) use figures::{Figures, Health};
-use queue::Submission;
+use queue::{QUEUED_CHANGES_MAX, Submission};
 use writer::{Shared, Writer};
+
+/// Changes that the disk has refused and that are still to be written when whoever asks for more is turned away: 16 MiB with ids of the
+/// usual length, and attributes once more. A disk is not full for so long unless nobody looks.
+const OWED_CHANGES_MAX: usize = 65_536;
+
+/// Who asks for something to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// An app's server.
+    Server,
+    /// A client. All of them together fill half of what may wait, so that servers can still ask.
+    Member,
+}
 
 /// A handle to the store. When the last one is dropped, what waits is written and the file is closed.
 #[derive(Debug, Clone)]
@@ -66,18 +80,38 @@ impl Store {
         Ok((Self { inner: Arc::new(inner) }, kept))
     }
 
-    /// Submits changes that belong together: they are kept in the order given, all or none, after what was submitted before.
-    /// Never blocks. An empty submission changes nothing and is answered in its turn.
+    /// Whether so much is waiting that `asker` should ask for nothing more.
+    pub(crate) fn is_behind(&self, asker: Asker) -> bool {
+        let Shared { queue, counters } = &*self.inner.shared;
+        let share = match asker {
+            Asker::Server => 1,
+            Asker::Member => 2,
+        };
+        queue.changes() >= QUEUED_CHANGES_MAX / share || counters.owed() >= OWED_CHANGES_MAX / share
+    }
+
+    /// Whether `asker` may ask for something that will be submitted. To be asked before anything is changed in memory.
     ///
-    /// `done` is called exactly once. After `Ok` the changes survive a power failure; after an error none of them holds, but
-    /// for [`StoreError::Failed`], where they may be there after the next start. It is called on the thread that writes, which
-    /// does nothing else meanwhile, so it must be quick; if too much is waiting already, at once and by the caller, with
-    /// [`StoreError::Busy`].
-    pub(crate) fn submit(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
-        if let Err(refused) = self.inner.shared.queue.push(Submission::new(changes, done)) {
+    /// # Errors
+    /// [`StoreError::Busy`] when too much is waiting already.
+    pub(crate) fn admit(&self, asker: Asker) -> Result<(), StoreError> {
+        if self.is_behind(asker) {
             self.inner.shared.counters.busy();
-            refused.finish(Err(StoreError::Busy));
+            return Err(StoreError::Busy);
         }
+        Ok(())
+    }
+
+    /// Submits changes that belong together: they are kept in the order given, all or none, after what was submitted before.
+    /// Never blocks. An empty submission changes nothing and is answered in its turn: after `Ok`, all is kept that was submitted
+    /// before it and did not turn out to be [unfit](StoreError::Unfit).
+    ///
+    /// `done` is called exactly once, on the thread that writes, which does nothing else meanwhile, so it must be quick. After `Ok`
+    /// the changes survive a power failure. After an error none of them is kept for now. They are owed then: tried again by
+    /// themselves, and with whatever else is submitted about the same room or app. Not so after [`StoreError::Unfit`], where trying
+    /// again is no use, and after [`StoreError::Failed`], where they may be there after the next start.
+    pub(crate) fn submit(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.inner.shared.queue.push(Submission::new(changes, done));
     }
 
     /// Whether what is submitted is kept.

@@ -17,7 +17,7 @@ use crate::config::App;
 use crate::identity::{AppIndex, RoomKey, User, UserKey};
 use crate::policy::Policies;
 use crate::room::{Answer, Order};
-use crate::store::Change;
+use crate::store::{Asker, Change};
 use crate::worker::{Operator, refusal_of};
 
 /// What a path answers besides the code: the fields of an object.
@@ -114,13 +114,14 @@ impl Call {
         Failure: From<E>,
     {
         let turn = self.turn().await?;
+        let store = &self.operator().shared().store;
+        store.admit(Asker::Server).map_err(|error| refusal_of(&error))?;
         let (kept, told) = oneshot::channel();
         let mut kept = Some(kept);
         // To make a long list of words ready takes a tenth of a second: meanwhile another thread serves the others.
         let result = tokio::task::block_in_place(|| {
             change(&mut |changes| {
                 if let Some(kept) = kept.take() {
-                    let store = &self.operator().shared().store;
                     store.submit(changes, move |result| {
                         // Nobody waits any more when the call took too long.
                         let _ = kept.send(result);

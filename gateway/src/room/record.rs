@@ -25,12 +25,13 @@ pub(super) struct Keeping {
 }
 
 impl Room {
-    /// Settles what follows from who has made the room: what a member makes and leaves is not worth a write to the disk.
-    pub(super) fn made_by(&mut self, maker: Maker<'_>) {
+    /// Settles what follows from who has made the room: what a member makes and leaves is not worth a write to the disk. `keep` tells
+    /// whether what members make is kept at all.
+    pub(super) fn made_by(&mut self, maker: Maker<'_>, keep: bool) {
         let by_server = matches!(maker, Maker::Server);
         self.keeping = Keeping {
             by_server,
-            kept: by_server || !matches!(Ends::from(self.policy.ends), Ends::WhenEmpty { .. }),
+            kept: by_server || keep && !matches!(Ends::from(self.policy.ends), Ends::WhenEmpty { .. }),
         };
     }
 

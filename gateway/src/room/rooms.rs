@@ -29,6 +29,8 @@ pub(crate) struct Rooms {
     pub(super) moderation: Decisions,
     pub(super) message_ids: MessageIds,
     pub(super) rules: Rules,
+    /// Whether rooms that members make are kept.
+    keep_new: bool,
 }
 
 /// What a tick came to.
@@ -56,7 +58,14 @@ impl Rooms {
             moderation: Decisions::default(),
             message_ids: MessageIds::new(worker),
             rules,
+            keep_new: true,
         }
+    }
+
+    /// Whether rooms that members make from now on are kept, where they outlive their members. Not while the disk has too much to do: a
+    /// room that is not kept is better than none, and the app's server can still say something of it.
+    pub(crate) fn keep_new(&mut self, keep: bool) {
+        self.keep_new = keep;
     }
 
     /// How many rooms there are.
@@ -144,7 +153,7 @@ impl Rooms {
         let place = self.rules.places.take(key.app, by)?;
         let mut room = Room::new(key.clone(), new.name.clone(), policy.clone(), place, now);
         room.ends = ends;
-        room.made_by(maker);
+        room.made_by(maker, self.keep_new);
         if let Maker::Member(caller) = maker {
             room.set_first_attributes(&caller.user.id, &new.attributes, now)?;
         }

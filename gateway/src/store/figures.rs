@@ -1,6 +1,6 @@
 //! How the store is: for readiness and for metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,10 +26,12 @@ pub(crate) struct Figures {
     pub changes: u64,
     /// Submissions that were written and failed.
     pub failures: u64,
-    /// Submissions refused because too much was waiting.
+    /// Askers turned away because too much was waiting.
     pub busy: u64,
     /// Changes that wait now.
     pub queued: usize,
+    /// Changes that were refused and are still to be written.
+    pub owed: usize,
     /// Database and write-ahead log.
     pub file_bytes: u64,
 }
@@ -42,6 +44,7 @@ pub(super) struct Counters {
     changes: AtomicU64,
     failures: AtomicU64,
     busy: AtomicU64,
+    owed: AtomicUsize,
     health: Mutex<Health>,
 }
 
@@ -59,6 +62,14 @@ impl Counters {
 
     pub(super) fn busy(&self) {
         self.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn owed(&self) -> usize {
+        self.owed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_owed(&self, changes: usize) {
+        self.owed.store(changes, Ordering::Relaxed);
     }
 
     pub(super) fn health(&self) -> Health {
@@ -91,6 +102,7 @@ impl Counters {
             failures: read(&self.failures),
             busy: read(&self.busy),
             queued,
+            owed: self.owed(),
             file_bytes,
         }
     }

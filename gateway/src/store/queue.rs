@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::change::Change;
 use super::error::StoreError;
 
-/// Changes that wait, at most: 64 full groups, a second if each takes 15 ms, as on a slow disk. More waiting would help nobody:
-/// whoever asks for more is better told so at once.
+/// Changes that wait when whoever asks for more is turned away: 64 full groups, a second if each takes 15 ms, as on a slow disk. More
+/// waiting would help nobody. What has no asker, the end of a room say, is taken all the same: there is no more of it than there are rows.
 pub(super) const QUEUED_CHANGES_MAX: usize = 16_384;
 
 /// Changes in a group: beyond it groups gain little and those in front wait longer for their answer. A submission is never
@@ -100,21 +100,12 @@ impl std::fmt::Debug for Submission {
 }
 
 impl Queue {
-    /// Adds a submission. One that is longer than the whole queue gets in when it is empty, or it never would.
-    ///
-    /// # Errors
-    /// When it is full: the submission.
-    pub(super) fn push(&self, submission: Submission) -> Result<(), Submission> {
+    pub(super) fn push(&self, submission: Submission) {
         let mut state = self.lock();
-        let changes = state.changes + submission.weight();
-        if changes > QUEUED_CHANGES_MAX && !state.waiting.is_empty() {
-            return Err(submission);
-        }
-        state.changes = changes;
+        state.changes += submission.weight();
         state.waiting.push_back(submission);
         drop(state);
         self.news.notify_one();
-        Ok(())
     }
 
     /// Waits for `patience` at most until something is there. Somebody alone is not held up, since others may be far away;

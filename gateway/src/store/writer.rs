@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,10 +12,12 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::apply::apply;
+use super::change::Change;
 use super::error::{Stage, StoreError};
 use super::expiry::Expiry;
 use super::figures::{Counters, Health};
-use super::queue::{Next, Queue, Submission};
+use super::owed::Owed;
+use super::queue::{GROUP_CHANGES_MAX, Next, Queue, Submission};
 use crate::clock::Now;
 
 /// How often what has passed is deleted.
@@ -48,6 +49,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// Why nothing is written any more.
     failed: Option<String>,
+    /// While there is something, the health says that nothing can be written.
+    owed: Owed,
     /// Changes since the log was copied.
     uncopied: usize,
     expiry: Option<Expiry>,
@@ -64,6 +67,7 @@ impl Writer {
             _lock: lock,
             shared,
             failed: None,
+            owed: Owed::default(),
             uncopied: 0,
             expiry: Some(Expiry::new(now_unix_ms)),
             next_expiry: now + EXPIRY_INTERVAL,
@@ -83,7 +87,11 @@ impl Writer {
             match self.shared.queue.next(self.patience()) {
                 Next::Group(group) => self.commit_group(group),
                 Next::Nothing => {}
-                Next::Closed => break,
+                Next::Closed => {
+                    // The last chance. If it is still refused, nobody was told that it is kept.
+                    let _ = self.pay();
+                    break;
+                }
             }
             if self.failed.is_none() {
                 self.copy_log();
@@ -108,14 +116,13 @@ impl Writer {
         next.saturating_duration_since(Instant::now())
     }
 
-    /// Commits them all at once or, if that fails and may be the fault of one, each by itself; then tells everybody.
+    /// Commits what is owed and then these, and tells everybody.
     fn commit_group(&mut self, group: Vec<Submission>) {
-        let outcomes = match self.transaction(&group) {
-            Err(error) if group.len() > 1 && error.may_be_of_one() => {
-                let alone = |submission| self.transaction(slice::from_ref(submission));
-                group.iter().map(alone).collect()
-            }
-            outcome => vec![outcome; group.len()],
+        let outcomes = match self.pay() {
+            Ok(()) => self.commit_together(&group),
+            // Something else may still fit.
+            Err(error) if error.may_be_of_one() => self.commit_each(&group),
+            Err(error) => self.refuse_all(&group, &error),
         };
         self.note(&outcomes);
         for (submission, outcome) in group.into_iter().zip(outcomes) {
@@ -123,25 +130,88 @@ impl Writer {
         }
     }
 
-    fn transaction(&mut self, submissions: &[Submission]) -> Result<(), StoreError> {
+    /// All at once or, if that fails and may be the fault of one, each by itself. Nothing is owed when this begins.
+    fn commit_together(&mut self, group: &[Submission]) -> Vec<Result<(), StoreError>> {
+        let changes: Vec<&[Change]> = group.iter().map(Submission::changes).collect();
+        match self.transaction(&changes) {
+            Ok(()) => vec![Ok(()); group.len()],
+            Err(error) if group.len() > 1 && error.may_be_of_one() => self.commit_each(group),
+            Err(error) => self.refuse_all(group, &error),
+        }
+    }
+
+    /// In their order, each with what is owed before it. One that changes nothing asks whether all is kept that came before.
+    fn commit_each(&mut self, group: &[Submission]) -> Vec<Result<(), StoreError>> {
+        let commit = |submission: &Submission| {
+            let changes = self.owed.followed_by(submission.changes());
+            let outcome = match self.owed.why() {
+                Some(why) if changes.is_empty() => Err(why.clone()),
+                _ => self.transaction(&[&changes]),
+            };
+            match &outcome {
+                Ok(()) => self.owed.forget(&changes),
+                Err(error) => self.owe(submission.changes(), error),
+            }
+            outcome
+        };
+        group.iter().map(commit).collect()
+    }
+
+    fn refuse_all(&mut self, group: &[Submission], error: &StoreError) -> Vec<Result<(), StoreError>> {
+        for submission in group {
+            self.owe(submission.changes(), error);
+        }
+        vec![Err(error.clone()); group.len()]
+    }
+
+    /// Changes were refused. They are owed if the disk may take them one day.
+    fn owe(&mut self, changes: &[Change], error: &StoreError) {
+        if error.read_only().is_some() {
+            self.owed.add(changes, error);
+        }
+    }
+
+    /// Writes what is owed.
+    ///
+    /// # Errors
+    /// When the disk still does not take all of it.
+    fn pay(&mut self) -> Result<(), StoreError> {
+        let mut step = GROUP_CHANGES_MAX;
+        while !self.owed.is_empty() {
+            let changes = self.owed.first(step);
+            match self.transaction(&[&changes]) {
+                Ok(()) => self.owed.forget(&changes),
+                // One place of them; each by itself says which.
+                Err(StoreError::Unfit(_)) if step > 1 => step = 1,
+                Err(error @ StoreError::Unfit(_)) => {
+                    tracing::error!(%error, ?changes, "what was refused before can never be kept");
+                    self.owed.forget(&changes);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn transaction(&mut self, changes: &[&[Change]]) -> Result<(), StoreError> {
         if let Some(why) = &self.failed {
             return Err(StoreError::Failed(why.clone()));
         }
         let started = Instant::now();
-        if let Err(error) = self.write(submissions) {
+        if let Err(error) = self.write(changes) {
             self.roll_back();
             return Err(self.told(error));
         }
-        let changes = submissions.iter().map(|submission| submission.changes().len()).sum();
+        let changes = changes.iter().map(|changes| changes.len()).sum();
         self.shared.counters.committed(changes, started.elapsed());
         self.uncopied += changes;
         Ok(())
     }
 
-    fn write(&self, submissions: &[Submission]) -> Result<(), StoreError> {
+    fn write(&self, changes: &[&[Change]]) -> Result<(), StoreError> {
         let change = |error: rusqlite::Error| StoreError::of(Stage::Change, &error);
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(change)?;
-        for each in submissions.iter().flat_map(Submission::changes) {
+        for each in changes.iter().copied().flatten() {
             apply(&self.conn, each).map_err(change)?;
         }
         self.conn
@@ -161,10 +231,14 @@ impl Writer {
         }
     }
 
-    /// The error, after which nothing is written any more if it is one of that kind.
+    /// The error, from which conclusions are drawn for the health, and for whether anything is written any more.
     fn told(&mut self, error: StoreError) -> StoreError {
         if let StoreError::Failed(why) = &error {
             self.fail(why.clone());
+        }
+        if let Some(why) = error.read_only() {
+            let why = why.to_owned();
+            self.shared.counters.set_health(Health::ReadOnly { why });
         }
         error
     }
@@ -180,16 +254,16 @@ impl Writer {
         }
         self.shared.counters.set_health(Health::Failed { why: why.clone() });
         self.failed.get_or_insert(why);
+        self.owed = Owed::default();
+        self.shared.counters.set_owed(0);
     }
 
-    /// Counts what became of them and draws conclusions for the health.
+    /// Counts what became of them. Whatever could be written: it is not well before nothing is owed.
     fn note(&self, outcomes: &[Result<(), StoreError>]) {
         let counters = &self.shared.counters;
         counters.failed(outcomes.iter().filter(|outcome| outcome.is_err()).count());
-        let read_only = outcomes.iter().find_map(|outcome| outcome.as_ref().err()?.read_only());
-        if let Some(why) = read_only {
-            counters.set_health(Health::ReadOnly { why: why.to_owned() });
-        } else if outcomes.iter().any(Result::is_ok) {
+        counters.set_owed(self.owed.len());
+        if outcomes.iter().any(Result::is_ok) && self.owed.is_empty() {
             counters.set_health(Health::Ok);
         }
     }
@@ -197,13 +271,6 @@ impl Writer {
     /// A statement that is a transaction of its own, of the store's own making. `None` if it fails; the health tells.
     fn alone(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Option<usize> {
         let outcome = statement(&self.conn).map_err(|error| self.told(StoreError::of(Stage::Sync, &error)));
-        if let Err(error) = &outcome
-            && let Some(why) = error.read_only()
-        {
-            self.shared
-                .counters
-                .set_health(Health::ReadOnly { why: why.to_owned() });
-        }
         outcome.ok()
     }
 
@@ -242,7 +309,7 @@ impl Writer {
         }
     }
 
-    /// Writes something that takes up space and deletes it: the space it took is then at hand for whoever comes next.
+    /// Writes something that takes up space and deletes it: the space it took is then at hand for what is owed, and whoever comes next.
     fn probe(&mut self) {
         let written = self.alone(|conn| {
             conn.execute(
@@ -250,8 +317,9 @@ impl Writer {
                 [vec![0_u8; PROBE_BYTES]],
             )
         });
-        if written.is_some() && self.alone(|conn| conn.execute("DELETE FROM probe", [])).is_some() {
-            self.shared.counters.set_health(Health::Ok);
+        if written.is_some() && self.alone(|conn| conn.execute("DELETE FROM probe", [])).is_some() && self.pay().is_ok()
+        {
+            self.note(&[Ok(())]);
         }
     }
 }

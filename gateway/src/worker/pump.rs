@@ -15,10 +15,11 @@ use crate::identity::{Caller, ConnectionKey, RoomKey, User};
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::room::{self, Effect, Entered};
+use crate::store::Asker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Held};
 use crate::worker::mailbox::{Message, OrderResult};
-use crate::worker::{INGRESS, Worker};
+use crate::worker::{INGRESS, Worker, refusal_of};
 
 /// Values carried out before other tasks get their turn.
 const MESSAGES_PER_TURN: usize = 1024;
@@ -97,8 +98,8 @@ impl Worker {
                 if let Some(connection) = self.answered(connection, false) {
                     self.count_reply(code);
                     if let Some(frame) = frame {
-                        self.answer(&connection, &frame);
                         count_long_answer(&connection, &frame, now);
+                        self.answer(&connection, &frame);
                     }
                 }
             }
@@ -166,7 +167,8 @@ impl Worker {
 
     fn handle_room(self: &Rc<Self>, room: &RoomKey, caller: &Caller, request: room::Request, now: Now) {
         let for_all = matches!(request, room::Request::Send(_) | room::Request::WriteAttributes(_));
-        if for_all && self.is_behind_with(room) {
+        let writes = matches!(request, room::Request::WriteAttributes(_));
+        if for_all && self.is_behind_with(room) || writes && self.shared.store.admit(Asker::Member).is_err() {
             let refusal = self.refuse_overload();
             let frame = (caller.request_id != 0).then(|| request.refuse(caller.request_id, &refusal).into());
             // Counted already.
@@ -181,6 +183,10 @@ impl Worker {
             return;
         }
         let entering = matches!(request, room::Request::Enter(_));
+        if entering {
+            let keep = !self.shared.store.is_behind(Asker::Member);
+            self.rooms.borrow_mut().keep_new(keep);
+        }
         let kind = match &request {
             room::Request::Send(message) => Some(message.kind),
             _ => None,
@@ -216,12 +222,17 @@ impl Worker {
     }
 
     fn handle_order(&self, room: &RoomKey, order: room::Order, answer: oneshot::Sender<OrderResult>, now: Now) {
+        let about_what_is_kept = order.is_about_what_is_kept();
+        if about_what_is_kept && let Err(error) = self.shared.store.admit(Asker::Server) {
+            let _ = answer.send(Err(refusal_of(&error)));
+            return;
+        }
         let handled = catch_unwind(AssertUnwindSafe(|| self.rooms.borrow_mut().order(now, room, order)));
         let ordered = handled.unwrap_or_else(|_| room::Ordered {
             answer: Err(Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room")),
             effects: self.destroy_faulty(room),
         });
-        self.carry_out_order(room, ordered, answer);
+        self.carry_out_order(room, ordered, about_what_is_kept, answer);
     }
 
     /// Whether a worker that would have to deliver a room's messages has as much before it as is allowed.
@@ -472,6 +483,9 @@ impl Worker {
                 state.held = Held::Not;
                 state.take_room_to_leave();
             }
+            if state.held == Held::ByQuestion && state.in_flight == 0 {
+                state.held = Held::Not;
+            }
             if state.session.is_closing() {
                 // Nothing comes behind the last frame.
                 return None;
@@ -483,9 +497,6 @@ impl Worker {
 
     /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
     fn flush_connections(self: &Rc<Self>) {
-            if state.held == Held::ByQuestion && state.in_flight == 0 {
-                state.held = Held::Not;
-            }
         let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
         for key in keys {
             if let Some(connection) = self.connection(key) {

@@ -365,3 +365,33 @@ fn what_the_server_says_of_a_members_room_has_all_of_it_kept() {
     assert_eq!(shelf.users.len(), 1);
     assert_eq!(shelf.attributes["topic"].value, "cats");
 }
+
+#[test]
+fn a_room_that_members_make_while_the_disk_is_behind_is_kept_when_the_server_says_something_of_it() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let [alice] = hall.devices(["alice"]);
+    hall.rooms.keep_new(false);
+    let new = NewRoom {
+        attributes: vec![("topic".into(), "cats".into())],
+        ..new_room("", RoomPreset::Live)
+    };
+    hall.asked(&mut shelf, &alice, enter(Create::Always(new), 0)).entered();
+    assert!(shelf.record.is_none() && shelf.attributes.is_empty());
+    hall.rooms.keep_new(true);
+    hall.ordered(&mut shelf, Order::SetEnds(Ends::Never));
+    assert!(shelf.record.is_some() && shelf.attributes.len() == 1);
+    hall.ordered(&mut shelf, Order::Destroy);
+    hall.rooms.keep_new(false);
+    hall.ordered(&mut shelf, by_server(""));
+    assert!(shelf.record.is_some(), "the server is told that it is kept");
+    hall.ordered(&mut shelf, Order::Destroy);
+    hall.rooms.keep_new(true);
+    hall.asked(
+        &mut shelf,
+        &alice,
+        enter(Create::Always(new_room("", RoomPreset::Live)), 0),
+    )
+    .entered();
+    assert!(shelf.record.is_some());
+}
