@@ -20,9 +20,10 @@ pub(crate) struct Quotas {
     moves: u16,
     attribute_writes: u16,
     queries: u16,
-    renewals: u16,
-    /// Until when what was written is more than the seconds since had places.
-    attributes_owed_until: Option<Instant>,
+    renewals: u8,
+    /// So many seconds, this one counted, are full because more was written than they have places. What is left of it is counted already
+    /// for the second behind them.
+    attribute_seconds_owed: u8,
 }
 
 impl Quotas {
@@ -42,18 +43,19 @@ impl Quotas {
     /// When the second is full, or something is owed: how long until neither is.
     pub(crate) fn take_attribute_write(&mut self, now: Instant, rate: Rate, places: usize) -> Result<(), Duration> {
         let left = self.left(now);
-        let owed = self
-            .attributes_owed_until
-            .and_then(|until| until.checked_duration_since(now));
-        if let Some(wait) = owed.filter(|wait| !wait.is_zero()) {
-            return Err(wait);
+        if let Some(further) = self.attribute_seconds_owed.checked_sub(1) {
+            return Err(left + SECOND * u32::from(further));
         }
         take(&mut self.attribute_writes, rate, left)?;
         if let Rate::PerSecond(limit) = rate {
+            let limit = u16::try_from(limit).unwrap_or(u16::MAX);
             let places = u16::try_from(places).unwrap_or(u16::MAX);
-            self.attribute_writes = self.attribute_writes.saturating_add(places.saturating_sub(1));
-            let over = u32::from(self.attribute_writes).saturating_sub(limit);
-            self.attributes_owed_until = (over > 0).then(|| now + left + SECOND * over / limit);
+            let written = self.attribute_writes.saturating_add(places.saturating_sub(1));
+            self.attribute_writes = written;
+            if written > limit {
+                self.attribute_writes = written % limit;
+                self.attribute_seconds_owed = u8::try_from(written / limit).unwrap_or(u8::MAX);
+            }
         }
         Ok(())
     }
@@ -80,11 +82,11 @@ impl Quotas {
     /// When the second is full: how long until the next.
     pub(crate) fn take_renewal(&mut self, now: Instant) -> Result<(), Duration> {
         let left = self.left(now);
-        take(
-            &mut self.renewals,
-            Rate::PerSecond(limits::TOKEN_RENEWALS_PER_SECOND),
-            left,
-        )
+        if u32::from(self.renewals) >= limits::TOKEN_RENEWALS_PER_SECOND {
+            return Err(left);
+        }
+        self.renewals += 1;
+        Ok(())
     }
 
     /// How long the second lasts. When it is over, the next begins.
@@ -93,14 +95,28 @@ impl Quotas {
         match elapsed.and_then(|elapsed| SECOND.checked_sub(elapsed)) {
             Some(left) if !left.is_zero() => left,
             _ => {
-                *self = Self {
-                    second: Some(now),
-                    attributes_owed_until: self.attributes_owed_until,
-                    ..Self::default()
-                };
-                SECOND
+                let before = std::mem::take(self);
+                self.second = Some(now);
+                match elapsed {
+                    Some(elapsed) if before.attribute_seconds_owed > 0 => self.go_on_owing(&before, now, elapsed),
+                    _ => SECOND,
+                }
             }
         }
+    }
+
+    /// Takes over from the second that was `elapsed` ago what was owed in it. Returns how long this one lasts: where something was owed they
+    /// follow one on the other, so that who is told to wait need not wait for longer.
+    fn go_on_owing(&mut self, before: &Self, now: Instant, elapsed: Duration) -> Duration {
+        let seconds = elapsed.as_secs();
+        let Some(owed) = u64::from(before.attribute_seconds_owed).checked_sub(seconds) else {
+            return SECOND;
+        };
+        let since = elapsed - Duration::from_secs(seconds);
+        self.second = now.checked_sub(since);
+        self.attribute_writes = before.attribute_writes;
+        self.attribute_seconds_owed = u8::try_from(owed).unwrap_or(u8::MAX);
+        SECOND - since
     }
 }
 
@@ -178,10 +194,25 @@ mod tests {
         assert_eq!([take(0, 4), take(100, 6)], [Ok(()), Ok(())]);
         assert_eq!(take(200, 1), Err(800), "the second is full, and nothing is owed");
         assert_eq!([take(1000, 9), take(1500, 26)], [Ok(()), Ok(())], "one place was free");
-        assert_eq!(take(1600, 1), Err(400 + 2500), "35 are 25 more than a second has");
-        assert_eq!(take(4499, 1), Err(1));
-        assert_eq!(take(4500, 1), Ok(()));
-        let unlimited = quotas.take_attribute_write(at(4500), Rate::Unlimited, usize::MAX);
+        assert_eq!(take(1600, 1), Err(2400), "35 are three seconds full");
+        assert_eq!(
+            [take(2700, 1), take(3999, 1)],
+            [Err(1300), Err(1)],
+            "whatever is tried meanwhile"
+        );
+        assert_eq!(
+            [take(4100, 4), take(4200, 1)],
+            [Ok(()), Ok(())],
+            "and five of the fourth"
+        );
+        assert_eq!(take(4300, 1), Err(700));
+        assert_eq!(
+            [take(5000, 11), take(7500, 10)],
+            [Ok(()), Ok(())],
+            "nothing is owed for ever"
+        );
+        assert_eq!(take(7500, 1), Err(1000));
+        let unlimited = quotas.take_attribute_write(at(9000), Rate::Unlimited, usize::MAX);
         assert_eq!(unlimited, Ok(()));
     }
 }
