@@ -102,7 +102,7 @@ pub(crate) struct Room {
     /// Of members, for those who ask.
     lists: Lists,
     /// Among those that the app may have.
-    _place: RoomPlace,
+    place: RoomPlace,
 }
 
 /// What a room looks at when it is asked something.
@@ -149,7 +149,7 @@ impl Room {
             staying: Vec::new(),
             attributes: None,
             lists: Lists::default(),
-            _place: place,
+            place,
         }
     }
 

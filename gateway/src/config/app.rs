@@ -47,6 +47,8 @@ pub struct App {
     pub rooms_per_user: usize,
     /// Most rooms at once that one user has made. Default 100.
     pub rooms_made_per_user: usize,
+    /// Most bytes of attributes in all rooms together, 256 more counted for each. Default 256 MiB.
+    pub room_attribute_bytes: usize,
     /// Most rooms that the app's server may exempt from ending by being idle. Default 5.
     pub keep_alive_max: usize,
     /// Policies of its own, beside the two presets. Names are unique.
@@ -74,6 +76,7 @@ impl App {
             rooms_max: table::ROOMS_DEFAULT,
             rooms_per_user: table::ROOMS_PER_USER_DEFAULT,
             rooms_made_per_user: table::ROOMS_MADE_PER_USER_DEFAULT,
+            room_attribute_bytes: table::ATTRIBUTE_BYTES_DEFAULT,
             keep_alive_max: table::KEEP_ALIVE_DEFAULT,
             policies: Vec::new(),
             state: AppState::Enabled,

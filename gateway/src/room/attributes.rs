@@ -86,6 +86,7 @@ impl Room {
             let refusal = refusal.retry_after(wait.max(RETRY_AFTER_MIN));
             return vec![Effect::refused_query(caller, &refusal)];
         }
+        attributes.bound(self.place.attribute_bytes_max());
         let by = caller.user.id.as_str();
         let Written { changed, refused } = attributes.write(by, write, &limits, context.now.unix_ms);
         let version = changed.as_ref().map(|changed| changed.version);
@@ -175,6 +176,7 @@ impl Room {
         match order {
             Order::WriteAttributes { by, write } => {
                 let attributes = self.attributes.get_or_insert_default();
+                attributes.bound(self.place.attribute_bytes_max());
                 let owner = by.as_ref().map_or("", |user| user.id.as_str());
                 let Written { changed, refused } = attributes.write(owner, write, &limits, context.now.unix_ms);
                 let version = changed.as_ref().map_or(0, |changed| changed.version);
@@ -200,6 +202,7 @@ impl Room {
         let (Some(changed), Some(attributes)) = (changed, &self.attributes) else {
             return;
         };
+        self.place.set_attribute_bytes(attributes.memory());
         let set = changed.set.iter();
         let set: Vec<_> = set.filter_map(|key| Some((key, attributes.get(key)?))).collect();
         let mut records = Vec::new();

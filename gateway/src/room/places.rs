@@ -1,5 +1,5 @@
-//! How many rooms each app may have, and how many of them one user may have made: counted over all workers, whatever worker is a room's
-//! home.
+//! How many rooms each app may have, how many of them one user may have made, and how much memory all their attributes may take up:
+//! counted over all workers, whatever worker is a room's home.
 //!
 //! Rooms that were there before the start count for the app alone: who made them is not kept.
 
@@ -26,15 +26,18 @@ struct Places {
     /// The rooms that each user has made. Only whoever makes or ends one waits here, for no longer than to look it up.
     made: Mutex<HashMap<UserId, usize>>,
     made_max: usize,
+    attribute_bytes: AtomicUsize,
+    attribute_bytes_max: usize,
 }
 
-/// One room's place. Dropping it gives it back.
+/// One room's place. Dropping it gives it back, with what its attributes take up.
 #[derive(Debug)]
 pub(super) struct RoomPlace {
     places: Arc<RoomPlaces>,
     app: AppIndex,
     /// The member who made the room.
     maker: Option<UserId>,
+    attribute_bytes: usize,
 }
 
 impl RoomPlaces {
@@ -45,6 +48,8 @@ impl RoomPlaces {
             max: app.rooms_max,
             made: Mutex::default(),
             made_max: app.rooms_made_per_user,
+            attribute_bytes: AtomicUsize::new(0),
+            attribute_bytes_max: app.room_attribute_bytes,
         };
         Self {
             apps: apps.iter().map(places).collect(),
@@ -86,7 +91,38 @@ impl RoomPlaces {
             places: self.clone(),
             app,
             maker: None,
+            attribute_bytes: 0,
         }
+    }
+}
+
+impl RoomPlace {
+    /// How much the attributes of this room may take up, as things are: what those of the app's other rooms leave.
+    ///
+    /// Homes that write at the same moment do not see each other's: the app may be beyond its bound by one command for each worker.
+    pub(super) fn attribute_bytes_max(&self) -> usize {
+        let places = self.of_app();
+        let all = places.attribute_bytes.load(Ordering::Relaxed);
+        places
+            .attribute_bytes_max
+            .saturating_sub(all.saturating_sub(self.attribute_bytes))
+    }
+
+    /// What the attributes of this room take up.
+    pub(super) fn attribute_bytes(&self) -> usize {
+        self.attribute_bytes
+    }
+
+    /// Notes what they take up now.
+    pub(super) fn set_attribute_bytes(&mut self, bytes: usize) {
+        let all = &self.of_app().attribute_bytes;
+        all.fetch_add(bytes, Ordering::Relaxed);
+        all.fetch_sub(self.attribute_bytes, Ordering::Relaxed);
+        self.attribute_bytes = bytes;
+    }
+
+    fn of_app(&self) -> &Places {
+        &self.places.apps[usize::from(self.app.0)]
     }
 }
 
@@ -99,8 +135,11 @@ impl Places {
 
 impl Drop for RoomPlace {
     fn drop(&mut self) {
-        let places = &self.places.apps[usize::from(self.app.0)];
+        let places = self.of_app();
         places.taken.fetch_sub(1, Ordering::Relaxed);
+        places
+            .attribute_bytes
+            .fetch_sub(self.attribute_bytes, Ordering::Relaxed);
         if let Some(maker) = &self.maker {
             let mut made = places.made();
             let left = made.get_mut(maker).map_or(0, |made| {
@@ -138,6 +177,27 @@ mod tests {
         let again = places.take_again(AppIndex(0));
         drop(again);
         assert!(take(0).is_err());
+    }
+
+    #[test]
+    fn what_the_attributes_of_one_room_take_up_the_others_cannot_have_until_it_is_given_back() {
+        let app = App {
+            room_attribute_bytes: 1000,
+            ..App::new("app")
+        };
+        let places = Arc::new(RoomPlaces::new(&[app, App::new("other")]));
+        let take = |app| places.take(AppIndex(app), None).expect("a place");
+        let (mut one, two, other) = (take(0), take(0), take(1));
+        one.set_attribute_bytes(700);
+        assert_eq!((one.attribute_bytes_max(), two.attribute_bytes_max()), (1000, 300));
+        one.set_attribute_bytes(400);
+        assert_eq!(two.attribute_bytes_max(), 600);
+        // Those that were kept over a restart count, and may be too many.
+        one.set_attribute_bytes(1200);
+        assert_eq!((one.attribute_bytes_max(), two.attribute_bytes_max()), (1000, 0));
+        assert_eq!(other.attribute_bytes_max(), App::new("other").room_attribute_bytes);
+        drop(one);
+        assert_eq!(two.attribute_bytes_max(), 1000);
     }
 
     #[test]

@@ -116,7 +116,14 @@ impl Room {
         }
         let limits = self.policy.attributes;
         let limits = limits.ok_or(const { Refusal::new(sluice_protocol::ErrorCode::ATTRIBUTES_OFF) })?;
-        let attributes = Attributes::first(owner, entries.to_vec(), &limits, now.unix_ms)?;
+        let attributes = Attributes::first(
+            owner,
+            entries.to_vec(),
+            &limits,
+            self.place.attribute_bytes_max(),
+            now.unix_ms,
+        )?;
+        self.place.set_attribute_bytes(attributes.memory());
         self.attributes = Some(Box::new(attributes));
         Ok(())
     }

@@ -79,6 +79,7 @@ impl Rooms {
         }
         if record.attributes_version > 0 || !attributes.is_empty() {
             let attributes = Attributes::restored(attributes, record.attributes_version);
+            room.place.set_attribute_bytes(attributes.memory());
             room.attributes = Some(Box::new(attributes));
         }
         let profile = self.rules.id_profile(key.app);

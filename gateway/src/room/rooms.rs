@@ -78,6 +78,11 @@ impl Rooms {
         self.rooms.values().map(Room::member_count).sum()
     }
 
+    /// What the attributes of all rooms take up.
+    pub(crate) fn attribute_bytes(&self) -> usize {
+        self.rooms.values().map(|room| room.place.attribute_bytes()).sum()
+    }
+
     /// The workers on which a room has members.
     pub(crate) fn workers(&self, key: &RoomKey) -> Vec<WorkerIndex> {
         self.rooms.get(key).map_or_else(Vec::new, Room::workers)

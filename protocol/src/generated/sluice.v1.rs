@@ -664,7 +664,7 @@ pub struct NamedMembers {
 /// Sets attributes of a room: short texts by key that all members can read and see change. All members get one RoomAttributesChanged.
 ///
 /// Each key is judged for itself; what is refused is in the answer with its code, and the rest is done: 23424 (it belongs to somebody else and `force` is not set),
-/// 23423 (more keys than the policy allows), 33003 (key or value too long, detail "key", "value" or "total"), 23431 (`if_version`).
+/// 23423 (more keys than the policy allows; detail "app": the app's rooms hold all they may), 33003 (key or value too long, detail "key", "value" or "total"), 23431 (`if_version`).
 ///
 /// Errors of the whole: 23406, 23410, 33003 (detail: the field), 23426 (attributes are off), 23429 (more than 10 keys), 23428 (all keys were refused; the answer
 /// has them), 20607 (detail "overload"; or "rate": more than 10 attributes written in a second by this session, as the operator sets it, or 100 by all

@@ -19,6 +19,10 @@ use crate::store::AttributeRecord;
 /// with what may not be shed, which is 20 s of this. As many as RongCloud takes of an app's server.
 const PIECES_PER_SECOND: usize = 100;
 
+/// What an attribute takes up beside key and value: the record, its place in the map, and an owner's id of some length. With it a room full
+/// of empty attributes counts as well.
+const ENTRY_BYTES: usize = 256;
+
 /// All attributes of a room.
 #[derive(Debug, Default)]
 pub(in crate::room) struct Attributes {
@@ -31,6 +35,8 @@ pub(in crate::room) struct Attributes {
     writes: SlidingWindow,
     /// All of them as a question is answered, once somebody has asked and until the next change: when a room fills, everybody asks.
     told: Option<Bytes>,
+    /// See [`Self::bound`]. `None`: no bound.
+    memory_max: Option<usize>,
 }
 
 /// What changed in one step.
@@ -70,12 +76,14 @@ impl Attributes {
         owner: &UserId,
         entries: Vec<(String, String)>,
         limits: &AttributeLimits,
+        memory_max: usize,
         now_ms: i64,
     ) -> Result<Self, Refusal> {
         if entries.len() > limits.keys {
             return Err(Refusal::new(ErrorCode::ATTRIBUTES_FULL));
         }
         let mut attributes = Self::default();
+        attributes.bound(memory_max);
         let write = Write::Set {
             entries,
             force: false,
@@ -98,7 +106,18 @@ impl Attributes {
             version,
             writes: SlidingWindow::default(),
             told: None,
+            memory_max: None,
         }
+    }
+
+    /// What is written from now on may not make them take up more than this, as [`Self::memory`] counts it.
+    pub(in crate::room) fn bound(&mut self, memory_max: usize) {
+        self.memory_max = Some(memory_max);
+    }
+
+    /// About how many bytes they take up.
+    pub(in crate::room) fn memory(&self) -> usize {
+        self.bytes + self.entries.len() * ENTRY_BYTES
     }
 
     /// One more with each command that changed something, 0 when there never was one.
@@ -250,20 +269,24 @@ impl Attributes {
         if value.len() > limits.value_bytes || value.contains('\0') {
             return Err(Refusal::parameter("value"));
         }
-        let before = match self.entries.get(key) {
+        let (before, entries_more) = match self.entries.get(key) {
             Some(entry) => {
                 terms.allow(entry)?;
-                key.len() + entry.value.len()
+                (key.len() + entry.value.len(), 0)
             }
             None if terms.if_version.is_some() => return Err(Refusal::new(ErrorCode::ATTRIBUTE_CONFLICT)),
             None if self.entries.len() >= limits.keys => return Err(Refusal::new(ErrorCode::ATTRIBUTES_FULL)),
-            None => 0,
+            None => (0, 1),
         };
         let after = key.len() + value.len();
         // What shrinks is taken even when the limit was lowered since.
         let grows_beyond = |max| after > before && self.bytes - before + after > max;
         if limits.total_bytes.is_some_and(grows_beyond) {
             return Err(Refusal::parameter("total"));
+        }
+        let memory = self.memory() + entries_more * ENTRY_BYTES - before + after;
+        if after > before && self.memory_max.is_some_and(|max| memory > max) {
+            return Err(Refusal::with_detail(ErrorCode::ATTRIBUTES_FULL, "app"));
         }
         Ok(())
     }

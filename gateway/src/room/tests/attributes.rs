@@ -752,6 +752,70 @@ fn a_policy_has_limits_of_its_own() {
 }
 
 #[test]
+fn the_rooms_of_an_app_together_hold_so_much_and_no_more() {
+    let empty = 256;
+    let bytes = 2 * empty + 100;
+    let mut hall = Hall::with_rules_and_app(|_| (), |app| app.room_attribute_bytes = bytes);
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    let full = "v".repeat(100);
+    let elsewhere = RoomKey {
+        id: RoomId::parse("elsewhere").unwrap(),
+        ..lobby()
+    };
+    let make_elsewhere = |hall: &mut Hall, attributes: &[(&str, &str)]| {
+        let caller = Caller {
+            user: bob.user.clone(),
+            connection: bob.connection,
+            request_id: 7,
+        };
+        let effects = hall
+            .rooms
+            .handle(hall.now, &elsewhere, &caller, enter_with("room", attributes));
+        match &effects[..] {
+            [Effect::Unchanged { frame, .. }] => match open(frame).body {
+                Some(Body::Reply(reply)) => Some((reply.code, reply.detail)),
+                other => panic!("{other:?}"),
+            },
+            _ => None,
+        }
+    };
+    let refused = Some((23423, "app".to_owned()));
+
+    hall.ask(&alice, enter_with("room", &[("a", "1")])).entered();
+    assert_eq!(hall.rooms.attribute_bytes(), empty + 2);
+    // One that fits and one that does not any more.
+    let written = hall.write(&alice, set(&[("b", ""), ("c", "")]));
+    assert_eq!(refusals(&written.written().1.refused), [("c", 23423, "app")]);
+    assert_eq!(make_elsewhere(&mut hall, &[("a", "")]), refused);
+    assert_eq!(hall.rooms.len(), 1, "and the place is given back");
+    let value = set(&[("a", &full)]);
+    assert_eq!(hall.write(&alice, value.clone()).all_refused(), [("a", 23423, "app")]);
+    let order = Order::WriteAttributes {
+        by: None,
+        write: forced(value),
+    };
+    let refusal = Refusal::with_detail(ErrorCode::ATTRIBUTES_FULL, "app");
+    let answer = Answer::AttributesWritten {
+        version: 0,
+        refused: vec![("a".into(), refusal)],
+    };
+    assert_eq!(hall.order(order).0, Ok(answer), "not by the app's server either");
+    hall.write(&alice, set(&[("a", &full[..98])])).version();
+    // What shrinks or goes makes room.
+    hall.write(&alice, set(&[("a", "")])).version();
+    hall.write(&alice, delete(&["b"])).version();
+    assert_eq!(make_elsewhere(&mut hall, &[("a", "")]), None);
+    assert_eq!(
+        hall.write(&alice, set(&[("b", &full)])).all_refused(),
+        [("b", 23423, "app")]
+    );
+    hall.rooms.destroy(&elsewhere, RoomDestroyedReason::Server);
+    hall.write(&alice, set(&[("b", &full[..98])])).version();
+    hall.leave(&alice);
+    assert_eq!(hall.rooms.attribute_bytes(), 0);
+}
+
+#[test]
 fn first_attributes_belong_to_whoever_makes_the_room_and_are_for_that_alone() {
     let mut hall = Hall::new();
     let [alice, bob] = hall.devices(["alice", "bob"]);
@@ -895,6 +959,31 @@ fn after_a_start_what_goes_with_an_owner_who_is_not_inside_has_gone() {
     let [alice] = hall.devices(["alice"]);
     assert_eq!(hall.join(&alice).entered().attributes_version, 8);
     hall.write(&alice, forced(set(&[("bobs", "2")]))).version();
+}
+
+#[test]
+fn attributes_that_were_kept_count_against_the_bound_of_the_app() {
+    let record = RoomRecord {
+        policy: "live".into(),
+        by_server: true,
+        attributes_version: 1,
+        ..RoomRecord::default()
+    };
+    let topic = AttributeRecord {
+        value: "cats".into(),
+        version: 1,
+        ..AttributeRecord::default()
+    };
+    let kept = KeptRoom {
+        app: "app".into(),
+        room: "lobby".into(),
+        record: Some(record),
+        attributes: vec![("topic".into(), topic)],
+        ..KeptRoom::default()
+    };
+    let mut hall = Hall::new();
+    assert!(hall.rooms.restore(vec![(lobby(), kept)], hall.now).is_empty());
+    assert_eq!(hall.rooms.attribute_bytes(), 256 + 9);
 }
 
 #[test]
