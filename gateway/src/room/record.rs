@@ -58,6 +58,7 @@ impl Room {
                         self.ends.to_text()
                     },
                     attributes_version: self.attributes_version(),
+                    used: self.was_used(),
                 },
             })
         })

@@ -4,15 +4,21 @@
 //! a room by what happens in it begin anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_protocol::{RoomPreset, UserId};
 
 use crate::clock::Now;
 use crate::identity::{RoomKey, User};
 use crate::room::attributes::Attributes;
+use crate::room::ending::Presence;
 use crate::room::record::Keeping;
 use crate::room::{Effect, Ends, Room, Rooms};
 use crate::store::{AttributeRecord, Change, Entry, KeptRoom, RoomList, RoomRecord};
+
+/// How long after a start those who were inside may take to come back, before a room counts as empty: as long as our clients wait from one
+/// try to the next at most.
+const COME_BACK_TIME: Duration = Duration::from_secs(300);
 
 impl Rooms {
     /// Puts back what was kept of the rooms whose home this is, before anybody is served.
@@ -63,6 +69,9 @@ impl Rooms {
         let place = self.rules.places.take_again(key.app);
         let mut room = Room::new(key.clone(), record.name, policy.clone(), place, now);
         room.created_at_ms = record.created_at_ms;
+        if record.used {
+            room.presence = Presence::EmptySince(now.instant + COME_BACK_TIME);
+        }
         room.keeping = Keeping {
             by_server: record.by_server,
             kept: true,

@@ -31,7 +31,7 @@ pub(super) fn load(conn: &Connection, now_unix_ms: i64) -> rusqlite::Result<Kept
 }
 
 fn load_records(conn: &Connection, rooms: &mut Rooms) -> rusqlite::Result<()> {
-    let columns = "app, room, name, policy, created_at_ms, by_server, ends, attributes_version";
+    let columns = "app, room, name, policy, created_at_ms, by_server, ends, attributes_version, used";
     let mut statement = conn.prepare(&format!("SELECT {columns} FROM rooms"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -42,6 +42,7 @@ fn load_records(conn: &Connection, rooms: &mut Rooms) -> rusqlite::Result<()> {
             by_server: row.get(5)?,
             ends: row.get(6)?,
             attributes_version: unsigned(row, 7)?,
+            used: row.get(8)?,
         });
     }
     Ok(())

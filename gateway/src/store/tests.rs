@@ -66,6 +66,7 @@ pub(super) fn put_room(room: &str, name: &str) -> Change {
             by_server: true,
             ends: "idle:5".to_owned(),
             attributes_version: 7,
+            used: true,
         },
     }
 }

@@ -267,8 +267,12 @@ impl Worker {
                 .borrow_mut()
                 .remove(room, &connection.outbox, &mut self.moved.borrow_mut());
         }
+        if self.stopping.get() {
+            // Homes see nobody leave: a room that is kept and ends with its last member is not over because the gateway is.
+            return;
+        }
         rooms.extend(self.end_walk(state, &online.user, address));
-        let keep = !self.config().sessions.resume_window.is_zero() && !self.stopping.get();
+        let keep = !self.config().sessions.resume_window.is_zero();
         let request = || match reason {
             CloseReason::Logout => room::Request::Leave(LeaveReason::Logout),
             CloseReason::UserBlocked => room::Request::Leave(LeaveReason::UserBlocked),

@@ -415,6 +415,9 @@ impl Worker {
             .answered(key, true)
             .filter(|c| c.state.borrow().session.online().is_some());
         let Some(connection) = connection else {
+            if self.stopping.get() {
+                return;
+            }
             // It ended while the room let it in; nobody else knows that it is inside.
             let caller = Caller {
                 user,

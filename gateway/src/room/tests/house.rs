@@ -395,3 +395,63 @@ fn a_room_that_members_make_while_the_disk_is_behind_is_kept_when_the_server_say
     .entered();
     assert!(shelf.record.is_some());
 }
+
+/// The same rooms in a gateway that was started anew.
+fn restarted(hall: &Hall, shelf: &Shelf) -> Hall {
+    let mut after = Hall::new();
+    after.now = hall.now;
+    after.rooms.restore(vec![(lobby(), shelf.kept())], after.now);
+    after
+}
+
+/// Whether the room is over when so much time has passed.
+fn is_over_after(hall: &mut Hall, shelf: &mut Shelf, time: Duration) -> bool {
+    hall.wait(time);
+    for (_, effect) in hall.rooms.tick(hall.now).effects {
+        match effect {
+            Effect::Keep(change) => shelf.keep(change),
+            other => panic!("{other:?}"),
+        }
+    }
+    hall.rooms.len() == 0
+}
+
+#[test]
+fn a_room_that_ends_with_its_last_member_does_so_after_a_restart_if_nobody_comes_back() {
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    let come_back = Duration::from_secs(300);
+    for delay in [Duration::ZERO, Duration::from_secs(30)] {
+        for was_inside in [true, false] {
+            if !was_inside && delay.is_zero() {
+                continue;
+            }
+            let mut hall = Hall::new();
+            let mut shelf = Shelf::default();
+            let [alice] = hall.devices(["alice"]);
+            let new = NewRoom {
+                ends: Some(Ends::WhenEmpty { delay }),
+                ..new_room("", RoomPreset::Room)
+            };
+            hall.ordered(&mut shelf, Order::Create(new));
+            let mut hall = restarted(&hall, &shelf);
+            let day = Duration::from_secs(86_400);
+            assert!(!is_over_after(&mut hall, &mut shelf, day), "nobody has come yet");
+            hall.asked(&mut shelf, &alice, enter(Create::Never, 0)).entered();
+            if !was_inside {
+                hall.asked(&mut shelf, &alice, Request::Leave(LeaveReason::Left));
+            }
+            let mut again = restarted(&hall, &shelf);
+            assert!(!is_over_after(&mut again, &mut shelf, come_back + delay - MILLISECOND));
+            // Not by all the restarts there may be in the meantime, either.
+            let mut left = restarted(&again, &shelf);
+            assert!(!is_over_after(&mut left, &mut shelf, come_back + delay - MILLISECOND));
+            assert!(is_over_after(&mut left, &mut shelf, MILLISECOND));
+            assert_eq!(shelf.record, None, "and is not there again");
+
+            assert!(again.asked(&mut shelf, &alice, enter(Create::Never, 0)).admitted);
+            assert!(!is_over_after(&mut again, &mut shelf, day), "somebody has come back");
+            again.asked(&mut shelf, &alice, Request::Leave(LeaveReason::Left));
+            assert!(is_over_after(&mut again, &mut shelf, delay));
+        }
+    }
+}

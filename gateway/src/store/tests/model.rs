@@ -109,13 +109,14 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 fn record() -> impl Strategy<Value = RoomRecord> {
     let number = 0..=i64::MAX as u64;
-    (key(), key(), any::<i64>(), any::<bool>(), key(), number).prop_map(|record| RoomRecord {
+    (key(), key(), any::<i64>(), any::<[bool; 2]>(), key(), number).prop_map(|record| RoomRecord {
         name: record.0,
         policy: record.1,
         created_at_ms: record.2,
-        by_server: record.3,
+        by_server: record.3[0],
         ends: record.4,
         attributes_version: record.5,
+        used: record.3[1],
     })
 }
 
