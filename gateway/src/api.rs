@@ -29,9 +29,10 @@ use std::net::{IpAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::clock::Now;
 use crate::session::guesses::Guesses;
@@ -49,16 +50,25 @@ pub(crate) use signature::sign_sha1;
 /// Threads for calls: one call that works, on a long list of words say, leaves one for the others.
 const THREADS: usize = 2;
 
+/// Calls under way at once. Those whose clients hung up go on without a connection, so there may be more than connections; each keeps what
+/// its body said, up to some hundred KiB.
+const CALLS_MAX: usize = 2048;
+
+/// How long an app's server waits that finds no place.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
 /// What all calls share.
 #[derive(Debug)]
 struct Api {
     operator: Operator,
     keys: Keys,
-    audit: Audit,
+    audit: Arc<Audit>,
     figures: Figures,
     guesses: Mutex<Guesses>,
     broadcasts: Broadcasts,
     turns: Turns,
+    /// Places for calls under way.
+    calls: Arc<Semaphore>,
     /// The OpenAPI document.
     document: Bytes,
     /// Of this start, so that ids of requests are not those of the last one.
@@ -91,11 +101,12 @@ pub(crate) fn start(
         .map_err(|_| io::Error::other("the system has no random bytes"))?;
     let api = Api {
         keys: Keys::new(&config.apps, Now::read()),
-        audit: Audit::start(&config.data, config.api.audit_bytes)?,
+        audit: Arc::new(Audit::start(&config.data, config.api.audit_bytes)?),
         figures: Figures::new(&shared.registry),
         guesses: Mutex::new(Guesses::new(config.api.failed_signatures_per_minute)),
         broadcasts: Broadcasts::default(),
         turns: Turns::new(&config.apps),
+        calls: Arc::new(Semaphore::new(CALLS_MAX)),
         document: openapi_document().into(),
         random: u64::from_le_bytes(random),
         requests: AtomicU64::new(0),

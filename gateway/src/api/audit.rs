@@ -58,6 +58,13 @@ pub(super) struct Audit {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A change that is under way. It is written down when it ends; where it is cut off, as one of which nothing is known.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    audit: Arc<Audit>,
+    record: Option<Record>,
+}
+
 impl Record {
     /// The rooms and users among the fields of a call.
     pub(super) fn named_in(fields: &Fields) -> Named {
@@ -142,8 +149,14 @@ impl Audit {
         })
     }
 
+    /// Will write down what comes of a change.
+    pub(super) fn begin(self: &Arc<Self>, record: Record) -> UnderWay {
+        let (audit, record) = (self.clone(), Some(record));
+        UnderWay { audit, record }
+    }
+
     /// Writes down a change and what came of it. Never waits.
-    pub(super) fn tell(&self, record: Record, code: Code) {
+    fn tell(&self, record: Record, code: Code) {
         // In quotes: what is in a name must not end a line or colour a terminal.
         tracing::info!(
             target: "sluice::audit",
@@ -167,6 +180,23 @@ impl Audit {
     /// Lines that were lost since it was last asked.
     pub(super) fn take_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl UnderWay {
+    /// It is over.
+    pub(super) fn end(mut self, code: Code) {
+        if let Some(record) = self.record.take() {
+            self.audit.tell(record, code);
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.audit.tell(record, Code::TIMEOUT);
+        }
     }
 }
 

@@ -18,9 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::api::Api;
 use crate::api::serve::serve;
 use crate::api::visitor::{Strangers, Visitor};
+use crate::api::{Api, CALLS_MAX};
 
 /// Connections at once; who comes then waits to be let in. An app's server has a few for all its calls, and there are not that many
 /// apps. Each may cost [`crate::api::serve::BODY_BYTES_MAX`] and a head.
@@ -39,8 +39,11 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 64;
 
-/// How long calls that are under way may take when the gateway stops.
+/// How long clients may take for what they have begun to say when the gateway stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long calls may take then that are under way: longer than any order to a room.
+const CALLS_STOP_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long to wait where the system has no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -66,16 +69,29 @@ pub(super) async fn run(
         _ = stopping.wait_for(|stop| *stop) => {}
     }
     drop(listener);
-    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    if tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(all))
+    if tokio::time::timeout(STOP_TIMEOUT, all_of(&places, CONNECTIONS_MAX))
         .await
         .is_err()
     {
-        tracing::warn!("calls of the server API were cut off by the end of the gateway");
+        tracing::warn!("connections of the server API were cut off by the end of the gateway");
+    }
+    // Those whose clients hung up have no connection; what they change must be done and written down all the same.
+    if tokio::time::timeout(CALLS_STOP_TIMEOUT, all_of(&api.calls, CALLS_MAX))
+        .await
+        .is_err()
+    {
+        let calls = CALLS_MAX - api.calls.available_permits();
+        tracing::warn!(calls, "calls of the server API were cut off by the end of the gateway");
     }
     flushing.abort();
     api.figures.flush(api.audit.take_lost());
     Ok(())
+}
+
+/// Waits until nobody has one of these places.
+async fn all_of(places: &Semaphore, max: usize) {
+    let all = u32::try_from(max).unwrap_or(u32::MAX);
+    let _ = places.acquire_many(all).await;
 }
 
 async fn flush(api: Arc<Api>) {

@@ -19,7 +19,7 @@ use crate::api::path::{Effect, Group, Path};
 use crate::api::paths::{self, Found};
 use crate::api::signature::{Claim, Signed};
 use crate::api::visitor::Visitor;
-use crate::api::{Api, field};
+use crate::api::{Api, OVERLOAD_RETRY, field};
 use crate::clock::Now;
 use crate::config::ApiSignature;
 
@@ -154,14 +154,20 @@ async fn call(
         fields,
     };
     // On tasks of their own: what was begun is done and written down, also when whoever asked hangs up, and a panic is an answer.
-    let (api, running) = (api.clone(), tokio::spawn((path.run)(call)));
+    let place = api.calls.clone().try_acquire_owned().map_err(|_| {
+        let message = "too many calls are under way";
+        Failure::new(Code::RATE, message).retry_after(OVERLOAD_RETRY)
+    })?;
+    let under_way = record.map(|record| api.audit.begin(record));
+    let running = tokio::spawn((path.run)(call));
     let finishing = tokio::spawn(async move {
+        let _place = place;
         let answered = running.await.unwrap_or_else(|error| {
             tracing::error!(path = path.path, %error, "a call failed");
             Err(Failure::new(Code::INTERNAL, "a fault of the gateway"))
         });
-        if let Some(record) = record {
-            api.audit.tell(record, code_of(&answered));
+        if let Some(under_way) = under_way {
+            under_way.end(code_of(&answered));
         }
         answered
     });
