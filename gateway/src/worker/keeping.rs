@@ -1,7 +1,5 @@
 //! What homes decide goes to the store, and what waits for it comes back.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use sluice_protocol::ErrorCode;
 use tokio::sync::oneshot;
@@ -13,9 +11,7 @@ use crate::room::{self, Effect};
 use crate::store::{Change, StoreError};
 use crate::worker::Worker;
 use crate::worker::mailbox::{Message, OrderResult};
-
-/// How long whoever asked waits where too much waits for the disk: what waits is a second's work of a slow one.
-const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+use crate::worker::operator::OVERLOAD_RETRY;
 
 /// What a request came to, its effects sorted by when they are carried out.
 struct Sorted {
@@ -119,3 +115,6 @@ pub(crate) fn refusal(error: &StoreError) -> Refusal {
         _ => Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "store"),
     }
 }
+
+#[cfg(test)]
+mod tests;
