@@ -104,6 +104,12 @@ impl Call {
         self.api.turns.take(self.app).await
     }
 
+    /// Goes through a long list, in the app's turn: other threads serve the others meanwhile.
+    pub(super) async fn at_length<T>(&self, work: impl FnOnce() -> T) -> Result<T, Failure> {
+        let _turn = self.turn().await?;
+        Ok(tokio::task::block_in_place(work))
+    }
+
     /// Changes a list of the app and waits until that is kept. `change` is given what takes the changes to the store, to be called
     /// while the list cannot change again.
     pub(super) async fn keep<T, E>(

@@ -315,3 +315,20 @@ async fn while_distribution_is_stopped_members_are_answered_and_only_the_server_
     order(&gateway, "/chatroom/message/resumeDistribution.json", &room).await;
     speak(&mut alice, 4, ROOM, &mut [&mut bob, &mut carol]).await;
 }
+
+#[tokio::test]
+async fn a_long_list_is_answered_whole() {
+    let gateway = Gateway::start(unhindered);
+    let users: Vec<String> = (0..1200).map(|number| format!("user{number}")).collect();
+    for users in users.chunks(20) {
+        let mut fields = vec![("minute", "10")];
+        fields.extend(users.iter().map(|user| ("userId", user.as_str())));
+        order(&gateway, "/chatroom/user/ban/add.json", &fields).await;
+    }
+    let listed = ask(&gateway, "/chatroom/user/ban/query.json", &[]).await;
+    let mut listed = users_with_ends(&listed);
+    let mut users: Vec<&str> = users.iter().map(String::as_str).collect();
+    listed.sort_unstable();
+    users.sort_unstable();
+    assert_eq!(listed, users);
+}

@@ -115,7 +115,7 @@ pub(super) const PATHS: &[Path] = &[
             AnswerKind::Objects(BLOCKED_USER),
             "At most 1000 blocked users.",
         )],
-        run: |call| Box::pin(async move { blocked(&call) }),
+        run: |call| Box::pin(async move { call.at_length(|| blocked(&call)).await? }),
     },
     Path {
         path: "/user/checkOnline",

@@ -98,7 +98,7 @@ pub(super) const PATHS: &[Path] = &[
             "0: those that are replaced, 1: those that are forbidden, which is the default, 2: all.",
         )],
         answers: &[Answer::new("words", AnswerKind::Objects(LISTED), "The words.")],
-        run: |call| Box::pin(async move { list(&call) }),
+        run: |call| Box::pin(async move { call.at_length(|| list(&call)).await? }),
     },
 ];
 
