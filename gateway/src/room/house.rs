@@ -7,10 +7,11 @@ use sluice_protocol::{ErrorCode, RoomDestroyedReason};
 use crate::clock::Now;
 use crate::identity::{RoomKey, User};
 use crate::refusal::Refusal;
-use crate::room::members::Arrival;
+use crate::room::members::{Arrival, Members};
+use crate::room::moderation::limit;
 use crate::room::record::Maker;
 use crate::room::{Answer, Context, Description, Effect, Ends, ListedMember, NewRoom, Order, Ordered, Room, Rooms};
-use crate::store::Entry;
+use crate::store::{Entry, RoomList};
 
 impl Rooms {
     pub(super) fn keep_house(&mut self, now: Now, key: &RoomKey, order: Order) -> Ordered {
@@ -99,8 +100,17 @@ impl Rooms {
         })
     }
 
-    /// A room that is missing is made.
+    /// A room that is missing is made. All users come in, or none.
     fn join(&mut self, now: Now, key: &RoomKey, users: &[Arc<User>]) -> Ordered {
+        let members = self.rooms.get(key).map(|room| &room.members);
+        let is_new = |user: &&Arc<User>| !members.is_some_and(|members| members.is_by_server(&user.id));
+        let new = users.iter().filter(is_new).count();
+        let (max, full) = limit(RoomList::ServerMember);
+        let of_room = members.map_or(0, Members::by_server_count) + new;
+        // Who is inside already needs no place.
+        if new > 0 && (of_room > max || !self.rules.places.has_place_for_server_members(key.app, new)) {
+            return Ordered::refuse(full);
+        }
         let record = match self.create_if_missing(now, key, &NewRoom::by_server(String::new())) {
             Ok(record) => record,
             Err(refusal) => return Ordered::refuse(refusal),

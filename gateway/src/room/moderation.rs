@@ -20,7 +20,7 @@ use crate::store::{Entry, RoomList, RoomRules};
 pub(super) use decisions::Decisions;
 pub(super) use put_out::Kicked;
 
-/// Users on one list of a room whose entries end by themselves. The vendor names no number; with 20 for each call it takes five hundred to
+/// Users on one list of a room whose entries end by themselves, and those whom the app's server has put inside. The vendor names no number; with 20 for each call it takes five hundred to
 /// get there, and 2 MiB.
 const ENDING_MAX: usize = 10_000;
 
@@ -148,7 +148,7 @@ impl Moderation {
 }
 
 /// How many users a list may have, and what is answered beyond.
-fn limit(list: RoomList) -> (usize, Refusal) {
+pub(super) fn limit(list: RoomList) -> (usize, Refusal) {
     let full = Refusal::with_detail(ErrorCode::CHATROOM_PARAMETER, "list_full");
     match list {
         RoomList::Allow => (ALLOWED_MAX, full),

@@ -1,5 +1,5 @@
-//! How many rooms each app may have, how many of them one user may have made, and how much memory all their attributes may take up:
-//! counted over all workers, whatever worker is a room's home.
+//! How many rooms each app may have, how many of them one user may have made, how much memory all their attributes may take up, and how
+//! many users its server may have put inside: counted over all workers, whatever worker is a room's home.
 //!
 //! Rooms that were there before the start count for the app alone: who made them is not kept.
 
@@ -12,6 +12,9 @@ use sluice_protocol::{ErrorCode, UserId};
 use crate::config::App;
 use crate::identity::AppIndex;
 use crate::refusal::Refusal;
+
+/// Users whom an app's server has put inside rooms, which nothing else ends while the rooms are: 200 MiB.
+const SERVER_MEMBERS_MAX: usize = 1_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ struct Places {
     made_max: usize,
     attribute_bytes: AtomicUsize,
     attribute_bytes_max: usize,
+    server_members: AtomicUsize,
+    server_members_max: usize,
 }
 
 /// One room's place. Dropping it gives it back, with what its attributes take up.
@@ -38,6 +43,7 @@ pub(super) struct RoomPlace {
     /// The member who made the room.
     maker: Option<UserId>,
     attribute_bytes: usize,
+    server_members: usize,
 }
 
 impl RoomPlaces {
@@ -50,6 +56,8 @@ impl RoomPlaces {
             made_max: app.rooms_made_per_user,
             attribute_bytes: AtomicUsize::new(0),
             attribute_bytes_max: app.room_attribute_bytes,
+            server_members: AtomicUsize::new(0),
+            server_members_max: SERVER_MEMBERS_MAX,
         };
         Self {
             apps: apps.iter().map(places).collect(),
@@ -86,12 +94,21 @@ impl RoomPlaces {
         self.place(app)
     }
 
+    /// Whether an app's server may put so many users more inside. Homes that ask at the same moment do not see each other's, as with
+    /// attributes.
+    pub(super) fn has_place_for_server_members(&self, app: AppIndex, more: usize) -> bool {
+        let places = &self.apps[usize::from(app.0)];
+        let inside = places.server_members.load(Ordering::Relaxed);
+        inside.saturating_add(more) <= places.server_members_max
+    }
+
     fn place(self: &Arc<Self>, app: AppIndex) -> RoomPlace {
         RoomPlace {
             places: self.clone(),
             app,
             maker: None,
             attribute_bytes: 0,
+            server_members: 0,
         }
     }
 }
@@ -121,6 +138,17 @@ impl RoomPlace {
         self.attribute_bytes = bytes;
     }
 
+    /// Notes how many users the app's server has put inside the room.
+    pub(super) fn set_server_members(&mut self, count: usize) {
+        if count == self.server_members {
+            return;
+        }
+        let all = &self.of_app().server_members;
+        all.fetch_add(count, Ordering::Relaxed);
+        all.fetch_sub(self.server_members, Ordering::Relaxed);
+        self.server_members = count;
+    }
+
     fn of_app(&self) -> &Places {
         &self.places.apps[usize::from(self.app.0)]
     }
@@ -140,6 +168,7 @@ impl Drop for RoomPlace {
         places
             .attribute_bytes
             .fetch_sub(self.attribute_bytes, Ordering::Relaxed);
+        places.server_members.fetch_sub(self.server_members, Ordering::Relaxed);
         if let Some(maker) = &self.maker {
             let mut made = places.made();
             let left = made.get_mut(maker).map_or(0, |made| {
@@ -198,6 +227,25 @@ mod tests {
         assert_eq!(other.attribute_bytes_max(), App::new("other").room_attribute_bytes);
         drop(one);
         assert_eq!(two.attribute_bytes_max(), 1000);
+    }
+
+    #[test]
+    fn members_by_the_server_are_counted_over_all_rooms_of_the_app_and_go_with_theirs() {
+        let mut places = RoomPlaces::new(&[App::new("app"), App::new("other")]);
+        places.apps[0].server_members_max = 10;
+        let places = Arc::new(places);
+        let take = |app| places.take(AppIndex(app), None).expect("a place");
+        let (mut one, mut two) = (take(0), take(0));
+        one.set_server_members(6);
+        two.set_server_members(3);
+        assert!(places.has_place_for_server_members(AppIndex(0), 1));
+        assert!(!places.has_place_for_server_members(AppIndex(0), 2));
+        assert!(places.has_place_for_server_members(AppIndex(1), 50));
+        two.set_server_members(2);
+        assert!(places.has_place_for_server_members(AppIndex(0), 2));
+        drop(one);
+        assert!(places.has_place_for_server_members(AppIndex(0), 8));
+        assert!(!places.has_place_for_server_members(AppIndex(0), 9));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sluice_protocol::{RoomPreset, UserId};
 
 use crate::clock::Now;
 use crate::identity::{RoomKey, User};
+use crate::policy::Name;
 use crate::room::attributes::Attributes;
 use crate::room::ending::Presence;
 use crate::room::record::Keeping;
@@ -91,9 +92,8 @@ impl Rooms {
             room.place.set_attribute_bytes(attributes.memory());
             room.attributes = Some(Box::new(attributes));
         }
-        let profile = self.rules.id_profile(key.app);
         for (_, user, entry) in members {
-            let Ok(id) = UserId::parse(&user, profile) else {
+            let Some(id) = UserId::from_kept(&user) else {
                 tracing::warn!(user, "what was kept is no user id any more and is left out");
                 continue;
             };
@@ -105,6 +105,7 @@ impl Rooms {
             let joined = u32::try_from(entry.since_ms / 1000).unwrap_or(0);
             room.members.join_by_server(&Arc::new(user), joined);
         }
+        room.place.set_server_members(room.members.by_server_count());
         self.insert(room);
         self.watch(now, key);
     }

@@ -190,6 +190,7 @@ impl Rooms {
     /// Draws the conclusions when something was done in a room: it ends, or will, or has something to tell.
     pub(super) fn settle(&mut self, now: Now, key: &RoomKey, effects: &mut Vec<Effect>) {
         let Some(room) = self.rooms.get_mut(key) else { return };
+        room.place.set_server_members(room.members.by_server_count());
         room.note_presence(now, &self.rules, effects);
         match room.end(now, &self.rules.policies.of(key.app)) {
             End::Now(reason) => self.remove(key, reason, effects),

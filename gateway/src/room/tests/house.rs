@@ -190,6 +190,45 @@ fn whom_the_server_puts_inside_is_a_member_who_never_leaves_by_itself() {
 }
 
 #[test]
+fn the_server_puts_no_more_inside_than_a_room_takes() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let user = |number: usize| {
+        Arc::new(User {
+            app: lobby().app,
+            id: UserId::parse(&format!("bot{number}"), IdProfile::Zim).unwrap(),
+            name: "".into(),
+        })
+    };
+    for first in (0..9_990).step_by(90) {
+        let users = (first..first + 90).map(user).collect();
+        assert_eq!(hall.ordered(&mut shelf, Order::Join(users)).0, Answer::Done);
+    }
+    let join = |hall: &mut Hall, users: Vec<usize>| {
+        let users = users.into_iter().map(user).collect();
+        let answer = hall.rooms.order(hall.now, &lobby(), Order::Join(users)).answer;
+        answer.map_err(|refusal| (refusal.code.number(), refusal.detail))
+    };
+    let full = Err((23412, "list_full".into()));
+    assert_eq!(join(&mut hall, (9_980..10_001).collect()), full, "all come in or none");
+    assert_eq!(hall.described().map(|room| room.members), Some(9_990));
+    assert_eq!(join(&mut hall, (9_980..10_000).collect()), Ok(Answer::Done));
+    assert_eq!(join(&mut hall, vec![10_000]), full);
+    assert_eq!(join(&mut hall, vec![0, 9_999]), Ok(Answer::Done), "they are inside");
+    assert_eq!(by_server_in_all(&hall), 10_000);
+    hall.ordered(&mut shelf, Order::Destroy);
+    assert_eq!(by_server_in_all(&hall), 0);
+    assert_eq!(join(&mut hall, vec![10_000]), Ok(Answer::Done));
+}
+
+/// Members by the server that count in all rooms of the app, whose bound is a million.
+fn by_server_in_all(hall: &Hall) -> usize {
+    let places = &hall.rooms.rules.places;
+    let fit = |more: &usize| places.has_place_for_server_members(lobby().app, *more);
+    1_000_000 - (0..=1_000_000).rev().find(fit).expect("none more fit always")
+}
+
+#[test]
 fn members_are_listed_by_the_time_they_joined_from_both_ends() {
     let mut hall = Hall::new();
     let mut shelf = Shelf::default();
@@ -336,6 +375,10 @@ fn what_cannot_be_read_any_more_does_not_keep_a_room_from_coming_back() {
     shelf
         .users
         .insert((RoomList::ServerMember, "no user\nid".into()), Entry::default());
+    // The app had the wide profile when it was put inside.
+    shelf
+        .users
+        .insert((RoomList::ServerMember, "Zoë Müller".into()), Entry::default());
     let other = RoomKey {
         id: RoomId::parse("other").unwrap(),
         ..lobby()
@@ -345,7 +388,8 @@ fn what_cannot_be_read_any_more_does_not_keep_a_room_from_coming_back() {
         .restore(vec![(lobby(), shelf.kept()), (other, shelf.kept())], hall.now);
     assert_eq!(hall.rooms.len(), 2);
     let room = hall.described().expect("the room");
-    assert_eq!((&*room.name, &*room.policy, room.members), ("Old", "live", 0));
+    assert_eq!((&*room.name, &*room.policy, room.members), ("Old", "live", 1));
+    assert_eq!(by_server_in_all(&hall), 2);
 }
 
 #[test]
