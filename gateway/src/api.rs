@@ -37,7 +37,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::clock::Now;
 use crate::session::guesses::Guesses;
 use crate::worker::Operator;
-use audit::Audit;
+use audit::{Audit, Record};
 use broadcasts::Broadcasts;
 use failure::{Code, Failure};
 use figures::Figures;
@@ -133,6 +133,14 @@ impl ApiHandle {
 }
 
 impl Api {
+    /// What is answered to a known caller who is refused. Where it was to change something, that is written down.
+    fn refused(&self, record: Option<Record>, failure: Failure) -> Failure {
+        if let Some(record) = record {
+            self.audit.begin(record).end(failure.code);
+        }
+        failure
+    }
+
     /// What somebody is told whose signature is wrong: that, or only that there were too many.
     fn guessed(&self, now: Now, peer: IpAddr, failure: Failure) -> Failure {
         let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);

@@ -486,10 +486,14 @@ async fn changes_are_in_the_audit_log_questions_are_not_and_both_are_counted() {
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
     };
-    wait_until("both changes are in the audit log", async || lines().len() == 2).await;
-    let [first, second] = &lines()[..] else {
+    wait_until("all changes are in the audit log", async || lines().len() == 3).await;
+    let [first, wrong, second] = &lines()[..] else {
         panic!("{:?}", lines())
     };
+    assert_eq!(
+        (&wrong["path"], &wrong["code"], &wrong["users"], &wrong["request_id"]),
+        (&json!("/user/block"), &json!(1002), &json!([]), &json!("wrong"))
+    );
     assert_eq!(
         (
             &first["path"],
@@ -519,6 +523,69 @@ async fn changes_are_in_the_audit_log_questions_are_not_and_both_are_counted() {
             && text.contains("sluice_api_request_duration_seconds_count{group=\"user\"} 4")
     })
     .await;
+}
+
+#[tokio::test]
+async fn changes_that_were_refused_are_in_the_audit_log_and_those_of_strangers_are_not() {
+    const UNBLOCK: &str = "/user/unblock";
+    let gateway = Gateway::start(|config| {
+        let key = |id: &str, secret| {
+            let mut key = ApiKey::new(Secret::new(secret));
+            key.id = id.to_owned();
+            key
+        };
+        let mut narrow = key("narrow", "a secret for rooms alone");
+        narrow.scopes = vec![ApiScope::Room];
+        let mut slow = key("slow", "a secret that is good for one call");
+        slow.rate = Rate::PerSecond(1);
+        config.apps[0].api_keys.extend([narrow, slow]);
+        let mut locked = App::new("locked");
+        locked.api_keys = vec![key("its", "the secret of a locked app")];
+        locked.state = AppState::Blocked;
+        config.apps.push(locked);
+    });
+    let api = gateway.api();
+    let by = |app: &str, secret: &str, path: &str, fields: &[(&str, &str)]| ApiCall::of(app, secret, path, fields);
+    assert_refused(&by(APP_KEY, "a guess", UNBLOCK, ALICE).send(api).await, 401, 1004);
+    assert_refused(&by("nobodys", API_SECRET, UNBLOCK, ALICE).send(api).await, 401, 1004);
+    let narrow = "a secret for rooms alone";
+    assert_refused(&by(APP_KEY, narrow, ONLINE, ALICE).send(api).await, 401, 1007);
+    assert_refused(&by(APP_KEY, narrow, UNBLOCK, ALICE).send(api).await, 401, 1007);
+    assert_refused(&by(APP_KEY, API_SECRET, UNBLOCK, &[]).send(api).await, 400, 1003);
+    let locked = by("locked", "the secret of a locked app", UNBLOCK, ALICE);
+    assert_refused(&locked.send(api).await, 401, 1006);
+    let slow = by(APP_KEY, "a secret that is good for one call", UNBLOCK, ALICE);
+    // Two calls may fall on both sides of a second; of many within it all but some are refused.
+    let mut done = 0;
+    for _ in 0..20 {
+        done += usize::from(slow.send(api).await.status == 200);
+    }
+    assert!(done < 20);
+    let last = ApiCall::new(UNBLOCK, ALICE).header("X-Request-ID", "last");
+    assert_eq!(last.send(api).await.status, 200);
+    let log = gateway.data().join("audit.log");
+    let lines = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&log).expect("the audit log");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    };
+    wait_until("the last one is in the audit log", async || {
+        lines().last().is_some_and(|line| line["request_id"] == "last")
+    })
+    .await;
+    let lines = lines();
+    let of = |key: &str| -> Vec<i64> {
+        let of_key = lines.iter().filter(|line| line["key"] == key);
+        of_key.map(|line| line["code"].as_i64().expect("a code")).collect()
+    };
+    assert_eq!((of("narrow"), of("its")), (vec![1007], vec![1006]));
+    assert_eq!(of(""), [1003, 200], "of the key without a name");
+    let slow = of("slow");
+    assert_eq!(slow.iter().filter(|code| **code == 200).count(), done);
+    let refused = slow.len() - done;
+    assert!((1..=done + 1).contains(&refused), "one a second: {slow:?}");
+    assert_eq!(lines.len(), 4 + slow.len(), "{lines:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! The audit log: who changed what through the server API, one line of JSON each, in a file of its own and in the log.
+//! The audit log: who changed what through the server API, or wanted to, one line of JSON each, in a file of its own and in the log.
+//!
+//! Who cannot prove who he is has no line: strangers must not be able to fill the disk, or push out what others did.
 //!
 //! The file is written by a thread of its own. When it is behind, lines are lost and counted: a full disk must not keep anybody from
 //! gagging somebody. It is for looking up, not for accounts.
@@ -169,7 +171,7 @@ impl Audit {
             code = code.0,
             request_id = ?record.request_id,
             peer = %record.peer,
-            "changed by the server API"
+            "a change by the server API"
         );
         let Some(lines) = &self.lines else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = lines.try_send(record.line(code)) {

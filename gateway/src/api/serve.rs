@@ -11,10 +11,11 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::api::audit::Record;
+use crate::api::audit::{Named, Record};
 use crate::api::body::{self, Form};
 use crate::api::call::{Answered, Call};
 use crate::api::failure::{Code, Failure};
+use crate::api::keys::{Signer, TurnedAway};
 use crate::api::path::{Effect, Group, Path};
 use crate::api::paths::{self, Found};
 use crate::api::signature::{Claim, Signed};
@@ -105,13 +106,36 @@ async fn call(
     };
     let apps = &api.operator.shared().apps;
     // The clock anew: the body may have taken its time, and a call that was near when it began may be too old by now.
-    let signer = match api.keys.admit(apps, &claim, signed, Now::read()) {
+    let admitted = api.keys.admit(apps, &claim, signed, Now::read());
+    let found = paths::find(path);
+    // What is written down of a change by whoever is known to ask for it.
+    let record = |signer: Signer| match &found {
+        Found::Served(path) if path.effect == Effect::Changes => {
+            let settings = &apps.get(signer.app).settings;
+            Some(Record {
+                at_ms: now.unix_ms,
+                app: settings.key.clone(),
+                key: settings.api_keys[signer.key].id.clone(),
+                path: path.path,
+                on: Named::default(),
+                request_id: seen.request_id.clone(),
+                peer: visitor.address,
+            })
+        }
+        _ => None,
+    };
+    let signer = match admitted {
         Ok(signer) => signer,
-        Err(failure) if failure.code == Code::SIGNATURE => return Err(api.guessed(now, visitor.address, failure)),
-        Err(failure) => return Err(failure),
+        Err(TurnedAway { failure, .. }) if failure.code == Code::SIGNATURE => {
+            return Err(api.guessed(now, visitor.address, failure));
+        }
+        Err(TurnedAway { failure, signer }) => {
+            return Err(api.refused(signer.and_then(record), failure));
+        }
     };
     visitor.has_signed();
-    let path: &'static Path = match paths::find(path) {
+    let record = record(signer);
+    let path: &'static Path = match found {
         Found::Served(path) => path,
         Found::Unserved => {
             return Err(Failure::new(
@@ -122,33 +146,38 @@ async fn call(
         Found::Unknown => return Err(Failure::new(Code::UNKNOWN_PATH, "there is no such path")),
     };
     seen.group = path.group;
-    if head.method != Method::POST {
-        return Err(Failure::parameter("the method must be POST"));
-    }
     let settings = &apps.get(signer.app).settings;
-    let key = &settings.api_keys[signer.key];
-    if !key.scopes.contains(&path.scope) {
-        let message = format!("the key is not for the scope {:?}", path.scope.name());
-        return Err(Failure::new(Code::SCOPE, message));
-    }
-    let form = Form::of(
-        head.headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok()),
-    )?;
-    if let Some(body) = incoming {
-        bytes = collect(body).await?;
-    }
-    let given = body::parse(form, &bytes)?;
-    let fields = field::check(path.fields, settings.id_profile, &given)?;
-    let record = (path.effect == Effect::Changes).then(|| Record {
-        at_ms: now.unix_ms,
-        app: settings.key.clone(),
-        key: key.id.clone(),
-        path: path.path,
+    let checked = async {
+        if head.method != Method::POST {
+            return Err(Failure::parameter("the method must be POST"));
+        }
+        if !settings.api_keys[signer.key].scopes.contains(&path.scope) {
+            let message = format!("the key is not for the scope {:?}", path.scope.name());
+            return Err(Failure::new(Code::SCOPE, message));
+        }
+        let form = Form::of(
+            head.headers
+                .get(header::CONTENT_TYPE)
+                .and_then(|kind| kind.to_str().ok()),
+        )?;
+        if let Some(body) = incoming {
+            bytes = collect(body).await?;
+        }
+        let given = body::parse(form, &bytes)?;
+        let fields = field::check(path.fields, settings.id_profile, &given)?;
+        let place = api.calls.clone().try_acquire_owned().map_err(|_| {
+            let message = "too many calls are under way";
+            Failure::new(Code::RATE, message).retry_after(OVERLOAD_RETRY)
+        })?;
+        Ok((fields, place))
+    };
+    let (fields, place) = match checked.await {
+        Ok(checked) => checked,
+        Err(failure) => return Err(api.refused(record, failure)),
+    };
+    let record = record.map(|record| Record {
         on: Record::named_in(&fields),
-        request_id: seen.request_id.clone(),
-        peer: visitor.address,
+        ..record
     });
     let call = Call {
         api: api.clone(),
@@ -157,10 +186,6 @@ async fn call(
         fields,
     };
     // On tasks of their own: what was begun is done and written down, also when whoever asked hangs up, and a panic is an answer.
-    let place = api.calls.clone().try_acquire_owned().map_err(|_| {
-        let message = "too many calls are under way";
-        Failure::new(Code::RATE, message).retry_after(OVERLOAD_RETRY)
-    })?;
     let under_way = record.map(|record| api.audit.begin(record));
     let running = tokio::spawn((path.run)(call));
     let finishing = tokio::spawn(async move {

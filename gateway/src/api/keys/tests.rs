@@ -41,6 +41,10 @@ impl Door {
     }
 
     fn admit(&self, ms: u64, claim: &Claim) -> Result<Signer, Failure> {
+        self.ask(ms, claim).map_err(|turned_away| turned_away.failure)
+    }
+
+    fn ask(&self, ms: u64, claim: &Claim) -> Result<Signer, TurnedAway> {
         self.keys
             .admit(&self.apps, claim, CALL, self.start + Duration::from_millis(ms))
     }
@@ -193,4 +197,37 @@ fn a_call_signed_as_a_whole_before_the_start_is_not_taken_since_it_may_have_been
     );
     assert_eq!(code(door.admit(0, &hmac_at(&door, "nonce-01", 0))), Ok(0));
     assert_eq!(code(door.admit(0, &hmac_at(&door, "nonce-02", 240_000))), Ok(0));
+}
+
+#[test]
+fn who_is_turned_away_is_named_where_it_is_proved_and_once_a_second() {
+    let door = Door::new(|app| {
+        app.api_keys[0].rate = Rate::PerSecond(1);
+        app.api_keys.push(ApiKey::new(Secret::new("a second secret")));
+        app.api_keys[1].rate = Rate::PerSecond(1);
+    });
+    let named = |ms, claim: &Claim| {
+        let TurnedAway { failure, signer } = door.ask(ms, claim).expect_err("turned away");
+        (failure.code, signer.map(|signer| signer.key))
+    };
+    let (first, second) = (sha1("shop", SECRET), sha1("shop", "a second secret"));
+    assert_eq!(code(door.admit(0, &first)), Ok(0));
+    assert_eq!(named(0, &first), (Code::RATE, Some(0)));
+    for _ in 0..100 {
+        assert_eq!(named(999, &first), (Code::RATE, None));
+    }
+    assert_eq!(code(door.admit(999, &second)), Ok(1));
+    assert_eq!(named(999, &second), (Code::RATE, Some(1)), "of each key");
+    assert_eq!(named(999, &sha1("shop", "wrong secret")), (Code::SIGNATURE, None));
+    let used = hmac_at(&door, "nonce-01", 1000);
+    assert_eq!(code(door.admit(1000, &used)), Ok(0));
+    assert_eq!(
+        named(5000, &used),
+        (Code::SIGNATURE, None),
+        "somebody who saw it may repeat it"
+    );
+
+    let locked = Door::new(|app| app.state = AppState::Blocked);
+    let TurnedAway { failure, signer } = locked.ask(0, &first).expect_err("turned away");
+    assert_eq!((failure.code, signer.is_some()), (Code::LOCKED, true));
 }
