@@ -134,6 +134,10 @@ pub(crate) enum Lasting {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Done,
+    /// Done, but for these users, and why not for them.
+    DoneBut {
+        refused: Vec<(UserId, Refusal)>,
+    },
     /// `None`: there is no such room.
     Described(Option<Description>),
     Members {

@@ -49,7 +49,7 @@ const DESTROY_TIME: Field = Field::optional(
     "Minutes, 60 to 10080; 0: 60.",
 );
 
-/// Where an answer says which of several rooms or keys were refused.
+/// Where an answer says which of several rooms, keys or users were refused.
 pub(super) const FAILED: &str = "failed";
 
 const REFUSED: &[Answer] = &[
