@@ -139,8 +139,9 @@ impl Client {
     ///
     /// # Errors
     /// 6000323 when the room exists, 33003, 23426 and 23423 for attributes that its policy does not allow, 6000324 when the app has as many
-    /// rooms as it may have; as every way in 6000325 when this client is inside as many rooms as allowed, 23409 when this user is
-    /// blocked there, 23411 when the room is full, 23437 when `extra` is too long.
+    /// rooms as it may have, with the detail `user` when there are as many that this user has made; as every way in 6000325 when this
+    /// client is inside as many rooms as allowed, 23409 when this user is blocked there, 23411 when the room is full, 23437 when `extra`
+    /// is too long.
     pub fn create_room(&self, room_id: &str, options: impl Into<RoomOptions>) -> Pending<RoomEntered> {
         let command = check_room_id(room_id).and_then(|()| options.into().create(room_id));
         self.enter(command.map(Body::CreateRoom))
@@ -291,7 +292,8 @@ impl Client {
     ///
     /// # Errors
     /// 23406 when this user is not inside, 23410 when there is no such room, 33003, 23426 when attributes are off in this room, 23429 when there are
-    /// more than 10, 23428 when every key was refused ([`ClientError::refused`] says why).
+    /// more than 10, 23428 when every key was refused ([`ClientError::refused`] says why), 20607 when this session or the members together write too
+    /// much: an attribute of more than 512 bytes counts for each 512 it begins.
     pub fn set_attributes(&self, room_id: &str, attributes: SetAttributes) -> Pending<AttributesWritten> {
         let command = check_room_id(room_id).map(|()| attributes.into_command(room_id));
         self.write_attributes(command.map(Body::SetRoomAttributes))

@@ -214,8 +214,8 @@ async fn log_in_again(
     ticket: ResumeTicket,
 ) -> Result<(Established, Session), ClientError> {
     let mut login = options.login()?;
-    ticket.fill_in(&mut login);
     login.token = token.unwrap_or(login.token);
+    ticket.fill_in(&mut login);
     let mut link = transport::connect(&options).await?;
     let mut frames = FrameBuffer::new(limits::SERVER_FRAME_BYTES);
     let session = session::log_in(&mut link, &mut frames, login).await?;

@@ -21,24 +21,28 @@ mod serve;
 mod signature;
 mod times;
 mod token;
+mod turns;
+mod visitor;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::clock::Now;
 use crate::session::guesses::Guesses;
 use crate::worker::Operator;
-use audit::Audit;
+use audit::{Audit, Record};
 use broadcasts::Broadcasts;
 use failure::{Code, Failure};
 use figures::Figures;
 use keys::Keys;
+use turns::Turns;
 
 pub use openapi::document as openapi_document;
 pub(crate) use signature::sign_sha1;
@@ -46,15 +50,25 @@ pub(crate) use signature::sign_sha1;
 /// Threads for calls: one call that works, on a long list of words say, leaves one for the others.
 const THREADS: usize = 2;
 
+/// Calls under way at once. Those whose clients hung up go on without a connection, so there may be more than connections; each keeps what
+/// its body said, up to some hundred KiB.
+const CALLS_MAX: usize = 2048;
+
+/// How long an app's server waits that finds no place.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
 /// What all calls share.
 #[derive(Debug)]
 struct Api {
     operator: Operator,
     keys: Keys,
-    audit: Audit,
+    audit: Arc<Audit>,
     figures: Figures,
     guesses: Mutex<Guesses>,
     broadcasts: Broadcasts,
+    turns: Turns,
+    /// Places for calls under way.
+    calls: Arc<Semaphore>,
     /// The OpenAPI document.
     document: Bytes,
     /// Of this start, so that ids of requests are not those of the last one.
@@ -86,11 +100,13 @@ pub(crate) fn start(
         .fill(&mut random)
         .map_err(|_| io::Error::other("the system has no random bytes"))?;
     let api = Api {
-        keys: Keys::new(&config.apps),
-        audit: Audit::start(&config.data, config.api.audit_bytes)?,
+        keys: Keys::new(&config.apps, Now::read()),
+        audit: Arc::new(Audit::start(&config.data, config.api.audit_bytes)?),
         figures: Figures::new(&shared.registry),
         guesses: Mutex::new(Guesses::new(config.api.failed_signatures_per_minute)),
         broadcasts: Broadcasts::default(),
+        turns: Turns::new(&config.apps),
+        calls: Arc::new(Semaphore::new(CALLS_MAX)),
         document: openapi_document().into(),
         random: u64::from_le_bytes(random),
         requests: AtomicU64::new(0),
@@ -117,6 +133,14 @@ impl ApiHandle {
 }
 
 impl Api {
+    /// What is answered to a known caller who is refused. Where it was to change something, that is written down.
+    fn refused(&self, record: Option<Record>, failure: Failure) -> Failure {
+        if let Some(record) = record {
+            self.audit.begin(record).end(failure.code);
+        }
+        failure
+    }
+
     /// What somebody is told whose signature is wrong: that, or only that there were too many.
     fn guessed(&self, now: Now, peer: IpAddr, failure: Failure) -> Failure {
         let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);

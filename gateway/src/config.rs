@@ -171,9 +171,11 @@ pub struct Rooms {
     pub room_messages_per_second: Rate,
     /// Commands to enter or leave rooms that a session may send each second; 100. Each may cost one write per member.
     pub moves_per_second: Rate,
-    /// Commands to set or delete attributes of rooms that a session may send each second. Default 10.
+    /// Attributes of rooms that a session may set or delete each second, one of more than 512 bytes counted for each 512 it begins.
+    /// Default 10.
     pub attribute_writes_per_second: Rate,
-    /// Questions about rooms that a session may ask each second. Default 10.
+    /// Questions about rooms that a session may ask each second, one with an answer of more than 64 KiB counted for each 64 KiB it
+    /// begins. Default 10.
     pub queries_per_second: Rate,
     /// Most members of a room of the kind `room`; `None` for no limit. Default none.
     pub room_members_max: Option<usize>,

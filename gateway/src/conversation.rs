@@ -39,7 +39,7 @@ use crate::identity::{AppIndex, User, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::policy::{AppPolicy, Policies};
 use crate::refusal::Refusal;
-use crate::store::{Read, Rows, RowsMut, Store, StoreError};
+use crate::store::{Asker, Read, Rows, RowsMut, Store, StoreError};
 
 pub(crate) use audience::Audience;
 use audience::Audiences;
@@ -140,8 +140,12 @@ impl Conversations {
             then(kept.map_err(|error| outcome::refusal(&error)).flatten());
         };
         if asked.command.changes_rows() {
+            let asker = match &asked.by {
+                Actor::User(_) => Asker::Member,
+                Actor::Server => Asker::Server,
+            };
             let job = move |rows: &dyn RowsMut| inner.change(rows, &asked, Now::read());
-            self.inner.store.transact(job, told);
+            self.inner.store.transact(asker, job, told);
         } else {
             let job = move |rows: &dyn Rows| inner.look_up(rows, &asked, Now::read());
             self.inner.store.read(job, told);

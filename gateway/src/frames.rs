@@ -1,5 +1,6 @@
 //! The frames a server sends, encoded: replies, refusals, closes and events.
 
+use bytes::Bytes;
 use prost::Message;
 use sluice_protocol::{Close, Frame, Reply, SendMessageResult, frame::Body, reply};
 
@@ -12,6 +13,28 @@ pub(crate) fn reply(request_id: u32, result: reply::Result) -> Vec<u8> {
         ..Reply::default()
     };
     encode(request_id, Body::Reply(reply))
+}
+
+/// A successful reply whose result, the attributes of a room, is encoded already: the same bytes as [`reply`] makes of it.
+pub(crate) fn reply_with_attributes(request_id: u32, attributes: Bytes) -> Vec<u8> {
+    let reply = Some(AttributesReply { attributes });
+    AttributesFrame { request_id, reply }.encode_length_delimited_to_vec()
+}
+
+/// A [`Frame`] with nothing but a reply, and [`Reply`] with nothing but attributes: a message and its bytes look alike inside another.
+#[derive(Clone, PartialEq, Message)]
+struct AttributesFrame {
+    #[prost(uint32, tag = "1")]
+    request_id: u32,
+    #[prost(message, optional, tag = "2")]
+    reply: Option<AttributesReply>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AttributesReply {
+    /// Never empty: it names the room.
+    #[prost(bytes = "bytes", tag = "37")]
+    attributes: Bytes,
 }
 
 /// A refusing reply.
@@ -69,4 +92,34 @@ fn encode(request_id: u32, body: Body) -> Vec<u8> {
         body: Some(body),
     }
     .encode_length_delimited_to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_protocol::{RoomAttribute, RoomAttributes};
+
+    use super::*;
+
+    #[test]
+    fn a_reply_is_the_same_whether_its_attributes_are_encoded_before_or_with_it() {
+        let one = RoomAttribute {
+            key: "topic".into(),
+            value: "v".repeat(300),
+            owner_id: "alice".into(),
+            version: 7,
+        };
+        for attributes in [Vec::new(), vec![one; 100]] {
+            let attributes = RoomAttributes {
+                room_id: "lobby".into(),
+                attributes,
+                version: 7,
+            };
+            for request_id in [1, 300, u32::MAX] {
+                assert_eq!(
+                    reply_with_attributes(request_id, attributes.encode_to_vec().into()),
+                    reply(request_id, reply::Result::RoomAttributes(attributes.clone()))
+                );
+            }
+        }
+    }
 }

@@ -21,15 +21,14 @@ use crate::store::{AppList, Change, Entry};
 use crate::words::{Words, WordsError};
 
 pub(crate) use list::{Full, List};
-pub(crate) use lists::{ALLOWED_TYPES, BLOCKS, GAGS, GROUP_GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, Name, PEER_GAGS, WORD_LIST};
+pub(crate) use lists::{
+    ALLOWED_TYPES, BLOCKS, GAGS, GROUP_GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, Name, PEER_GAGS, WORD_LIST,
+};
 
 /// All apps, by their index.
 #[derive(Debug)]
 pub(crate) struct Policies {
     apps: Box<[OfApp]>,
-    /// Held while a snapshot is made from the one before, and while what it changes is given to the store: the store gets changes
-    /// of one list in the order in which they were made.
-    changing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -38,6 +37,9 @@ struct OfApp {
     key: String,
     keep_alive_max: usize,
     snapshot: ArcSwap<AppPolicy>,
+    /// Held while a snapshot is made from the one before, and while what it changes is given to the store: the store gets changes
+    /// of one list in the order in which they were made. Each app has its own: the long list of one holds up no other.
+    changing: Mutex<()>,
 }
 
 /// What holds in one app. Each part is shared by the snapshots in which it is the same.
@@ -107,10 +109,10 @@ impl Policies {
                 protected_senders: Arc::new(app.protected_senders.iter().cloned().collect()),
                 ..AppPolicy::default()
             }),
+            changing: Mutex::new(()),
         };
         Self {
             apps: apps.iter().map(of_config).collect(),
-            changing: Mutex::new(()),
         }
     }
 
@@ -226,7 +228,7 @@ impl Policies {
         change: impl FnOnce(&mut AppPolicy) -> Result<(T, Vec<Change>), ListError>,
         keep: impl FnOnce(Vec<Change>),
     ) -> Result<T, ListError> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = app.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = AppPolicy::clone(&app.snapshot.load());
         let (result, changes) = change(&mut next)?;
         app.snapshot.store(Arc::new(next));

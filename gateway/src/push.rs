@@ -27,7 +27,7 @@ use crate::metrics::{Local, Metric, Registry};
 
 pub(crate) use event::Message;
 
-use call::{Caller, Called};
+use call::{Called, Caller};
 
 /// Events that wait for one app's hook: a minute of a busy app, after which a hook that does not answer is no slow one.
 const WAITING_MAX: usize = 10_000;
@@ -103,7 +103,9 @@ pub enum PushError {
         why: String,
     },
     /// None of the files is there where systems keep them.
-    #[error("the system has no file of certificates that the servers of push hooks could be checked against; name one with `push_hook_ca_file`")]
+    #[error(
+        "the system has no file of certificates that the servers of push hooks could be checked against; name one with `push_hook_ca_file`"
+    )]
     NoRoots,
     /// An address is none. A configuration that was loaded has no such.
     #[error("the push hook of the app {app:?} has no address that can be called")]
@@ -215,7 +217,10 @@ impl Queue {
 }
 
 fn caller(app: &App, hook: &PushHook, provider: &Arc<CryptoProvider>) -> Result<Caller, PushError> {
-    let address = hook.url.parse().map_err(|_| PushError::Address { app: app.key.clone() })?;
+    let address = hook
+        .url
+        .parse()
+        .map_err(|_| PushError::Address { app: app.key.clone() })?;
     let tls = call::is_https(&address)
         .then(|| roots::client_config(hook.ca_file.as_deref(), provider))
         .transpose()?;
@@ -272,12 +277,7 @@ async fn tell(
     }
 }
 
-async fn tell_one(
-    caller: &Caller,
-    connection: &mut Option<call::Open>,
-    event: &Waiting,
-    figures: &Figures,
-) -> Outcome {
+async fn tell_one(caller: &Caller, connection: &mut Option<call::Open>, event: &Waiting, figures: &Figures) -> Outcome {
     for attempt in 0.. {
         let started = Instant::now();
         let called = caller.call(connection, &event.id, &event.body).await;

@@ -26,20 +26,42 @@ impl SlidingWindow {
         }
     }
 
+    /// Takes several of `limit` places in a second at once, or all of them where it is more.
+    ///
+    /// # Errors
+    /// When fewer are free: how long until they are.
+    pub(crate) fn take_several(&mut self, now: Instant, places: usize, limit: usize) -> Result<(), Duration> {
+        self.forget_until(now, WINDOW);
+        let places = places.min(limit);
+        let missing = (self.taken.len() + places).saturating_sub(limit);
+        match missing.checked_sub(1).and_then(|last| self.taken.get(last)) {
+            None => {
+                self.taken.extend(std::iter::repeat_n(now, places));
+                Ok(())
+            }
+            Some(last) => Err(WINDOW - now.duration_since(*last)),
+        }
+    }
+
     /// Takes one of `limit` places within `window` at `now`.
     ///
     /// # Errors
     /// When they are taken: how long until one is free.
     pub(crate) fn take_within(&mut self, now: Instant, limit: usize, window: Duration) -> Result<(), Duration> {
-        let age = |taken: Instant| now.duration_since(taken);
-        while self.taken.front().is_some_and(|oldest| age(*oldest) >= window) {
-            self.taken.pop_front();
-        }
+        self.forget_until(now, window);
         if self.taken.len() < limit {
             self.taken.push_back(now);
             return Ok(());
         }
-        Err(self.taken.front().map_or(window, |oldest| window - age(*oldest)))
+        let oldest = self.taken.front();
+        Err(oldest.map_or(window, |oldest| window - now.duration_since(*oldest)))
+    }
+
+    fn forget_until(&mut self, now: Instant, window: Duration) {
+        let is_old = |taken: &Instant| now.duration_since(*taken) >= window;
+        while self.taken.front().is_some_and(is_old) {
+            self.taken.pop_front();
+        }
     }
 
     /// Whether nothing was taken in the last second, so that forgetting the window changes nothing.
@@ -74,6 +96,30 @@ mod tests {
             window.take(at(1001), Rate::PerSecond(5)),
             Err(Duration::from_millis(99))
         );
+    }
+
+    #[test]
+    fn several_places_are_taken_once_as_many_are_free() {
+        let start = Instant::now();
+        let mut window = SlidingWindow::default();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        assert_eq!(window.take_several(at(0), 4, 10), Ok(()));
+        assert_eq!(window.take_several(at(300), 5, 10), Ok(()));
+        let wait = |ms| Err(Duration::from_millis(ms));
+        assert_eq!(window.take_several(at(400), 2, 10), wait(600));
+        assert_eq!(
+            window.take_several(at(400), 6, 10),
+            wait(900),
+            "those of the first are not enough"
+        );
+        assert_eq!(
+            window.take_several(at(400), 1, 10),
+            Ok(()),
+            "what is refused takes nothing"
+        );
+        assert_eq!(window.take_several(at(1000), 99, 10), wait(400), "all there are");
+        assert_eq!(window.take_several(at(1400), 99, 10), Ok(()));
+        assert_eq!(window.take_several(at(1400), 1, 10), wait(1000));
     }
 
     proptest! {

@@ -57,7 +57,7 @@ use queries::Lists;
 pub(crate) use queries::{Cursor, Query};
 use recent::Recent;
 use record::{Keeping, Maker};
-pub(crate) use request::{Create, Effect, Enter, Entered, NewRoom, Outgoing, Request};
+pub(crate) use request::{Create, Effect, Enter, Entered, KeptFor, NewRoom, Outgoing, Request};
 pub(crate) use rooms::Rooms;
 pub(crate) use rules::Rules;
 
@@ -102,7 +102,7 @@ pub(crate) struct Room {
     /// Of members, for those who ask.
     lists: Lists,
     /// Among those that the app may have.
-    _place: RoomPlace,
+    place: RoomPlace,
 }
 
 /// What a room looks at when it is asked something.
@@ -149,7 +149,7 @@ impl Room {
             staying: Vec::new(),
             attributes: None,
             lists: Lists::default(),
-            _place: place,
+            place,
         }
     }
 
@@ -202,7 +202,7 @@ impl Room {
         match request {
             Request::Enter(enter) => self.enter(context, caller, &enter, created),
             Request::Leave(reason) => self.leave(context, caller, reason),
-            Request::Detach => self.detach(caller),
+            Request::Detach(kept_for) => self.detach(caller, kept_for),
             Request::Resume { old, after } => self.resume(context, caller, old, after),
             _ if !self.members.is_inside(&caller.user, caller.connection) => {
                 self.refuse_outsider(context, caller, request)

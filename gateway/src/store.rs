@@ -16,6 +16,7 @@ mod file;
 mod load;
 mod migrations;
 mod names;
+mod owed;
 #[cfg(test)]
 pub(crate) mod power_cut;
 mod queue;
@@ -30,15 +31,28 @@ use std::time::Duration;
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
-pub(crate) use figures::{Figures, Health};
 use expiry::Retention;
-use queue::{Submission, Work};
+pub(crate) use figures::{Figures, Health};
+use queue::{QUEUED_CHANGES_MAX, Submission, Work};
 use readers::Readers;
 pub(crate) use rows::{
-    CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows, RowsMut, SentRow,
-    Since, UserList,
+    CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
+    RowsMut, SentRow, Since, UserList,
 };
 use writer::{Shared, Writer};
+
+/// Changes that the disk has refused and that are still to be written when whoever asks for more is turned away: 16 MiB with ids of the
+/// usual length, and attributes once more. A disk is not full for so long unless nobody looks.
+const OWED_CHANGES_MAX: usize = 65_536;
+
+/// Who asks for something to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// An app's server.
+    Server,
+    /// A client. All of them together fill half of what may wait, so that servers can still ask.
+    Member,
+}
 
 /// A handle to the store. When the last one is dropped, what waits is written and the file is closed.
 #[derive(Debug, Clone)]
@@ -88,24 +102,49 @@ impl Store {
         Ok((Self { inner: Arc::new(inner) }, kept))
     }
 
-    /// Submits changes that belong together: they are kept in the order given, all or none, after what was submitted before.
-    /// Never blocks. An empty submission changes nothing and is answered in its turn.
+    /// Whether so much is waiting that `asker` should ask for nothing more.
+    pub(crate) fn is_behind(&self, asker: Asker) -> bool {
+        let Shared { queue, counters, .. } = &*self.inner.shared;
+        let share = match asker {
+            Asker::Server => 1,
+            Asker::Member => 2,
+        };
+        queue.changes() >= QUEUED_CHANGES_MAX / share || counters.owed() >= OWED_CHANGES_MAX / share
+    }
+
+    /// Whether `asker` may ask for something that will be submitted. To be asked before anything is changed in memory.
     ///
-    /// `done` is called exactly once. After `Ok` the changes survive a power failure; after an error none of them holds, but
-    /// for [`StoreError::Failed`], where they may be there after the next start. It is called on the thread that writes, which
-    /// does nothing else meanwhile, so it must be quick; if too much is waiting already, at once and by the caller, with
-    /// [`StoreError::Busy`].
-    pub(crate) fn submit(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
-        if let Err(refused) = self.inner.shared.queue.push(Submission::new(changes, done)) {
+    /// # Errors
+    /// [`StoreError::Busy`] when too much is waiting already.
+    pub(crate) fn admit(&self, asker: Asker) -> Result<(), StoreError> {
+        if self.is_behind(asker) {
             self.inner.shared.counters.busy();
-            refused.finish(Err(StoreError::Busy));
+            return Err(StoreError::Busy);
         }
+        Ok(())
+    }
+
+    /// Submits changes that belong together: they are kept in the order given, all or none, after what was submitted before.
+    /// Never blocks. An empty submission changes nothing and is answered in its turn: after `Ok`, all is kept that was submitted
+    /// before it and did not turn out to be [unfit](StoreError::Unfit).
+    ///
+    /// `done` is called exactly once, on the thread that writes, which does nothing else meanwhile, so it must be quick. After `Ok`
+    /// the changes survive a power failure. After an error none of them is kept for now. They are owed then: tried again by
+    /// themselves, and with whatever else is submitted about the same room or app. Not so after [`StoreError::Unfit`], where trying
+    /// again is no use, and after [`StoreError::Failed`], where they may be there after the next start.
+    pub(crate) fn submit(&self, changes: Vec<Change>, done: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        self.inner.shared.queue.push(Submission::new(changes, done));
     }
 
     /// Says how long the messages of apps are kept. Older ones are deleted, at once and from then on; those of other apps are kept for ever.
     pub(crate) fn keep_messages_for(&self, apps: impl IntoIterator<Item = (String, Duration)>) {
         let retention = Arc::new(Retention::new(apps));
-        let mut known = self.inner.shared.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .inner
+            .shared
+            .retention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *known = (retention, true);
         drop(known);
         // Has the writer look at it.
@@ -113,12 +152,16 @@ impl Store {
     }
 
     /// Submits a job that reads rows, decides and changes rows, all in one transaction. `done` is called as by [`Self::submit`], with what the
-    /// job came to once that is on disk. A job that fails changes nothing; it may be called again after another of its group failed.
+    /// job came to once that is on disk; or at once, with [`StoreError::Busy`], where `asker` is turned away. A job that fails changes nothing; it may be called again after another of its group failed.
     pub(crate) fn transact<T: Send + 'static>(
         &self,
+        asker: Asker,
         mut job: impl FnMut(&dyn RowsMut) -> Read<T> + Send + 'static,
         done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
+        if let Err(busy) = self.admit(asker) {
+            return done(Err(busy));
+        }
         let outcome = Arc::new(Mutex::new(None));
         let kept = outcome.clone();
         let work = Work::Job(Box::new(move |rows| {
@@ -129,10 +172,7 @@ impl Store {
             let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
             done(committed.map(|()| outcome.expect("a job that was committed has come to something")));
         });
-        if let Err(refused) = self.inner.shared.queue.push(submission) {
-            self.inner.shared.counters.busy();
-            refused.finish(Err(StoreError::Busy));
-        }
+        self.inner.shared.queue.push(submission);
     }
 
     /// Has a job read rows, all of one moment, on a thread that writes nothing. What was told to be kept before is there. `done` is called with what it

@@ -20,6 +20,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 use smol_str::SmolStr;
+use unicode_normalization::char::is_combining_mark;
 
 /// Words of one app. The automata take 1 MiB when each has three Chinese characters, and 15 MiB when all are as long as
 /// they may be and none begins like another; building those takes 160 ms and 80 MiB for as long.
@@ -80,6 +81,22 @@ struct Listed {
 struct Place {
     normal_end: usize,
     original: Range<usize>,
+}
+
+/// A word in its normal form: two are the same word where this is the same.
+pub(crate) fn form_of(word: &str) -> String {
+    normal::form(word)
+}
+
+/// Whether a word is made of letters and digits, of any script: with the marks that belong to them, which are characters of their own in
+/// Hindi or Thai, and the joiners that some are written with.
+pub(crate) fn is_of_letters_and_digits(word: &str) -> bool {
+    let joins = |character| matches!(character, '\u{200c}' | '\u{200d}');
+    let belongs = |character| is_combining_mark(character) || joins(character);
+    word.starts_with(char::is_alphanumeric)
+        && word
+            .chars()
+            .all(|character| character.is_alphanumeric() || belongs(character))
 }
 
 impl Words {

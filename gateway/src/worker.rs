@@ -301,6 +301,7 @@ impl Worker {
         let rooms = self.rooms.borrow();
         self.metrics.set(Metric::Rooms, rooms.len());
         self.metrics.set(Metric::RoomMembers, rooms.members());
+        self.metrics.set(Metric::RoomAttributeBytes, rooms.attribute_bytes());
         self.metrics.set(Metric::UsersOnline, self.users.borrow().len());
         self.metrics.set(Metric::SessionsParked, self.users.borrow().parked());
         self.metrics.set(Metric::RoomLogBytes, self.slices.borrow().log_bytes());

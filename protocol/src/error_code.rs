@@ -27,7 +27,8 @@ pub enum Outcome {
 /// What a client does about a code when no person tells it what to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Retry {
-    /// The client connects again by itself, after `retry_after_ms` if that is given and after its own back-off if not.
+    /// The client connects again by itself, after `retry_after_ms` if that is given and after its own back-off if not. With one exception:
+    /// after 31011 with the detail `resumed` the session goes on with another connection, and to come back would take it from that.
     Automatic,
     /// The client connects again by itself, but with another protocol version or to another address. One that has
     /// neither reports the code and waits its longest back-off between attempts.
@@ -278,7 +279,7 @@ codes! {
     ROOM_ALREADY_EXISTS = 6000323, "RoomAlreadyExists", Reply, App, Server,
         "the room exists already", "房间已存在";
     ROOM_LIMIT_OF_APP = 6000324, "RoomLimitOfApp", Reply, App, Server,
-        "the app has as many rooms as it may have", "应用的房间数达到上限";
+        "the app has as many rooms as it may have, or this user has made as many", "应用的房间数达到上限";
     JOINED_ROOM_LIMIT = 6000325, "JoinedRoomLimit", Reply, App, Server,
         "inside as many rooms as allowed", "已加入的房间数达到上限";
 }

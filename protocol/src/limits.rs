@@ -98,8 +98,16 @@ pub const NAMED_MEMBERS: usize = 10;
 /// Attributes that a client can write in one command.
 pub const ATTRIBUTES_PER_COMMAND: usize = 10;
 
+/// Bytes of key and value up to which an attribute that is written counts as one against the rates of writing; a longer one counts as one
+/// for each of these that it begins.
+pub const ATTRIBUTE_PIECE_BYTES: usize = 512;
+
 /// Attributes that a client can name in one query.
 pub const ATTRIBUTES_PER_QUERY: usize = 100;
+
+/// Bytes up to which the answer to a question about a room counts as one question against their rate; a longer one counts as one for each
+/// of these that it begins.
+pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 
 /// Longest `LoginResult.resume_secret`.
 pub const RESUME_SECRET_BYTES: usize = 32;

@@ -37,7 +37,7 @@ What a client library does without being told.
 
 | word | meaning |
 |---|---|
-| automatic | Connect again: after `retry_after_ms` if that is not 0, else after a back-off of its own that grows and has a random part. |
+| automatic | Connect again: after `retry_after_ms` if that is not 0, else after a back-off of its own that grows and has a random part. But not after 31011 with `detail` `resumed`: the session goes on with another connection, and to come back would take it from that. |
 | elsewhere | The same, but only with another protocol version (31001) or to another address (31006). A library that has neither reports the code and waits its longest back-off between attempts. |
 | after delay | Stop and report. Connect again when the time in `detail` or `retry_after_ms` has passed, or without one when the app says so. |
 | never | Stop and report. The same attempt would fail the same way until somebody changes something: a key, a token, a parameter. |

@@ -1,12 +1,13 @@
 //! Attributes of rooms over sockets: what members write, see change and find again.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use sluice_gateway::config::Rate;
+use sluice_gateway::config::{AppPolicySettings, Rate};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    AttributeRefusal, CreateRoom, DeleteRoomAttributes, QueryRoomAttributes, Reply, RoomAttribute, RoomAttributes,
-    RoomAttributesChanged, RoomAttributesWritten, SetRoomAttributes, reply,
+    AttributeRefusal, CreateRoom, DeleteRoomAttributes, Ping, QueryRoomAttributes, Reply, RoomAttribute,
+    RoomAttributes, RoomAttributesChanged, RoomAttributesWritten, RoomPreset, SetRoomAttributes, limits, reply,
 };
 use sluice_tests::{Gateway, RawClient, Transport, on_all_transports, wait_until};
 
@@ -18,6 +19,7 @@ on_all_transports!(
     who_leaves_takes_along_what_goes_with_its_owner,
     a_room_is_made_with_attributes_or_not_at_all,
     who_writes_too_often_is_told_how_long_to_wait,
+    a_long_answer_counts_as_several_questions_and_nothing_is_read_beside_it,
 );
 
 const ROOM: &str = "lobby";
@@ -340,4 +342,74 @@ async fn who_writes_too_often_is_told_how_long_to_wait(transport: Transport) {
         ..set(&[("a", "2")])
     };
     version(&bob.call(2, Body::SetRoomAttributes(own)).await);
+    // Ten keys count as ten: what is beyond the second is owed.
+    let mut carol = RawClient::online(&gateway, transport, "carol").await;
+    enter(&mut carol, 1, join_room(ROOM)).await;
+    let keys: Vec<String> = (0..10).map(|key| format!("carol-{key}")).collect();
+    let ten: Vec<(&str, &str)> = keys.iter().map(|key| (&**key, "")).collect();
+    let many = Body::SetRoomAttributes(set(&ten));
+    let reply = carol.call(2, many).await;
+    version(&reply);
+    let reply = carol.call(3, write()).await;
+    assert_eq!(refused(&reply), (20607, "rate"));
+    assert!((1001..=10_000 / LIMIT).contains(&reply.retry_after_ms), "{reply:?}");
+}
+
+async fn a_long_answer_counts_as_several_questions_and_nothing_is_read_beside_it(transport: Transport) {
+    const LIMIT: u32 = 4;
+    const QUESTIONS: u32 = 60;
+    let gateway = Gateway::start(|config| {
+        config.rooms.queries_per_second = Rate::PerSecond(LIMIT);
+        config.apps[0].policies = vec![AppPolicySettings {
+            attribute_keys: Some(100),
+            attribute_value_bytes: Some(4096),
+            attribute_total_bytes: Some(None),
+            ..AppPolicySettings::new("large", RoomPreset::Room)
+        }];
+    });
+    let mut alice = RawClient::online(&gateway, transport, "alice").await;
+    // The seconds of a session begin with the first thing it does.
+    let start = Instant::now();
+    let value = "v".repeat(4096);
+    let create = CreateRoom {
+        room_id: ROOM.into(),
+        policy: "large".into(),
+        attribute_keys: (0..15).map(|key| format!("first-{key}")).collect(),
+        attribute_values: vec![value.clone(); 15],
+        ..CreateRoom::default()
+    };
+    enter(&mut alice, 1, Body::CreateRoom(create)).await;
+    let more: Vec<String> = (0..10).map(|key| format!("more-{key}")).collect();
+    let more: Vec<(&str, &str)> = more.iter().map(|key| (&**key, &*value)).collect();
+    version(&alice.call(2, Body::SetRoomAttributes(set(&more))).await);
+    next_change(&mut alice).await;
+
+    let commands = (0..QUESTIONS).flat_map(|_| [query(&[]), Body::Ping(Ping {})]);
+    alice.send_together(100, commands).await;
+    let mut answers: u64 = 0;
+    for request_id in 100..100 + 2 * QUESTIONS {
+        // A ping is answered at once, unless it is not even read.
+        let frame = alice.next_frame().await;
+        assert_eq!(
+            frame.request_id, request_id,
+            "answers come in the order of the questions"
+        );
+        let Some(Body::Reply(reply)) = frame.body else {
+            panic!("{frame:?}")
+        };
+        if request_id % 2 == 1 {
+            assert_eq!(reply.code, 0);
+        } else if reply.code == 0 {
+            let bytes: usize = told(reply).attributes.iter().map(|one| one.value.len()).sum();
+            assert!((limits::ANSWER_PIECE_BYTES..2 * limits::ANSWER_PIECE_BYTES).contains(&bytes));
+            answers += 1;
+        } else {
+            assert_eq!(refused(&reply), (20607, "rate"));
+        }
+    }
+    let seconds = start.elapsed().as_secs() + 1;
+    assert!(
+        (2..=seconds * u64::from(LIMIT) / 2).contains(&answers),
+        "{answers} answers of two pieces each in {seconds} s"
+    );
 }

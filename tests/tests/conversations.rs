@@ -169,7 +169,11 @@ async fn a_message_to_a_group_comes_to_all_in_one_order_on_all_transports(transp
         assert!(own.is_sorted(), "{name}: in the order they were sent");
         for (sequence, message_id) in order.iter().filter(|(sequence, _)| !own.contains(sequence)) {
             let message = next(client).await;
-            assert_eq!((message.sequence, message.message_id), (*sequence, *message_id), "{name}");
+            assert_eq!(
+                (message.sequence, message.message_id),
+                (*sequence, *message_id),
+                "{name}"
+            );
         }
     }
 }
@@ -195,10 +199,21 @@ async fn what_was_missed_comes_with_a_number_that_falls_to_zero_and_then_what_ha
     let got: Vec<_> = page
         .messages
         .iter()
-        .map(|message| (message.sender.as_ref().expect("one").user_id.as_str(), message.sequence, message.left))
+        .map(|message| {
+            (
+                message.sender.as_ref().expect("one").user_id.as_str(),
+                message.sequence,
+                message.left,
+            )
+        })
         .collect();
-    let expected = ["friend2", "friend1", "friend0"].into_iter().flat_map(|name| (5..=9).map(move |n| (name, n)));
-    let expected: Vec<_> = expected.zip((0..15).rev()).map(|((name, n), left)| (name, n, left)).collect();
+    let expected = ["friend2", "friend1", "friend0"]
+        .into_iter()
+        .flat_map(|name| (5..=9).map(move |n| (name, n)));
+    let expected: Vec<_> = expected
+        .zip((0..15).rev())
+        .map(|((name, n), left)| (name, n, left))
+        .collect();
     assert_eq!(got, expected);
     assert_eq!(page.next_cursor, "");
     assert_eq!(say(&mut friends[0], 100, to_peer("alice", "now")).await.sequence, 10);

@@ -6,8 +6,8 @@ use serde_json::json;
 use sluice_gateway::config::{Config, Rate, SingleLogin};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    ConversationType, EnterRoom, LeaveReason, Login, LoginResult, MessageType, Reply, RoomEntered, RoomMessage,
-    RoomResumed, SendMessage, limits, reply,
+    ConversationType, EnterRoom, LeaveAllRooms, LeaveReason, LeaveRoom, Login, LoginResult, Logout, MessageType, Reply,
+    RoomEntered, RoomMessage, RoomResumed, SendMessage, SwitchRoom, limits, reply,
 };
 use sluice_tests::{APP_KEY, ApiCall, Gateway, RawClient, Transport, on_all_transports, unix_ms, wait_until};
 
@@ -17,6 +17,7 @@ on_all_transports!(
     a_session_whose_connection_is_still_open_goes_on_elsewhere,
     who_resumes_again_and_again_gets_every_message_once,
     a_session_that_is_displaced_is_seen_by_nobody_and_cannot_be_resumed,
+    who_leaves_on_purpose_is_seen_to_leave_at_once_whatever_was_displaced_before,
 );
 
 /// Long enough for a client to come back on a busy machine.
@@ -333,6 +334,49 @@ async fn a_session_that_is_displaced_is_seen_by_nobody_and_cannot_be_resumed(tra
     let reply = log_in(&mut late, login).await;
     assert_eq!((reply.code, &*reply.detail), (31010, "newer_login"), "{reply:?}");
     expect_nothing_before(&mut new, "lobby", "still here").await;
+}
+
+/// A displaced session keeps its places for another device of its user, and not when that leaves on purpose.
+async fn who_leaves_on_purpose_is_seen_to_leave_at_once_whatever_was_displaced_before(transport: Transport) {
+    let ways = [
+        Body::LeaveRoom(LeaveRoom {
+            room_id: "lobby".into(),
+        }),
+        Body::LeaveAllRooms(LeaveAllRooms {}),
+        Body::SwitchRoom(SwitchRoom {
+            leave_room_id: "lobby".into(),
+            room_id: "elsewhere".into(),
+            create: true,
+            ..SwitchRoom::default()
+        }),
+        Body::Logout(Logout {}),
+    ];
+    for way in ways {
+        let gateway = gateway(LONG, |_| ());
+        let (mut bob, mut first, _) = two_inside(&gateway, transport, "lobby").await;
+        // The first is displaced while it is connected, the second when it is lost.
+        let (mut second, _) = online(&gateway, another(transport), "alice").await;
+        assert_eq!(first.expect_close().await.code, 31010);
+        enter(&mut second, "lobby").await;
+        drop(second);
+        wait_until("both are parked", async || {
+            gateway.metric("sluice_sessions_parked").await == 2.0
+        })
+        .await;
+        let (mut third, _) = online(&gateway, transport, "alice").await;
+        enter(&mut third, "lobby").await;
+        let logs_out = matches!(way, Body::Logout(_));
+        assert_eq!(third.call(9, way).await.code, 0);
+        if logs_out {
+            expect_left(&mut bob, LeaveReason::Logout).await;
+            wait_until("nothing is kept for nobody", async || {
+                gateway.metric("sluice_sessions_parked").await == 0.0
+            })
+            .await;
+        } else {
+            expect_left(&mut bob, LeaveReason::Left).await;
+        }
+    }
 }
 
 #[tokio::test]

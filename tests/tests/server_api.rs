@@ -9,7 +9,7 @@ use sluice_tests::{
     API_SECRET, APP_KEY, ApiAnswer, ApiCall, Gateway, exchange, scrape, tls_client_config, unix_ms, wait_until, within,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const ALICE: &[(&str, &str)] = &[("userId", "alice")];
 
@@ -119,7 +119,9 @@ async fn both_signatures_let_a_call_in_and_anything_wrong_with_them_keeps_it_out
     assert_refused(&signed("nonce-0001", now).send(api).await, 401, 1004);
     assert_refused(&signed("nonce-0002", now - 301_000).send(api).await, 401, 1004);
     assert_refused(&signed("nonce-0003", now + 310_000).send(api).await, 401, 1004);
-    assert_eq!(signed("nonce-0004", now - 240_000).send(api).await.status, 200);
+    assert_eq!(signed("nonce-0004", now + 240_000).send(api).await.status, 200);
+    // Before this start it may have been used.
+    assert_refused(&signed("nonce-0009", now - 240_000).send(api).await, 401, 1004);
     let mut tampered = signed("nonce-0005", now);
     tampered.body = b"userId=bob".to_vec();
     assert_refused(&tampered.send(api).await, 401, 1004);
@@ -290,16 +292,20 @@ async fn the_id_of_a_request_comes_back_if_it_is_fit_to_be_written_down() {
     }
 }
 
+/// A call on a connection that the client does not ask to end.
+fn kept_alive(call: &ApiCall) -> Vec<u8> {
+    let text = String::from_utf8(call.bytes()).expect("text");
+    text.replace("Connection: close\r\n", "").into_bytes()
+}
+
 #[tokio::test]
 async fn several_calls_may_come_on_one_connection() {
     let gateway = Gateway::start(|_| ());
     let mut stream = TcpStream::connect(gateway.api()).await.expect("a connection");
     let last = ApiCall::new(ONLINE, ALICE).bytes();
-    let first = String::from_utf8(last.clone())
-        .expect("text")
-        .replace("Connection: close\r\n", "");
+    let first = kept_alive(&ApiCall::new(ONLINE, ALICE));
     for _ in 0..3 {
-        stream.write_all(first.as_bytes()).await.expect("a request");
+        stream.write_all(&first).await.expect("a request");
         let mut answer = Vec::new();
         while !answer.ends_with(b"}") {
             let read = within("an answer", stream.read_buf(&mut answer))
@@ -345,10 +351,52 @@ async fn a_client_that_is_silent_or_slow_with_its_head_is_closed() {
 async fn a_client_that_asks_and_never_reads_is_closed() {
     let gateway = Gateway::start(|_| ());
     let mut stream = TcpStream::connect(gateway.api()).await.expect("a connection");
+    // Only who has signed may ask more than once.
+    let signed = kept_alive(&ApiCall::new(ONLINE, ALICE));
+    stream.write_all(&signed).await.expect("a request");
     let document = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
     let asking = async { while stream.write_all(&document).await.is_ok() {} };
     within("a client that never reads to be closed", asking).await;
     assert_eq!(ApiCall::new(ONLINE, ALICE).send(gateway.api()).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_has_signed_nothing_gets_one_answer_and_no_more_of_the_places_than_its_share() {
+    let gateway = Gateway::start(|_| ());
+    let api = gateway.api();
+    let mut document = ApiCall::unsigned("/openapi.json", &[]);
+    document.method = "GET".to_owned();
+    for call in [
+        document,
+        ApiCall::unsigned(ONLINE, ALICE),
+        ApiCall::of(APP_KEY, "a guess", ONLINE, ALICE),
+    ] {
+        let stream = TcpStream::connect(api).await.expect("a connection");
+        // It ends with the answer, or this would not.
+        let answer = exchange(stream, &kept_alive(&call)).await;
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+    }
+    let from = async |host: [u8; 4]| {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((host, 0).into()).expect("an address");
+        socket.connect(api).await.expect("a connection")
+    };
+    let call = ApiCall::new(ONLINE, ALICE);
+    let mut silent = Vec::new();
+    for _ in 0..128 {
+        silent.push(from([127, 0, 0, 2]).await);
+    }
+    let mut one_more = from([127, 0, 0, 2]).await;
+    let mut nothing = Vec::new();
+    let _ = within("one too many to be closed", one_more.read_to_end(&mut nothing)).await;
+    assert_eq!(nothing, b"");
+    let mut known = from([127, 0, 0, 3]).await;
+    known.write_all(&kept_alive(&call)).await.expect("a request");
+    assert_eq!(exchange(known, &call.bytes()).await.status, 200);
+    // Each that has signed makes room for another.
+    let first = silent.pop().expect("128");
+    assert_eq!(exchange(first, &call.bytes()).await.status, 200);
+    assert_eq!(exchange(from([127, 0, 0, 2]).await, &call.bytes()).await.status, 200);
 }
 
 #[tokio::test]
@@ -438,10 +486,14 @@ async fn changes_are_in_the_audit_log_questions_are_not_and_both_are_counted() {
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
     };
-    wait_until("both changes are in the audit log", async || lines().len() == 2).await;
-    let [first, second] = &lines()[..] else {
+    wait_until("all changes are in the audit log", async || lines().len() == 3).await;
+    let [first, wrong, second] = &lines()[..] else {
         panic!("{:?}", lines())
     };
+    assert_eq!(
+        (&wrong["path"], &wrong["code"], &wrong["users"], &wrong["request_id"]),
+        (&json!("/user/block"), &json!(1002), &json!([]), &json!("wrong"))
+    );
     assert_eq!(
         (
             &first["path"],
@@ -471,6 +523,69 @@ async fn changes_are_in_the_audit_log_questions_are_not_and_both_are_counted() {
             && text.contains("sluice_api_request_duration_seconds_count{group=\"user\"} 4")
     })
     .await;
+}
+
+#[tokio::test]
+async fn changes_that_were_refused_are_in_the_audit_log_and_those_of_strangers_are_not() {
+    const UNBLOCK: &str = "/user/unblock";
+    let gateway = Gateway::start(|config| {
+        let key = |id: &str, secret| {
+            let mut key = ApiKey::new(Secret::new(secret));
+            key.id = id.to_owned();
+            key
+        };
+        let mut narrow = key("narrow", "a secret for rooms alone");
+        narrow.scopes = vec![ApiScope::Room];
+        let mut slow = key("slow", "a secret that is good for one call");
+        slow.rate = Rate::PerSecond(1);
+        config.apps[0].api_keys.extend([narrow, slow]);
+        let mut locked = App::new("locked");
+        locked.api_keys = vec![key("its", "the secret of a locked app")];
+        locked.state = AppState::Blocked;
+        config.apps.push(locked);
+    });
+    let api = gateway.api();
+    let by = |app: &str, secret: &str, path: &str, fields: &[(&str, &str)]| ApiCall::of(app, secret, path, fields);
+    assert_refused(&by(APP_KEY, "a guess", UNBLOCK, ALICE).send(api).await, 401, 1004);
+    assert_refused(&by("nobodys", API_SECRET, UNBLOCK, ALICE).send(api).await, 401, 1004);
+    let narrow = "a secret for rooms alone";
+    assert_refused(&by(APP_KEY, narrow, ONLINE, ALICE).send(api).await, 401, 1007);
+    assert_refused(&by(APP_KEY, narrow, UNBLOCK, ALICE).send(api).await, 401, 1007);
+    assert_refused(&by(APP_KEY, API_SECRET, UNBLOCK, &[]).send(api).await, 400, 1003);
+    let locked = by("locked", "the secret of a locked app", UNBLOCK, ALICE);
+    assert_refused(&locked.send(api).await, 401, 1006);
+    let slow = by(APP_KEY, "a secret that is good for one call", UNBLOCK, ALICE);
+    // Two calls may fall on both sides of a second; of many within it all but some are refused.
+    let mut done = 0;
+    for _ in 0..20 {
+        done += usize::from(slow.send(api).await.status == 200);
+    }
+    assert!(done < 20);
+    let last = ApiCall::new(UNBLOCK, ALICE).header("X-Request-ID", "last");
+    assert_eq!(last.send(api).await.status, 200);
+    let log = gateway.data().join("audit.log");
+    let lines = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&log).expect("the audit log");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    };
+    wait_until("the last one is in the audit log", async || {
+        lines().last().is_some_and(|line| line["request_id"] == "last")
+    })
+    .await;
+    let lines = lines();
+    let of = |key: &str| -> Vec<i64> {
+        let of_key = lines.iter().filter(|line| line["key"] == key);
+        of_key.map(|line| line["code"].as_i64().expect("a code")).collect()
+    };
+    assert_eq!((of("narrow"), of("its")), (vec![1007], vec![1006]));
+    assert_eq!(of(""), [1003, 200], "of the key without a name");
+    let slow = of("slow");
+    assert_eq!(slow.iter().filter(|code| **code == 200).count(), done);
+    let refused = slow.len() - done;
+    assert!((1..=done + 1).contains(&refused), "one a second: {slow:?}");
+    assert_eq!(lines.len(), 4 + slow.len(), "{lines:?}");
 }
 
 #[tokio::test]

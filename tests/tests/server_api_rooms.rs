@@ -6,6 +6,7 @@ mod limits;
 mod lists;
 mod messages;
 mod moderation;
+mod refused_by_the_disk;
 mod restart;
 mod words;
 

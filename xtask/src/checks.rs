@@ -41,7 +41,7 @@ pub(crate) fn run() -> Outcome {
         ),
         Step::new("build", quiet(&["build", "--workspace", "--bins"])),
         Step::new("dependencies", dependencies::check),
-        Step::new("Python for the example client and schemathesis", || {
+        Step::new("Python for the example client, schemathesis and the validator", || {
             let path = python::with_packages()?;
             Ok(interpreter.get_or_init(|| path).display().to_string())
         }),

@@ -1,11 +1,12 @@
-//! A Python with packages, in the target folder, for the tests that run the example client of the docs, and schemathesis.
+//! A Python with packages, in the target folder, for the tests that run the example client of the docs, schemathesis and a validator
+//! of OpenAPI documents.
 
 use std::path::PathBuf;
 
 use crate::worktree::{command, run, succeeds, target};
 use crate::{Outcome, failure};
 
-/// What the example client needs, and schemathesis, with the versions.
+/// What the example client needs, schemathesis and the validator, with the versions.
 const REQUIREMENTS: [&str; 2] = [
     "docs/examples/python/requirements.txt",
     "tests/tests/schemathesis/requirements.txt",

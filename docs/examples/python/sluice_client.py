@@ -51,6 +51,8 @@ SERVER_FRAME_BYTES_MAX = 1024 * 1024
 LENGTH_BYTES_MAX = 5
 # The longest frame a client sends before the login's answer announces the limit that holds after it.
 LOGIN_FRAME_BYTES_MAX = 4096
+# What stands around a login in its frame, at most.
+LOGIN_FRAME_OVERHEAD_BYTES = 16
 # A command without a reply for so long counts as "may or may not have been done".
 REPLY_TIMEOUT_S = 20
 # Opening the transport, TLS handshake included, which the server gives up after 5 s.
@@ -191,6 +193,9 @@ class Client:
         login = session_pb2.Login(
             protocol_version=PROTOCOL_VERSION, app_key=app_key, user_id=user_id, token=token, sdk=SDK, **fields
         )
+        # A room that is not named goes on from now.
+        while login.resume_rooms and login.ByteSize() > LOGIN_FRAME_BYTES_MAX - LOGIN_FRAME_OVERHEAD_BYTES:
+            del login.resume_rooms[-1], login.resume_sequences[-1]
         result = (await self._call(login=login)).login
         self._frame_bytes_max = result.limits.client_frame_bytes
         self._resume_secret = result.resume_secret
@@ -203,7 +208,9 @@ class Client:
     ) -> session_pb2.LoginResult:
         """Logs in to go on with the session of a client that has lost its connection. Where `resumed` of the result is
         true, an event follows for each room it was inside, and what it missed; take what is left of the other's events
-        first. Otherwise this is a new session: join the rooms again."""
+        first. Otherwise this is a new session: join the rooms again.
+
+        Not to be done by itself after 31011 with the detail `resumed`: the session goes on with another client then."""
         self._cursors = dict(lost._cursors)  # before any event can move them
         result = await self.login(
             app_key,

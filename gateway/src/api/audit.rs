@@ -1,4 +1,6 @@
-//! The audit log: who changed what through the server API, one line of JSON each, in a file of its own and in the log.
+//! The audit log: who changed what through the server API, or wanted to, one line of JSON each, in a file of its own and in the log.
+//!
+//! Who cannot prove who he is has no line: strangers must not be able to fill the disk, or push out what others did.
 //!
 //! The file is written by a thread of its own. When it is behind, lines are lost and counted: a full disk must not keep anybody from
 //! gagging somebody. It is for looking up, not for accounts.
@@ -58,6 +60,13 @@ pub(super) struct Audit {
     lines: Option<SyncSender<String>>,
     lost: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// A change that is under way. It is written down when it ends; where it is cut off, as one of which nothing is known.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    audit: Arc<Audit>,
+    record: Option<Record>,
 }
 
 impl Record {
@@ -146,8 +155,14 @@ impl Audit {
         })
     }
 
+    /// Will write down what comes of a change.
+    pub(super) fn begin(self: &Arc<Self>, record: Record) -> UnderWay {
+        let (audit, record) = (self.clone(), Some(record));
+        UnderWay { audit, record }
+    }
+
     /// Writes down a change and what came of it. Never waits.
-    pub(super) fn tell(&self, record: Record, code: Code) {
+    fn tell(&self, record: Record, code: Code) {
         // In quotes: what is in a name must not end a line or colour a terminal.
         tracing::info!(
             target: "sluice::audit",
@@ -161,7 +176,7 @@ impl Audit {
             code = code.0,
             request_id = ?record.request_id,
             peer = %record.peer,
-            "changed by the server API"
+            "a change by the server API"
         );
         let Some(lines) = &self.lines else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = lines.try_send(record.line(code)) {
@@ -172,6 +187,23 @@ impl Audit {
     /// Lines that were lost since it was last asked.
     pub(super) fn take_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl UnderWay {
+    /// It is over.
+    pub(super) fn end(mut self, code: Code) {
+        if let Some(record) = self.record.take() {
+            self.audit.tell(record, code);
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.audit.tell(record, Code::TIMEOUT);
+        }
     }
 }
 

@@ -11,13 +11,14 @@ use tokio::sync::oneshot;
 use crate::api::Api;
 use crate::api::failure::Failure;
 use crate::api::field::{Checked, Fields};
+use crate::api::turns::Turn;
 use crate::clock::Now;
 use crate::config::App;
 use crate::conversation::{Command, Outcome};
 use crate::identity::{AppIndex, RoomKey, User, UserKey};
 use crate::policy::Policies;
 use crate::room::{Answer, Order};
-use crate::store::Change;
+use crate::store::{Asker, Change};
 use crate::worker::{Operator, refusal_of};
 
 /// What a path answers besides the code: the fields of an object.
@@ -99,6 +100,17 @@ impl Call {
             .collect()
     }
 
+    /// Waits for the app's turn at what takes a thread for some time.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, Failure> {
+        self.api.turns.take(self.app).await
+    }
+
+    /// Goes through a long list, in the app's turn: other threads serve the others meanwhile.
+    pub(super) async fn at_length<T>(&self, work: impl FnOnce() -> T) -> Result<T, Failure> {
+        let _turn = self.turn().await?;
+        Ok(tokio::task::block_in_place(work))
+    }
+
     /// Changes a list of the app and waits until that is kept. `change` is given what takes the changes to the store, to be called
     /// while the list cannot change again.
     pub(super) async fn keep<T, E>(
@@ -108,13 +120,15 @@ impl Call {
     where
         Failure: From<E>,
     {
+        let turn = self.turn().await?;
+        let store = &self.operator().shared().store;
+        store.admit(Asker::Server).map_err(|error| refusal_of(&error))?;
         let (kept, told) = oneshot::channel();
         let mut kept = Some(kept);
         // To make a long list of words ready takes a tenth of a second: meanwhile another thread serves the others.
         let result = tokio::task::block_in_place(|| {
             change(&mut |changes| {
                 if let Some(kept) = kept.take() {
-                    let store = &self.operator().shared().store;
                     store.submit(changes, move |result| {
                         // Nobody waits any more when the call took too long.
                         let _ = kept.send(result);
@@ -122,6 +136,7 @@ impl Call {
                 }
             })
         })?;
+        drop(turn);
         // Where nothing was to be kept, nobody is told.
         drop(kept);
         match told.await {

@@ -92,6 +92,11 @@ pub(super) const CODES: &[Explained] = &[
         "the app has as many rooms as it may have",
     ),
     explained(room(ErrorCode::CHATROOM_FULL), 400, "the room is full"),
+    explained(
+        room(ErrorCode::KICKED_FROM_CHATROOM),
+        400,
+        "the user is blocked in the room",
+    ),
     explained(room(ErrorCode::MUTE_EXCEPTIONS_FULL), 400, "the list is full"),
     explained(
         room(ErrorCode::ATTRIBUTES_FULL),

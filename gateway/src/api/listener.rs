@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +18,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::api::Api;
 use crate::api::serve::serve;
+use crate::api::visitor::{Strangers, Visitor};
+use crate::api::{Api, CALLS_MAX};
 
 /// Connections at once; who comes then waits to be let in. An app's server has a few for all its calls, and there are not that many
 /// apps. Each may cost [`crate::api::serve::BODY_BYTES_MAX`] and a head.
-const CONNECTIONS_MAX: usize = 256;
+pub(super) const CONNECTIONS_MAX: usize = 256;
 
 /// How long the head of a request may take, from the end of the one before: also how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,8 +39,11 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 64;
 
-/// How long calls that are under way may take when the gateway stops.
+/// How long clients may take for what they have begun to say when the gateway stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long calls may take then that are under way: longer than any order to a room.
+const CALLS_STOP_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long to wait where the system has no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -57,24 +60,38 @@ pub(super) async fn run(
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let strangers = Arc::<Strangers>::default();
     let flushing = tokio::spawn(flush(api.clone()));
     let until = stopping.clone();
     tokio::select! {
-        () = accept(&api, &listener, tls.map(TlsAcceptor::from), &places, &until) => {}
+        () = accept(&api, &listener, tls.map(TlsAcceptor::from), &places, &strangers, &until) => {}
         // An error means that the server is gone, which is as good a reason to stop.
         _ = stopping.wait_for(|stop| *stop) => {}
     }
     drop(listener);
-    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    if tokio::time::timeout(STOP_TIMEOUT, places.acquire_many(all))
+    if tokio::time::timeout(STOP_TIMEOUT, all_of(&places, CONNECTIONS_MAX))
         .await
         .is_err()
     {
-        tracing::warn!("calls of the server API were cut off by the end of the gateway");
+        tracing::warn!("connections of the server API were cut off by the end of the gateway");
+    }
+    // Those whose clients hung up have no connection; what they change must be done and written down all the same.
+    if tokio::time::timeout(CALLS_STOP_TIMEOUT, all_of(&api.calls, CALLS_MAX))
+        .await
+        .is_err()
+    {
+        let calls = CALLS_MAX - api.calls.available_permits();
+        tracing::warn!(calls, "calls of the server API were cut off by the end of the gateway");
     }
     flushing.abort();
     api.figures.flush(api.audit.take_lost());
     Ok(())
+}
+
+/// Waits until nobody has one of these places.
+async fn all_of(places: &Semaphore, max: usize) {
+    let all = u32::try_from(max).unwrap_or(u32::MAX);
+    let _ = places.acquire_many(all).await;
 }
 
 async fn flush(api: Arc<Api>) {
@@ -90,6 +107,7 @@ async fn accept(
     listener: &TcpListener,
     tls: Option<TlsAcceptor>,
     places: &Arc<Semaphore>,
+    strangers: &Arc<Strangers>,
     stopping: &watch::Receiver<bool>,
 ) {
     loop {
@@ -104,6 +122,10 @@ async fn accept(
                 continue;
             }
         };
+        let Some(visitor) = strangers.let_in(peer.ip().to_canonical()) else {
+            tracing::debug!(%peer, "too many connections from there that have signed nothing");
+            continue;
+        };
         // An answer is one write: it should leave at once. A connection that is gone already refuses both.
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT));
@@ -113,9 +135,9 @@ async fn accept(
             let _counted = Counted::one_more(&api);
             let patience = api.operator.shared().config.connections.handshake_timeout;
             match tls {
-                None => converse(api.clone(), stream, peer, stopping).await,
+                None => converse(api.clone(), stream, visitor, stopping).await,
                 Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(api.clone(), stream, peer, stopping).await,
+                    Ok(Ok(stream)) => converse(api.clone(), stream, visitor, stopping).await,
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "TLS handshake"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
                 },
@@ -144,13 +166,13 @@ impl Drop for Counted {
 async fn converse(
     api: Arc<Api>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    peer: SocketAddr,
+    visitor: Visitor,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let address: IpAddr = peer.ip().to_canonical();
+    let visitor = &visitor;
     let service = service_fn(|request| {
         let api = api.clone();
-        async move { Ok::<_, Infallible>(serve(api, address, request).await) }
+        async move { Ok::<_, Infallible>(serve(api, visitor, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -171,6 +193,6 @@ async fn converse(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, %peer, "a connection of the server API");
+        tracing::debug!(%error, peer = %visitor.address, "a connection of the server API");
     }
 }

@@ -1,7 +1,8 @@
 //! Nonces that were used: each is good once.
 //!
 //! A call is taken as long as its time is near enough, and its nonce is kept for just as long: what is forgotten is too old to be used
-//! again. Nothing is forgotten earlier, so when there is no room left, calls wait.
+//! again, also for who looks at a clock that is behind, or was set back. Nothing is forgotten earlier, so when there is no room left,
+//! calls wait. A start has forgotten all before it.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,8 @@ pub(super) type Nonce = [u8; 16];
 pub(super) struct Nonces {
     max: usize,
     used: HashSet<Nonce>,
+    /// What ended before it is not known any more.
+    forgotten_ms: i64,
     /// By when they are too old, in milliseconds since 1970.
     by_end: BTreeSet<(i64, Nonce)>,
 }
@@ -28,31 +31,47 @@ pub(super) struct Full {
     pub until_ms: i64,
 }
 
-impl Default for Nonces {
-    fn default() -> Self {
-        Self::new(NONCES_MAX)
-    }
+/// What is known of a nonce that somebody comes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    No,
+    Used,
+    /// It would be forgotten if it had been used.
+    Forgotten,
 }
 
 impl Nonces {
-    fn new(max: usize) -> Self {
+    /// For calls that end no earlier than `forgotten_ms`.
+    pub(super) fn since(forgotten_ms: i64) -> Self {
+        Self::new(NONCES_MAX, forgotten_ms)
+    }
+
+    fn new(max: usize, forgotten_ms: i64) -> Self {
         Self {
             max,
+            forgotten_ms,
             used: HashSet::new(),
             by_end: BTreeSet::new(),
         }
     }
 
-    /// Whether a nonce was taken, and not so long ago that it is of no use.
-    pub(super) fn is_used(&mut self, nonce: &Nonce, now_ms: i64) -> bool {
-        while let Some((end, oldest)) = self.by_end.first().copied().filter(|(end, _)| *end < now_ms) {
+    /// Whether a nonce was taken that is of no use any more after `end_ms`.
+    pub(super) fn know(&mut self, nonce: &Nonce, end_ms: i64, now_ms: i64) -> Known {
+        self.forgotten_ms = self.forgotten_ms.max(now_ms);
+        while let Some((end, oldest)) = self.by_end.first().copied().filter(|(end, _)| *end < self.forgotten_ms) {
             self.by_end.remove(&(end, oldest));
             self.used.remove(&oldest);
         }
-        self.used.contains(nonce)
+        if end_ms < self.forgotten_ms {
+            Known::Forgotten
+        } else if self.used.contains(nonce) {
+            Known::Used
+        } else {
+            Known::No
+        }
     }
 
-    /// Takes a nonce that is not used. It is of no use any more after `end_ms`.
+    /// Takes a nonce that is not known. It is of no use any more after `end_ms`.
     ///
     /// # Errors
     /// When there is no room.
@@ -77,13 +96,16 @@ mod tests {
     enum Taken {
         Yes,
         Used,
+        Forgotten,
         Full(i64),
     }
 
     fn take(nonces: &mut Nonces, number: u8, end_ms: i64, now_ms: i64) -> Taken {
         let nonce = [number; 16];
-        if nonces.is_used(&nonce, now_ms) {
-            return Taken::Used;
+        match nonces.know(&nonce, end_ms, now_ms) {
+            Known::Used => return Taken::Used,
+            Known::Forgotten => return Taken::Forgotten,
+            Known::No => {}
         }
         match nonces.take(nonce, end_ms, now_ms) {
             Ok(()) => Taken::Yes,
@@ -93,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_nonce_is_good_once_until_its_time_is_over() {
-        let mut nonces = Nonces::new(10);
+        let mut nonces = Nonces::new(10, 0);
         assert_eq!(take(&mut nonces, 1, 1000, 0), Taken::Yes);
         assert_eq!(take(&mut nonces, 1, 1500, 1000), Taken::Used);
         assert_eq!(take(&mut nonces, 1, 2000, 1001), Taken::Yes);
@@ -101,7 +123,7 @@ mod tests {
 
     #[test]
     fn when_there_is_no_room_nothing_is_forgotten() {
-        let mut nonces = Nonces::new(2);
+        let mut nonces = Nonces::new(2, 0);
         assert_eq!(take(&mut nonces, 1, 500, 0), Taken::Yes);
         assert_eq!(take(&mut nonces, 2, 900, 0), Taken::Yes);
         assert_eq!(take(&mut nonces, 3, 900, 500), Taken::Full(501));
@@ -109,27 +131,47 @@ mod tests {
         assert_eq!(take(&mut nonces, 3, 900, 501), Taken::Yes);
     }
 
+    #[test]
+    fn a_nonce_that_another_call_had_forgotten_is_not_taken_by_a_clock_that_is_behind() {
+        let mut nonces = Nonces::new(10, 0);
+        assert_eq!(take(&mut nonces, 1, 1000, 0), Taken::Yes);
+        assert_eq!(take(&mut nonces, 2, 5000, 1001), Taken::Yes);
+        assert_eq!(take(&mut nonces, 1, 1000, 999), Taken::Forgotten);
+    }
+
+    #[test]
+    fn what_ended_before_the_start_was_forgotten_then() {
+        let mut nonces = Nonces::new(10, 700);
+        assert_eq!(take(&mut nonces, 1, 699, 500), Taken::Forgotten);
+        assert_eq!(take(&mut nonces, 1, 700, 500), Taken::Yes);
+        assert_eq!(take(&mut nonces, 1, 700, 500), Taken::Used);
+    }
+
     proptest! {
         #[test]
-        fn no_nonce_is_taken_twice_before_its_end(
-            calls in prop::collection::vec((0_u8..20, 0_i64..50, 0_i64..100), 0..200),
+        fn no_nonce_is_taken_twice_with_the_same_end_whatever_the_clock_does(
+            calls in prop::collection::vec((0_u8..20, 0_i64..200, -100_i64..100), 0..200),
             max in 1_usize..12,
         ) {
-            let mut nonces = Nonces::new(max);
+            let mut nonces = Nonces::new(max, 0);
             let mut taken: Vec<(u8, i64)> = Vec::new();
-            let mut now = 0;
-            for (number, later, life) in calls {
+            let (mut now, mut latest) = (0, 0);
+            for (number, end, later) in calls {
                 now += later;
-                taken.retain(|(_, end)| *end >= now);
-                let expected = if taken.iter().any(|(known, _)| *known == number) {
+                latest = latest.max(now);
+                let alive = |(_, end): &&(u8, i64)| *end >= latest;
+                let expected = if end < latest {
+                    Taken::Forgotten
+                } else if taken.iter().filter(alive).any(|(known, _)| *known == number) {
                     Taken::Used
-                } else if taken.len() >= max {
-                    Taken::Full(taken.iter().map(|(_, end)| *end).min().expect("it is full") + 1)
+                } else if taken.iter().filter(alive).count() >= max {
+                    Taken::Full(taken.iter().filter(alive).map(|(_, end)| *end).min().expect("it is full") + 1)
                 } else {
-                    taken.push((number, now + life));
+                    prop_assert!(!taken.contains(&(number, end)));
+                    taken.push((number, end));
                     Taken::Yes
                 };
-                prop_assert_eq!(take(&mut nonces, number, now + life, now), expected);
+                prop_assert_eq!(take(&mut nonces, number, end, now), expected);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! One request, from its head to its answer. The order of the checks is the point: nobody who is not known learns what there is.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +11,16 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::api::audit::Record;
+use crate::api::audit::{Named, Record};
 use crate::api::body::{self, Form};
 use crate::api::call::{Answered, Call};
 use crate::api::failure::{Code, Failure};
+use crate::api::keys::{Signer, TurnedAway};
 use crate::api::path::{Effect, Group, Path};
 use crate::api::paths::{self, Found};
 use crate::api::signature::{Claim, Signed};
-use crate::api::{Api, field};
+use crate::api::visitor::Visitor;
+use crate::api::{Api, OVERLOAD_RETRY, field};
 use crate::clock::Now;
 use crate::config::ApiSignature;
 
@@ -28,6 +29,9 @@ pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
 
 /// How long a call may take, its body included. Twice what an order to a room may.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Values of a list that take a tenth of a millisecond to write.
+const LONG_ANSWER: usize = 1000;
 
 /// Longest id of a request that is taken over and sent back, as the vendor has it.
 const REQUEST_ID_BYTES_MAX: usize = 36;
@@ -47,8 +51,17 @@ struct Seen {
     request_id: String,
 }
 
-/// Answers a request of `peer`.
-pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// Answers a request of a visitor. Who has signed nothing yet has to connect anew for the next.
+pub(super) async fn serve(api: Arc<Api>, visitor: &Visitor, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let mut response = answer(api, visitor, request).await;
+    if !visitor.is_known() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+async fn answer(api: Arc<Api>, visitor: &Visitor, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     if head.uri.path() == DOCUMENT && head.method == Method::GET {
         let mut response = Response::new(Full::new(api.document.clone()));
@@ -60,7 +73,7 @@ pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming
         group: Group::None,
         request_id: request_id(&api, &head.headers),
     };
-    let answer = tokio::time::timeout(CALL_TIMEOUT, answer(&api, peer, &head, body, now, &mut seen)).await;
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call(&api, visitor, &head, body, now, &mut seen)).await;
     let answered = answer.unwrap_or_else(|_| {
         let message = "the call took too long; whether it was done is not known";
         Err(Failure::new(Code::TIMEOUT, message))
@@ -69,7 +82,14 @@ pub(super) async fn serve(api: Arc<Api>, peer: IpAddr, request: Request<Incoming
     respond(head.uri.path(), &seen.request_id, answered)
 }
 
-async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, now: Now, seen: &mut Seen) -> Answered {
+async fn call(
+    api: &Arc<Api>,
+    visitor: &Visitor,
+    head: &Parts,
+    incoming: Incoming,
+    now: Now,
+    seen: &mut Seen,
+) -> Answered {
     let claim = Claim::read(&head.headers)?;
     let mut incoming = Some(incoming);
     let mut bytes = Bytes::new();
@@ -85,12 +105,37 @@ async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, 
         body: &bytes,
     };
     let apps = &api.operator.shared().apps;
-    let signer = match api.keys.admit(apps, &claim, signed, now) {
-        Ok(signer) => signer,
-        Err(failure) if failure.code == Code::SIGNATURE => return Err(api.guessed(now, peer, failure)),
-        Err(failure) => return Err(failure),
+    // The clock anew: the body may have taken its time, and a call that was near when it began may be too old by now.
+    let admitted = api.keys.admit(apps, &claim, signed, Now::read());
+    let found = paths::find(path);
+    // What is written down of a change by whoever is known to ask for it.
+    let record = |signer: Signer| match &found {
+        Found::Served(path) if path.effect == Effect::Changes => {
+            let settings = &apps.get(signer.app).settings;
+            Some(Record {
+                at_ms: now.unix_ms,
+                app: settings.key.clone(),
+                key: settings.api_keys[signer.key].id.clone(),
+                path: path.path,
+                on: Named::default(),
+                request_id: seen.request_id.clone(),
+                peer: visitor.address,
+            })
+        }
+        _ => None,
     };
-    let path: &'static Path = match paths::find(path) {
+    let signer = match admitted {
+        Ok(signer) => signer,
+        Err(TurnedAway { failure, .. }) if failure.code == Code::SIGNATURE => {
+            return Err(api.guessed(now, visitor.address, failure));
+        }
+        Err(TurnedAway { failure, signer }) => {
+            return Err(api.refused(signer.and_then(record), failure));
+        }
+    };
+    visitor.has_signed();
+    let record = record(signer);
+    let path: &'static Path = match found {
         Found::Served(path) => path,
         Found::Unserved => {
             return Err(Failure::new(
@@ -101,33 +146,38 @@ async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, 
         Found::Unknown => return Err(Failure::new(Code::UNKNOWN_PATH, "there is no such path")),
     };
     seen.group = path.group;
-    if head.method != Method::POST {
-        return Err(Failure::parameter("the method must be POST"));
-    }
     let settings = &apps.get(signer.app).settings;
-    let key = &settings.api_keys[signer.key];
-    if !key.scopes.contains(&path.scope) {
-        let message = format!("the key is not for the scope {:?}", path.scope.name());
-        return Err(Failure::new(Code::SCOPE, message));
-    }
-    let form = Form::of(
-        head.headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok()),
-    )?;
-    if let Some(body) = incoming {
-        bytes = collect(body).await?;
-    }
-    let given = body::parse(form, &bytes)?;
-    let fields = field::check(path.fields, settings.id_profile, &given)?;
-    let record = (path.effect == Effect::Changes).then(|| Record {
-        at_ms: now.unix_ms,
-        app: settings.key.clone(),
-        key: key.id.clone(),
-        path: path.path,
+    let checked = async {
+        if head.method != Method::POST {
+            return Err(Failure::parameter("the method must be POST"));
+        }
+        if !settings.api_keys[signer.key].scopes.contains(&path.scope) {
+            let message = format!("the key is not for the scope {:?}", path.scope.name());
+            return Err(Failure::new(Code::SCOPE, message));
+        }
+        let form = Form::of(
+            head.headers
+                .get(header::CONTENT_TYPE)
+                .and_then(|kind| kind.to_str().ok()),
+        )?;
+        if let Some(body) = incoming {
+            bytes = collect(body).await?;
+        }
+        let given = body::parse(form, &bytes)?;
+        let fields = field::check(path.fields, settings.id_profile, &given)?;
+        let place = api.calls.clone().try_acquire_owned().map_err(|_| {
+            let message = "too many calls are under way";
+            Failure::new(Code::RATE, message).retry_after(OVERLOAD_RETRY)
+        })?;
+        Ok((fields, place))
+    };
+    let (fields, place) = match checked.await {
+        Ok(checked) => checked,
+        Err(failure) => return Err(api.refused(record, failure)),
+    };
+    let record = record.map(|record| Record {
         on: Record::named_in(&fields),
-        request_id: seen.request_id.clone(),
-        peer,
+        ..record
     });
     let call = Call {
         api: api.clone(),
@@ -136,14 +186,16 @@ async fn answer(api: &Arc<Api>, peer: IpAddr, head: &Parts, incoming: Incoming, 
         fields,
     };
     // On tasks of their own: what was begun is done and written down, also when whoever asked hangs up, and a panic is an answer.
-    let (api, running) = (api.clone(), tokio::spawn((path.run)(call)));
+    let under_way = record.map(|record| api.audit.begin(record));
+    let running = tokio::spawn((path.run)(call));
     let finishing = tokio::spawn(async move {
+        let _place = place;
         let answered = running.await.unwrap_or_else(|error| {
             tracing::error!(path = path.path, %error, "a call failed");
             Err(Failure::new(Code::INTERNAL, "a fault of the gateway"))
         });
-        if let Some(record) = record {
-            api.audit.tell(record, code_of(&answered));
+        if let Some(under_way) = under_way {
+            under_way.end(code_of(&answered));
         }
         answered
     });
@@ -194,7 +246,14 @@ fn respond(path: &str, request_id: &str, answered: Answered) -> Response<Full<By
             ])
         }
     };
-    let mut response = Response::new(Full::new(Value::Object(object).to_string().into()));
+    let is_long = |value: &Value| value.as_array().is_some_and(|values| values.len() > LONG_ANSWER);
+    let text = if object.values().any(is_long) {
+        // Some milliseconds, which other threads serve the others in.
+        tokio::task::block_in_place(|| Value::Object(object).to_string())
+    } else {
+        Value::Object(object).to_string()
+    };
+    let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);

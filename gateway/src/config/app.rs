@@ -50,6 +50,10 @@ pub struct App {
     pub rooms_max: usize,
     /// Most rooms that one session may be inside at once, at most [`sluice_protocol::limits::ROOMS_PER_SESSION`]. Default 5.
     pub rooms_per_user: usize,
+    /// Most rooms at once that one user has made. Default 100.
+    pub rooms_made_per_user: usize,
+    /// Most bytes of attributes in all rooms together, 256 more counted for each. Default 256 MiB.
+    pub room_attribute_bytes: usize,
     /// Most rooms that the app's server may exempt from ending by being idle. Default 5.
     pub keep_alive_max: usize,
     /// How its conversations are kept.
@@ -78,6 +82,8 @@ impl App {
             token_lifetime: TOKEN_LIFETIME,
             rooms_max: table::ROOMS_DEFAULT,
             rooms_per_user: table::ROOMS_PER_USER_DEFAULT,
+            rooms_made_per_user: table::ROOMS_MADE_PER_USER_DEFAULT,
+            room_attribute_bytes: table::ATTRIBUTE_BYTES_DEFAULT,
             keep_alive_max: table::KEEP_ALIVE_DEFAULT,
             conversations: AppConversations::default(),
             policies: Vec::new(),

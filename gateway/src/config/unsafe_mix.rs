@@ -17,6 +17,9 @@ pub(super) fn check(loaded: &Loaded, broken: &BTreeSet<&'static str>, problems: 
     if sound(&["apps"]) {
         apps_exist(loaded, problems);
     }
+    if sound(&["apps"]) {
+        api::secrets_differ(loaded, problems);
+    }
     if sound(&["listen.tcp", "listen.tls", "listen.quic"]) {
         somebody_can_connect(loaded, problems);
     }

@@ -109,7 +109,9 @@ impl Chats {
         } else {
             self.read(move |rows| inner().look_up(rows, &asked, now))
         };
-        let Outcome { result, tell, reached, .. } = outcome?;
+        let Outcome {
+            result, tell, reached, ..
+        } = outcome?;
         Ok(Answer {
             result,
             told: tell.into_iter().map(told).collect(),
@@ -121,7 +123,7 @@ impl Chats {
     pub(super) fn change<T: Send + 'static>(&self, job: impl FnMut(&dyn RowsMut) -> Read<T> + Send + 'static) -> T {
         let (tell, outcome) = mpsc::channel();
         let store = &self.conversations.inner.store;
-        store.transact(job, move |kept| tell.send(kept).expect("the test waits"));
+        store.transact(Asker::Server, job, move |kept| tell.send(kept).expect("the test waits"));
         outcome.recv().expect("an answer").expect("it is kept")
     }
 

@@ -33,7 +33,7 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
     (
         "sluice_store_busy_total",
         Kind::Counter,
-        "Submissions refused because too many changes were waiting.",
+        "Orders and commands turned away because too many changes were waiting.",
     ),
     (
         "sluice_store_expired_total",
@@ -44,6 +44,11 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
         "sluice_store_queued_changes",
         Kind::Gauge,
         "Changes that wait for the disk.",
+    ),
+    (
+        "sluice_store_owed_changes",
+        Kind::Gauge,
+        "Changes that the disk has refused and that are still to be written, as soon as it can be.",
     ),
     (
         "sluice_store_file_bytes",
@@ -87,5 +92,6 @@ pub(super) fn update(recorder: &dyn Recorder, store: &Store) {
     counter("sluice_store_busy_total", figures.busy);
     counter("sluice_store_expired_total", figures.expired);
     gauge("sluice_store_queued_changes", figures.queued as f64);
+    gauge("sluice_store_owed_changes", figures.owed as f64);
     gauge("sluice_store_file_bytes", figures.file_bytes as f64);
 }

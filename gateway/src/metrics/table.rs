@@ -309,6 +309,8 @@ metrics! {
         "Rooms.";
     RoomMembers: Kind::Gauge, "sluice_room_members", [],
         "Members of all rooms; a user counts once for each room.";
+    RoomAttributeBytes: Kind::Gauge, "sluice_room_attribute_bytes", [],
+        "What the attributes of all rooms count against `apps.room_attribute_bytes`.";
     RoomJoins: Kind::Counter, "sluice_room_joins_total", [label::JOIN_RESULT],
         "Ways into rooms, by what came of them.";
     RoomLeaves: Kind::Counter, "sluice_room_leaves_total", [LEAVE_REASON],

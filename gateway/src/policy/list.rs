@@ -46,15 +46,20 @@ impl<K: Clone + Eq + Hash + Ord> List<K> {
     /// Puts entries on it, in the place of those with the same names. All of them or, if there would be more than `max`, none.
     pub(crate) fn enlist(&mut self, entries: &[(K, Entry)], now: Now, max: usize) -> Result<(), Full> {
         self.drop_ended(now);
-        let names = entries.iter().map(|(name, _)| name);
-        let mut new: Vec<&K> = names.filter(|name| !self.entries.contains_key(*name)).collect();
-        new.sort_unstable();
-        new.dedup();
-        if self.entries.len() + new.len() > max {
+        if self.entries.len() + self.count_new(entries) > max {
             return Err(Full);
         }
         self.entries.extend(entries.iter().cloned());
         Ok(())
+    }
+
+    /// How many entries more these would make. One that has ended and not been dropped has a place all the same.
+    pub(crate) fn count_new(&self, entries: &[(K, Entry)]) -> usize {
+        let names = entries.iter().map(|(name, _)| name);
+        let mut new: Vec<&K> = names.filter(|name| !self.entries.contains_key(*name)).collect();
+        new.sort_unstable();
+        new.dedup();
+        new.len()
     }
 
     /// Takes names off it, and returns those that were on it.
@@ -80,6 +85,11 @@ impl<K: Clone + Eq + Hash + Ord> List<K> {
     /// How many entries take memory, those that have ended since the last change counted.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// When the first of them ends, milliseconds since 1970-01-01 UTC.
+    pub(crate) fn next_end_ms(&self) -> Option<i64> {
+        self.entries.values().filter_map(|entry| entry.until_ms).min()
     }
 
     pub(crate) fn drop_ended(&mut self, now: Now) {

@@ -56,6 +56,21 @@ fn kept<T>(call: impl FnOnce(&mut dyn FnMut(Vec<Change>)) -> Result<T, ListError
 }
 
 #[test]
+fn an_app_changes_its_lists_while_another_is_at_it() {
+    let (policies, now) = (std::sync::Arc::new(policies()), now());
+    let (done, told) = std::sync::mpsc::channel();
+    let changed = policies.enlist(FIRST, &LOW_TYPES, &types(&["app:cheer"]), now, |_| {
+        let policies = policies.clone();
+        std::thread::spawn(move || {
+            let changed = policies.enlist(SECOND, &LOW_TYPES, &types(&["app:cheer"]), now, |_| ());
+            let _ = done.send(changed.is_ok());
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+    });
+    changed.unwrap();
+}
+
+#[test]
 fn what_an_app_decides_holds_in_that_app_alone_and_is_kept() {
     let (policies, now) = (policies(), now());
     let gag = Entry {

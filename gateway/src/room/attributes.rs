@@ -9,12 +9,14 @@ mod entries;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
+use prost::Message;
 use sluice_protocol::{
     AttributeRefusal, ErrorCode, RoomAttribute, RoomAttributes, RoomAttributesChanged, RoomAttributesWritten,
-    frame::Body, reply,
+    frame::Body, limits, reply,
 };
 
 use crate::clock::Now;
+use crate::frames;
 use crate::identity::{Caller, RoomKey, User};
 use crate::refusal::Refusal;
 use crate::room::{Answer, Context, Effect, Order, Ordered, RETRY_AFTER_MIN, Room, Rooms, Rules, member_events};
@@ -47,6 +49,26 @@ pub(crate) enum Write {
     },
 }
 
+impl Write {
+    /// Of all its keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Set { entries, .. } => entries.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            Self::Delete { keys, .. } => keys.iter().map(String::len).sum(),
+        }
+    }
+
+    /// What it counts against rates: one for each attribute, and a long one as
+    /// [one for each piece](limits::ATTRIBUTE_PIECE_BYTES) of it, since each of them goes to everybody inside.
+    pub(crate) fn pieces(&self) -> usize {
+        let pieces = |bytes: usize| bytes.div_ceil(limits::ATTRIBUTE_PIECE_BYTES).max(1);
+        match self {
+            Self::Set { entries, .. } => entries.iter().map(|(key, value)| pieces(key.len() + value.len())).sum(),
+            Self::Delete { keys, .. } => keys.iter().map(|key| pieces(key.len())).sum(),
+        }
+    }
+}
+
 impl Room {
     /// The version of the attributes, 0 when there never was one.
     pub(super) fn attributes_version(&self) -> u64 {
@@ -59,11 +81,12 @@ impl Room {
             return vec![Effect::refused_query(caller, &OFF)];
         };
         let attributes = self.attributes.get_or_insert_default();
-        if let Err(wait) = attributes.take_rate(context.now.instant) {
+        if let Err(wait) = attributes.take_rate(context.now.instant, &write) {
             let refusal = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "rate");
             let refusal = refusal.retry_after(wait.max(RETRY_AFTER_MIN));
             return vec![Effect::refused_query(caller, &refusal)];
         }
+        attributes.bound(self.place.attribute_bytes_max());
         let by = caller.user.id.as_str();
         let Written { changed, refused } = attributes.write(by, write, &limits, context.now.unix_ms);
         let version = changed.as_ref().map(|changed| changed.version);
@@ -85,17 +108,31 @@ impl Room {
     }
 
     /// A member asks.
-    pub(super) fn query_attributes(&self, caller: &Caller, keys: &[String]) -> Vec<Effect> {
+    pub(super) fn query_attributes(&mut self, caller: &Caller, keys: &[String]) -> Vec<Effect> {
         if self.policy.attributes.is_none() {
             return vec![Effect::refused_query(caller, &OFF)];
         }
-        let selected = self.attributes.iter().flat_map(|attributes| attributes.select(keys));
-        let result = RoomAttributes {
+        let answer = |attributes: &Attributes| RoomAttributes {
             room_id: self.key.id.as_str().to_owned(),
-            attributes: selected.map(|(key, entry)| attribute(key, entry)).collect(),
-            version: self.attributes_version(),
+            attributes: attributes
+                .select(keys)
+                .into_iter()
+                .map(|(key, entry)| attribute(key, entry))
+                .collect(),
+            version: attributes.version(),
         };
-        vec![Effect::reply(caller, reply::Result::RoomAttributes(result))]
+        let told = match &mut self.attributes {
+            Some(attributes) if keys.is_empty() => {
+                attributes.told(|attributes| answer(attributes).encode_to_vec().into())
+            }
+            Some(attributes) => answer(attributes).encode_to_vec().into(),
+            None => answer(&Attributes::default()).encode_to_vec().into(),
+        };
+        vec![Effect::Reply {
+            to: caller.connection,
+            frame: Some(frames::reply_with_attributes(caller.request_id, told).into()),
+            code: ErrorCode::NO_ERROR,
+        }]
     }
 
     /// A user is no longer inside, however it went: what goes with it is deleted.
@@ -139,6 +176,7 @@ impl Room {
         match order {
             Order::WriteAttributes { by, write } => {
                 let attributes = self.attributes.get_or_insert_default();
+                attributes.bound(self.place.attribute_bytes_max());
                 let owner = by.as_ref().map_or("", |user| user.id.as_str());
                 let Written { changed, refused } = attributes.write(owner, write, &limits, context.now.unix_ms);
                 let version = changed.as_ref().map_or(0, |changed| changed.version);
@@ -164,6 +202,7 @@ impl Room {
         let (Some(changed), Some(attributes)) = (changed, &self.attributes) else {
             return;
         };
+        self.place.set_attribute_bytes(attributes.memory());
         let set = changed.set.iter();
         let set: Vec<_> = set.filter_map(|key| Some((key, attributes.get(key)?))).collect();
         let mut records = Vec::new();

@@ -75,6 +75,7 @@ pub(super) enum Presence {
     /// Nobody has come yet.
     Unused,
     Inhabited,
+    /// After a start this is a time to come.
     EmptySince(Instant),
 }
 
@@ -101,9 +102,21 @@ impl Room {
                     self.delete_all_attributes(rules, effects);
                 }
             }
-            (0, Presence::Unused | Presence::EmptySince(_)) => {}
-            _ => self.presence = Presence::Inhabited,
+            (0, Presence::Unused | Presence::EmptySince(_)) | (_, Presence::Inhabited) => {}
+            (_, Presence::EmptySince(_)) => self.presence = Presence::Inhabited,
+            (_, Presence::Unused) => {
+                self.presence = Presence::Inhabited;
+                if let Ends::WhenEmpty { .. } = self.ends {
+                    // From now on it ends, also after a restart.
+                    effects.extend(self.record(rules));
+                }
+            }
         }
+    }
+
+    /// Whether anybody has ever been inside.
+    pub(super) fn was_used(&self) -> bool {
+        self.presence != Presence::Unused || self.members.live() > 0
     }
 
     /// Whether the room ends, as things are.

@@ -12,7 +12,7 @@ use crate::frames;
 use crate::identity::{Caller, ConnectionRef, RoomKey, User};
 use crate::refusal::Refusal;
 use crate::room::members::{Arrival, Departure};
-use crate::room::{Context, Effect, Enter, Entered, Request, Room, member_events};
+use crate::room::{Context, Effect, Enter, Entered, KeptFor, Request, Room, member_events};
 
 impl Room {
     pub(super) fn enter(&mut self, context: Context<'_>, caller: &Caller, enter: &Enter, created: bool) -> Vec<Effect> {
@@ -135,11 +135,11 @@ impl Room {
     }
 
     /// A connection is lost. Others notice nothing: its place is kept.
-    pub(super) fn detach(&mut self, caller: &Caller) -> Vec<Effect> {
+    pub(super) fn detach(&mut self, caller: &Caller, kept_for: KeptFor) -> Vec<Effect> {
         let mut effects = Vec::new();
         // While its worker is still one of the room's.
         self.tell_what_was_shed(&mut effects);
-        self.members.detach(&caller.user, caller.connection);
+        self.members.detach(&caller.user, caller.connection, kept_for);
         effects
     }
 

@@ -7,10 +7,11 @@ use sluice_protocol::{ErrorCode, RoomDestroyedReason};
 use crate::clock::Now;
 use crate::identity::{RoomKey, User};
 use crate::refusal::Refusal;
-use crate::room::members::Arrival;
+use crate::room::members::{Arrival, Members};
+use crate::room::moderation::limit;
 use crate::room::record::Maker;
 use crate::room::{Answer, Context, Description, Effect, Ends, ListedMember, NewRoom, Order, Ordered, Room, Rooms};
-use crate::store::Entry;
+use crate::store::{Entry, RoomList};
 
 impl Rooms {
     pub(super) fn keep_house(&mut self, now: Now, key: &RoomKey, order: Order) -> Ordered {
@@ -99,19 +100,47 @@ impl Rooms {
         })
     }
 
-    /// A room that is missing is made.
+    /// A room that is missing is made. Who is blocked in it stays outside: whoever puts somebody in has perhaps not heard of that. Of the
+    /// others all come in, or none.
     fn join(&mut self, now: Now, key: &RoomKey, users: &[Arc<User>]) -> Ordered {
+        let moderation = self.moderation.of(key);
+        let mut refused = Vec::new();
+        let mut let_in = Vec::new();
+        for user in users {
+            match moderation.may_enter(&user.id, now) {
+                Ok(()) => let_in.push(user),
+                Err(refusal) => refused.push((user.id.clone(), refusal)),
+            }
+        }
+        if let ([], [(_, refusal), ..]) = (&let_in[..], &refused[..]) {
+            return Ordered::refuse(refusal.clone());
+        }
+        let members = self.rooms.get(key).map(|room| &room.members);
+        let is_new = |user: &&&Arc<User>| !members.is_some_and(|members| members.is_by_server(&user.id));
+        let new = let_in.iter().filter(is_new).count();
+        let (max, full) = limit(RoomList::ServerMember);
+        let of_room = members.map_or(0, Members::by_server_count) + new;
+        // Who is inside already needs no place.
+        if new > 0 && (of_room > max || !self.rules.places.has_place_for_server_members(key.app, new)) {
+            return Ordered::refuse(full);
+        }
         let record = match self.create_if_missing(now, key, &NewRoom::by_server(String::new())) {
             Ok(record) => record,
             Err(refusal) => return Ordered::refuse(refusal),
         };
         let mut effects: Vec<Effect> = record.into_iter().collect();
         self.in_room(now, key, |room, context, _| {
-            for user in users {
+            for user in let_in {
                 room.join_by_server(context, user, &mut effects);
             }
         });
-        Ordered::done(effects)
+        if refused.is_empty() {
+            return Ordered::done(effects);
+        }
+        Ordered {
+            answer: Ok(Answer::DoneBut { refused }),
+            effects,
+        }
     }
 }
 

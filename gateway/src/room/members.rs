@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use sluice_protocol::UserId;
 
 use crate::identity::{ConnectionKey, ConnectionRef, User, WorkerIndex};
+use crate::room::KeptFor;
 
 /// The members of a room. A user counts once, with however many connections.
 #[derive(Debug, Default)]
@@ -60,8 +61,8 @@ struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PlaceState {
     Attached,
-    /// The connection is lost; the session may resume on another.
-    Detached,
+    /// The connection is lost.
+    Detached(KeptFor),
 }
 
 /// Nearly every user has one connection, which needs no allocation.
@@ -207,16 +208,41 @@ impl Members {
         departure
     }
 
-    /// A connection is lost; its place is kept. Returns whether it had one.
-    pub(super) fn detach(&mut self, user: &User, connection: ConnectionRef) -> bool {
+    /// A connection is lost; its place is kept, if it has one.
+    pub(super) fn detach(&mut self, user: &User, connection: ConnectionRef, kept_for: KeptFor) {
         let Some(place) = self.place_mut(user, connection) else {
-            return false;
+            return;
         };
-        if place.state == PlaceState::Attached {
-            place.state = PlaceState::Detached;
+        let before = place.state;
+        // Who cannot be resumed never can be again, in whatever order that is told.
+        if before != PlaceState::Detached(KeptFor::User) {
+            place.state = PlaceState::Detached(kept_for);
+        }
+        if before == PlaceState::Attached {
             self.detached(connection.worker);
         }
-        true
+    }
+
+    /// A user goes on purpose: the places that no session will take again are given up, if there are no others.
+    pub(super) fn give_up_kept(&mut self, user: &UserId) -> Departure {
+        let Some(places) = self.users.get_mut(user) else {
+            return Departure::NotInside;
+        };
+        let is_kept = |place: &Place| place.state == PlaceState::Detached(KeptFor::User);
+        if places.as_slice().is_empty() || !places.as_slice().iter().all(is_kept) {
+            return Departure::OthersRemain;
+        }
+        match places {
+            Places::Other(several) if several.by_server => {
+                several.places.clear();
+                self.by_server_alone += 1;
+                Departure::OthersRemain
+            }
+            Places::One(_) | Places::Other(_) => {
+                self.users.remove(user);
+                Departure::LastOfUser
+            }
+        }
     }
 
     /// `new` takes the place of `old`. Returns whether there was one.

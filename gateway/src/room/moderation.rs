@@ -20,7 +20,7 @@ use crate::store::{Entry, RoomList, RoomRules};
 pub(super) use decisions::Decisions;
 pub(super) use put_out::Kicked;
 
-/// Users on one list of a room whose entries end by themselves. The vendor names no number; with 20 for each call it takes five hundred to
+/// Users on one list of a room whose entries end by themselves, and those whom the app's server has put inside. The vendor names no number; with 20 for each call it takes five hundred to
 /// get there, and 2 MiB.
 const ENDING_MAX: usize = 10_000;
 
@@ -133,6 +133,12 @@ impl Moderation {
         self.rules == RoomRules::default() && self.weight() == 1
     }
 
+    /// When the first entry ends, milliseconds since 1970-01-01 UTC.
+    fn next_end_ms(&self) -> Option<i64> {
+        let lists = [&self.gags, &self.blocks, &self.allowed, &self.mute_exceptions];
+        lists.into_iter().filter_map(List::next_end_ms).min()
+    }
+
     fn drop_ended(&mut self, now: Now) {
         self.gags.drop_ended(now);
         self.blocks.drop_ended(now);
@@ -142,7 +148,7 @@ impl Moderation {
 }
 
 /// How many users a list may have, and what is answered beyond.
-fn limit(list: RoomList) -> (usize, Refusal) {
+pub(super) fn limit(list: RoomList) -> (usize, Refusal) {
     let full = Refusal::with_detail(ErrorCode::CHATROOM_PARAMETER, "list_full");
     match list {
         RoomList::Allow => (ALLOWED_MAX, full),

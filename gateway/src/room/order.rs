@@ -70,6 +70,32 @@ pub(crate) enum Order {
     Attributes(Vec<String>),
 }
 
+impl Order {
+    /// Whether it is about what is kept. Then its answer waits for the disk, also where nothing changes: it says that all of it is there.
+    pub(crate) fn is_about_what_is_kept(&self) -> bool {
+        match self {
+            Self::Create(_)
+            | Self::SetEnds(_)
+            | Self::Destroy
+            | Self::Join(_)
+            | Self::Enlist { .. }
+            | Self::Strike { .. }
+            | Self::Kick { .. }
+            | Self::Mute { .. }
+            | Self::Stop(_)
+            | Self::WriteAttributes { .. } => true,
+            Self::Describe
+            | Self::Members { .. }
+            | Self::AreInside(_)
+            | Self::Listed(_)
+            | Self::Rules
+            | Self::Publish(_)
+            | Self::Recall { .. }
+            | Self::Attributes(_) => false,
+        }
+    }
+}
+
 /// Whether those concerned are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tell {
@@ -108,6 +134,10 @@ pub(crate) enum Lasting {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Done,
+    /// Done, but for these users, and why not for them.
+    DoneBut {
+        refused: Vec<(UserId, Refusal)>,
+    },
     /// `None`: there is no such room.
     Described(Option<Description>),
     Members {

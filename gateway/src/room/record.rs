@@ -25,12 +25,13 @@ pub(super) struct Keeping {
 }
 
 impl Room {
-    /// Settles what follows from who has made the room: what a member makes and leaves is not worth a write to the disk.
-    pub(super) fn made_by(&mut self, maker: Maker<'_>) {
+    /// Settles what follows from who has made the room: what a member makes and leaves is not worth a write to the disk. `keep` tells
+    /// whether what members make is kept at all.
+    pub(super) fn made_by(&mut self, maker: Maker<'_>, keep: bool) {
         let by_server = matches!(maker, Maker::Server);
         self.keeping = Keeping {
             by_server,
-            kept: by_server || !matches!(Ends::from(self.policy.ends), Ends::WhenEmpty { .. }),
+            kept: by_server || keep && !matches!(Ends::from(self.policy.ends), Ends::WhenEmpty { .. }),
         };
     }
 
@@ -57,6 +58,7 @@ impl Room {
                         self.ends.to_text()
                     },
                     attributes_version: self.attributes_version(),
+                    used: self.was_used(),
                 },
             })
         })
@@ -115,7 +117,14 @@ impl Room {
         }
         let limits = self.policy.attributes;
         let limits = limits.ok_or(const { Refusal::new(sluice_protocol::ErrorCode::ATTRIBUTES_OFF) })?;
-        let attributes = Attributes::first(owner, entries.to_vec(), &limits, now.unix_ms)?;
+        let attributes = Attributes::first(
+            owner,
+            entries.to_vec(),
+            &limits,
+            self.place.attribute_bytes_max(),
+            now.unix_ms,
+        )?;
+        self.place.set_attribute_bytes(attributes.memory());
         self.attributes = Some(Box::new(attributes));
         Ok(())
     }

@@ -21,7 +21,7 @@ pub(crate) enum Request {
     Leave(LeaveReason),
     Send(Outgoing),
     /// The connection is lost. Its place is kept until the session resumes, or its user's home says that it leaves.
-    Detach,
+    Detach(KeptFor),
     /// The session of `old` goes on with the caller's connection. `after`: the newest message it knows.
     Resume {
         old: ConnectionRef,
@@ -32,6 +32,22 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// What it carries, all that is short left out.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Enter(enter) => match &enter.create {
+                Create::Always(new) | Create::IfMissing(new) => {
+                    new.attributes.iter().map(|(key, value)| key.len() + value.len()).sum()
+                }
+                Create::Never => 0,
+            },
+            Self::Send(message) => message.content.len() + message.extended_data.len(),
+            Self::Query(Query::Attributes(keys)) => keys.iter().map(String::len).sum(),
+            Self::WriteAttributes(write) => write.bytes(),
+            Self::Leave(_) | Self::Detach(_) | Self::Resume { .. } | Self::Query(_) => 0,
+        }
+    }
+
     /// The answer when a request cannot even be asked.
     pub(crate) fn refuse(self, request_id: u32, refusal: &Refusal) -> Vec<u8> {
         match self {
@@ -47,9 +63,19 @@ impl Request {
             Self::Query(_) | Self::WriteAttributes(_) => vec![Effect::refused_query(caller, refusal)],
             Self::Leave(LeaveReason::Left) if caller.request_id == 0 => Vec::new(),
             Self::Leave(LeaveReason::Left) | Self::Enter(_) => vec![Effect::unchanged(caller, refusal)],
-            Self::Leave(_) | Self::Detach | Self::Resume { .. } => Vec::new(),
+            Self::Leave(_) | Self::Detach(_) | Self::Resume { .. } => Vec::new(),
         }
     }
+}
+
+/// For whom a place is kept whose connection is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeptFor {
+    /// For its session, which may resume.
+    Session,
+    /// For another device of the user, so that it comes in unseen: the session was displaced. When the user leaves on purpose, the place
+    /// has nobody to be kept for.
+    User,
 }
 
 /// One of the five ways in.

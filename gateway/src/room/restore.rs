@@ -4,15 +4,22 @@
 //! a room by what happens in it begin anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_protocol::{RoomPreset, UserId};
 
 use crate::clock::Now;
 use crate::identity::{RoomKey, User};
+use crate::policy::Name;
 use crate::room::attributes::Attributes;
+use crate::room::ending::Presence;
 use crate::room::record::Keeping;
 use crate::room::{Effect, Ends, Room, Rooms};
 use crate::store::{AttributeRecord, Change, Entry, KeptRoom, RoomList, RoomRecord};
+
+/// How long after a start those who were inside may take to come back, before a room counts as empty: as long as our clients wait from one
+/// try to the next at most.
+const COME_BACK_TIME: Duration = Duration::from_secs(300);
 
 impl Rooms {
     /// Puts back what was kept of the rooms whose home this is, before anybody is served.
@@ -63,6 +70,9 @@ impl Rooms {
         let place = self.rules.places.take_again(key.app);
         let mut room = Room::new(key.clone(), record.name, policy.clone(), place, now);
         room.created_at_ms = record.created_at_ms;
+        if record.used {
+            room.presence = Presence::EmptySince(now.instant + COME_BACK_TIME);
+        }
         room.keeping = Keeping {
             by_server: record.by_server,
             kept: true,
@@ -79,11 +89,11 @@ impl Rooms {
         }
         if record.attributes_version > 0 || !attributes.is_empty() {
             let attributes = Attributes::restored(attributes, record.attributes_version);
+            room.place.set_attribute_bytes(attributes.memory());
             room.attributes = Some(Box::new(attributes));
         }
-        let profile = self.rules.id_profile(key.app);
         for (_, user, entry) in members {
-            let Ok(id) = UserId::parse(&user, profile) else {
+            let Some(id) = UserId::from_kept(&user) else {
                 tracing::warn!(user, "what was kept is no user id any more and is left out");
                 continue;
             };
@@ -95,6 +105,7 @@ impl Rooms {
             let joined = u32::try_from(entry.since_ms / 1000).unwrap_or(0);
             room.members.join_by_server(&Arc::new(user), joined);
         }
+        room.place.set_server_members(room.members.by_server_count());
         self.insert(room);
         self.watch(now, key);
     }

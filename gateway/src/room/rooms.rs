@@ -29,6 +29,8 @@ pub(crate) struct Rooms {
     pub(super) moderation: Decisions,
     pub(super) message_ids: MessageIds,
     pub(super) rules: Rules,
+    /// Whether rooms that members make are kept.
+    keep_new: bool,
 }
 
 /// What a tick came to.
@@ -56,7 +58,14 @@ impl Rooms {
             moderation: Decisions::default(),
             message_ids: MessageIds::new(worker),
             rules,
+            keep_new: true,
         }
+    }
+
+    /// Whether rooms that members make from now on are kept, where they outlive their members. Not while the disk has too much to do: a
+    /// room that is not kept is better than none, and the app's server can still say something of it.
+    pub(crate) fn keep_new(&mut self, keep: bool) {
+        self.keep_new = keep;
     }
 
     /// How many rooms there are.
@@ -67,6 +76,11 @@ impl Rooms {
     /// Members of all rooms, a user once for each.
     pub(crate) fn members(&self) -> usize {
         self.rooms.values().map(Room::member_count).sum()
+    }
+
+    /// What the attributes of all rooms take up.
+    pub(crate) fn attribute_bytes(&self) -> usize {
+        self.rooms.values().map(|room| room.place.attribute_bytes()).sum()
     }
 
     /// The workers on which a room has members.
@@ -98,10 +112,12 @@ impl Rooms {
         }
         let effects = self.in_room(now, key, |room, context, message_ids| {
             let effects = room.handle(context, caller, request, created, message_ids);
-            let record = room.record(context.rules).filter(|_| created);
-            let attributes = created.then(|| room.record_of_attributes(context.rules));
-            let kept = record.into_iter().chain(attributes.into_iter().flatten());
-            kept.chain(effects).collect()
+            if !created {
+                return effects;
+            }
+            let kept = room.record(context.rules).into_iter();
+            let attributes = room.record_of_attributes(context.rules);
+            kept.chain(attributes).chain(effects).collect()
         });
         let mut effects: Vec<Effect> = effects.unwrap_or_default();
         self.settle(now, key, &mut effects);
@@ -135,11 +151,14 @@ impl Rooms {
         {
             return Err(Refusal::parameter("destroy_delay_seconds"));
         }
-        let place = self.rules.places.take(key.app);
-        let place = place.ok_or(const { Refusal::new(ErrorCode::ROOM_LIMIT_OF_APP) })?;
+        let by = match maker {
+            Maker::Member(caller) => Some(&caller.user.id),
+            Maker::Server => None,
+        };
+        let place = self.rules.places.take(key.app, by)?;
         let mut room = Room::new(key.clone(), new.name.clone(), policy.clone(), place, now);
         room.ends = ends;
-        room.made_by(maker);
+        room.made_by(maker, self.keep_new);
         if let Maker::Member(caller) = maker {
             room.set_first_attributes(&caller.user.id, &new.attributes, now)?;
         }
@@ -171,6 +190,7 @@ impl Rooms {
     /// Draws the conclusions when something was done in a room: it ends, or will, or has something to tell.
     pub(super) fn settle(&mut self, now: Now, key: &RoomKey, effects: &mut Vec<Effect>) {
         let Some(room) = self.rooms.get_mut(key) else { return };
+        room.place.set_server_members(room.members.by_server_count());
         room.note_presence(now, &self.rules, effects);
         match room.end(now, &self.rules.policies.of(key.app)) {
             End::Now(reason) => self.remove(key, reason, effects),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use sluice_protocol::{IdProfile, RoomPreset};
+use sluice_protocol::RoomPreset;
 
 use crate::config::{self, App, RoomPolicy, preset_name};
 use crate::identity::AppIndex;
@@ -27,7 +27,6 @@ pub(crate) struct Rules {
 struct AppRules {
     /// What the store knows it by.
     key: String,
-    id_profile: IdProfile,
     policies: HashMap<String, Arc<RoomPolicy>>,
 }
 
@@ -38,7 +37,6 @@ impl Rules {
             let own = app.policies.iter().map(|own| Arc::new(rooms.policy(own)));
             AppRules {
                 key: app.key.clone(),
-                id_profile: app.id_profile,
                 // The presets last: an app that was made in code cannot change what they are.
                 policies: own
                     .chain(presets.iter().cloned())
@@ -57,11 +55,6 @@ impl Rules {
     /// The key of an app.
     pub(super) fn app_key(&self, app: AppIndex) -> &str {
         &self.app(app).key
-    }
-
-    /// What user ids look like in an app.
-    pub(super) fn id_profile(&self, app: AppIndex) -> IdProfile {
-        self.app(app).id_profile
     }
 
     /// A policy of an app by its name, of this family if one is demanded.

@@ -33,7 +33,7 @@ pub(crate) struct Guesses {
 
 /// What one host, or the network of one host, has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
+pub(crate) enum Network {
     V4(Ipv4Addr),
     /// The first 64 bits: whoever has one address of them has them all.
     V6(u64),
@@ -116,7 +116,7 @@ fn is_guess(refusal: &Refusal) -> bool {
 }
 
 impl Network {
-    fn of(peer: IpAddr) -> Self {
+    pub(crate) fn of(peer: IpAddr) -> Self {
         match peer.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),

@@ -38,7 +38,7 @@ struct Slot {
 }
 
 /// What a lost connection leaves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lost {
     pub user: Arc<User>,
     /// The connection whose places these are.
@@ -113,12 +113,11 @@ impl Parked {
         Some(lost)
     }
 
-    /// One cannot be resumed any more.
-    pub(super) fn displace(&mut self, number: u64) {
-        let lost = self.slot_mut(number).and_then(|slot| slot.lost.as_mut());
-        if let Some(lost) = lost {
-            lost.session = None;
-        }
+    /// One cannot be resumed any more. Returns what it left.
+    pub(super) fn displace(&mut self, number: u64) -> Option<Box<Lost>> {
+        let lost = self.slot_mut(number)?.lost.as_mut()?;
+        lost.session = None;
+        Some(lost.clone())
     }
 
     /// Takes out all of a user, those that cannot be resumed too.

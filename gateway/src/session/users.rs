@@ -91,6 +91,14 @@ pub(crate) enum How {
     Unknown,
 }
 
+/// Why a session ended for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    LoggedOut,
+    /// It was put out, or nobody was there any more to hear that its login was granted.
+    Otherwise,
+}
+
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Decision {
@@ -102,6 +110,8 @@ pub(crate) enum Decision {
     Supplant(ConnectionRef),
     /// The places of a lost connection are given up.
     Leave(Box<Lost>, LeaveReason),
+    /// They cannot be taken again by the session, which was displaced; they wait for another device of the user alone.
+    KeepForUser(Box<Lost>),
 }
 
 /// What a session gets whose user logged in elsewhere.
@@ -160,16 +170,21 @@ impl Users {
         }
     }
 
-    /// A session ended for good.
+    /// A session ended for good. With a logout of the last one, nobody is left for whom places could be kept.
     pub(crate) fn unregister(
         &mut self,
         user: &UserKey,
         connection: ConnectionRef,
+        ended: Ended,
         policy: SingleLogin,
     ) -> Vec<Decision> {
         self.remove(user, connection);
         match self.heirs.remove(&connection) {
             Some(heir) => self.begin(heir, policy, How::Unknown),
+            None if ended == Ended::LoggedOut && self.of(user).is_empty() && self.parked.resumable(user).is_empty() => {
+                let parked = self.parked.take_all(user).into_iter();
+                parked.map(|lost| Decision::Leave(lost, LeaveReason::Logout)).collect()
+            }
             None => Vec::new(),
         }
     }
@@ -243,7 +258,7 @@ impl Users {
         let own = own.into_iter().map(|(number, known)| (Some(number), known));
         for (parked, known) in own.chain(displaced) {
             match parked {
-                Some(number) => self.parked.displace(number),
+                Some(number) => decisions.extend(self.parked.displace(number).map(Decision::KeepForUser)),
                 None => {
                     self.remove(&user, known.connection);
                     self.close(known.connection, &DISPLACED, &mut decisions);
@@ -273,10 +288,10 @@ impl Users {
             Some(heir) => self.hand_over(heir, lost, How::TakenOver),
             None if lost.session.is_none() && lost.rooms.is_empty() => Vec::new(),
             None => {
-                let oldest = self.parked.park(now, lost).into_iter();
-                oldest
-                    .map(|oldest| Decision::Leave(oldest, LeaveReason::Offline))
-                    .collect()
+                let displaced = lost.session.is_none().then(|| Decision::KeepForUser(lost.clone()));
+                let oldest = self.parked.park(now, lost);
+                let oldest = oldest.map(|oldest| Decision::Leave(oldest, LeaveReason::Offline));
+                displaced.into_iter().chain(oldest).collect()
             }
         }
     }

@@ -5,11 +5,11 @@ use rusqlite::{Connection, Params, params};
 use super::change::{Change, RoomList, RoomRules};
 
 const PUT_ROOM: &str = "
-    INSERT INTO rooms (app, room, name, policy, created_at_ms, by_server, ends, attributes_version)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    INSERT INTO rooms (app, room, name, policy, created_at_ms, by_server, ends, attributes_version, used)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
     ON CONFLICT (app, room) DO UPDATE SET name = excluded.name, policy = excluded.policy,
         created_at_ms = excluded.created_at_ms, by_server = excluded.by_server, ends = excluded.ends,
-        attributes_version = excluded.attributes_version";
+        attributes_version = excluded.attributes_version, used = excluded.used";
 const REMOVE_ROOM: &str = "DELETE FROM rooms WHERE app = ?1 AND room = ?2";
 const REMOVE_ATTRIBUTES: &str = "DELETE FROM room_attributes WHERE app = ?1 AND room = ?2";
 const REMOVE_LIST: &str = "DELETE FROM room_users WHERE app = ?1 AND room = ?2 AND list = ?3";
@@ -45,7 +45,7 @@ pub(super) fn apply(conn: &Connection, change: &Change) -> rusqlite::Result<()> 
             let (name, policy, ends) = (&record.name, &record.policy, &record.ends);
             let version = signed(record.attributes_version)?;
             let (created, by_server) = (record.created_at_ms, record.by_server);
-            let row = params![app, room, name, policy, created, by_server, ends, version];
+            let row = params![app, room, name, policy, created, by_server, ends, version, record.used];
             run(conn, PUT_ROOM, row)
         }
         Change::RemoveRoom { app, room } => {

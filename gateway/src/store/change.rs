@@ -68,6 +68,8 @@ pub(crate) struct RoomRecord {
     pub ends: String,
     /// Raised with each change of an attribute.
     pub attributes_version: u64,
+    /// Somebody has been inside.
+    pub used: bool,
 }
 
 /// What holds for all of a room.

@@ -1,6 +1,6 @@
 //! How the store is: for readiness and for metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,12 +26,14 @@ pub(crate) struct Figures {
     pub changes: u64,
     /// Submissions that were written and failed.
     pub failures: u64,
-    /// Submissions refused because too much was waiting.
+    /// Askers turned away because too much was waiting.
     pub busy: u64,
     /// Rows deleted because their time was over.
     pub expired: u64,
     /// Changes that wait now.
     pub queued: usize,
+    /// Changes that were refused and are still to be written.
+    pub owed: usize,
     /// Database and write-ahead log.
     pub file_bytes: u64,
 }
@@ -45,6 +47,7 @@ pub(super) struct Counters {
     failures: AtomicU64,
     busy: AtomicU64,
     expired: AtomicU64,
+    owed: AtomicUsize,
     health: Mutex<Health>,
 }
 
@@ -66,6 +69,14 @@ impl Counters {
 
     pub(super) fn expired(&self, rows: usize) {
         self.expired.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn owed(&self) -> usize {
+        self.owed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_owed(&self, changes: usize) {
+        self.owed.store(changes, Ordering::Relaxed);
     }
 
     pub(super) fn health(&self) -> Health {
@@ -99,6 +110,7 @@ impl Counters {
             busy: read(&self.busy),
             expired: read(&self.expired),
             queued,
+            owed: self.owed(),
             file_bytes,
         }
     }

@@ -41,7 +41,7 @@ pub(super) fn greatest_id(conn: &Connection) -> rusqlite::Result<i64> {
 }
 
 fn load_records(conn: &Connection, rooms: &mut Rooms) -> rusqlite::Result<()> {
-    let columns = "app, room, name, policy, created_at_ms, by_server, ends, attributes_version";
+    let columns = "app, room, name, policy, created_at_ms, by_server, ends, attributes_version, used";
     let mut statement = conn.prepare(&format!("SELECT {columns} FROM rooms"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -52,6 +52,7 @@ fn load_records(conn: &Connection, rooms: &mut Rooms) -> rusqlite::Result<()> {
             by_server: row.get(5)?,
             ends: row.get(6)?,
             attributes_version: unsigned(row, 7)?,
+            used: row.get(8)?,
         });
     }
     Ok(())

@@ -9,11 +9,12 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use super::error::StoreError;
 
 /// The first makes version 1, and so on.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_rooms_and_lists.sql"),
     include_str!("migrations/0002_what_passes_and_a_probe.sql"),
     include_str!("migrations/0003_when_attributes_were_set.sql"),
-    include_str!("migrations/0004_conversations.sql"),
+    include_str!("migrations/0004_rooms_that_were_used.sql"),
+    include_str!("migrations/0005_conversations.sql"),
 ];
 
 /// The version of the file, 0 of an empty one. Changes nothing, so that a file which is not ours stays as it is.

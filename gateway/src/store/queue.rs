@@ -9,8 +9,8 @@ use super::change::Change;
 use super::error::StoreError;
 use super::rows::RowsMut;
 
-/// Changes that wait, at most: 64 full groups, a second if each takes 15 ms, as on a slow disk. More waiting would help nobody:
-/// whoever asks for more is better told so at once.
+/// Changes that wait when whoever asks for more is turned away: 64 full groups, a second if each takes 15 ms, as on a slow disk. More
+/// waiting would help nobody. What has no asker, the end of a room say, is taken all the same: there is no more of it than there are rows.
 pub(super) const QUEUED_CHANGES_MAX: usize = 16_384;
 
 /// Changes in a group: beyond it groups gain little and those in front wait longer for their answer. A submission is never
@@ -78,8 +78,16 @@ impl Submission {
         }
     }
 
+    /// Those it names. A job makes its own.
+    pub(super) fn changes(&self) -> &[Change] {
+        match &self.work {
+            Work::Changes(changes) => changes,
+            Work::Job(_) => &[],
+        }
+    }
+
     /// How many changes it is counted as once it is done.
-    pub(super) fn changes(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         match &self.work {
             Work::Changes(changes) => changes.len(),
             Work::Job(_) => JOB_WEIGHT,
@@ -107,7 +115,7 @@ impl Submission {
 
     /// An empty one counts too: it has a place in the queue.
     fn weight(&self) -> usize {
-        self.changes().max(1)
+        self.count().max(1)
     }
 }
 
@@ -120,27 +128,18 @@ impl Drop for Submission {
 impl std::fmt::Debug for Submission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Submission")
-            .field("changes", &self.changes())
+            .field("changes", &self.count())
             .finish_non_exhaustive()
     }
 }
 
 impl Queue {
-    /// Adds a submission. One that is longer than the whole queue gets in when it is empty, or it never would.
-    ///
-    /// # Errors
-    /// When it is full: the submission.
-    pub(super) fn push(&self, submission: Submission) -> Result<(), Submission> {
+    pub(super) fn push(&self, submission: Submission) {
         let mut state = self.lock();
-        let changes = state.changes + submission.weight();
-        if changes > QUEUED_CHANGES_MAX && !state.waiting.is_empty() {
-            return Err(submission);
-        }
-        state.changes = changes;
+        state.changes += submission.weight();
         state.waiting.push_back(submission);
         drop(state);
         self.news.notify_one();
-        Ok(())
     }
 
     /// Waits for `patience` at most until something is there. Somebody alone is not held up, since others may be far away;

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use super::*;
 
 mod disk_error;
-mod model;
+pub(super) mod model;
 mod opening;
 mod queueing;
 
@@ -66,6 +66,7 @@ pub(super) fn put_room(room: &str, name: &str) -> Change {
             by_server: true,
             ends: "idle:5".to_owned(),
             attributes_version: 7,
+            used: true,
         },
     }
 }
@@ -84,7 +85,7 @@ pub(super) fn put_user(list: RoomList, user: &str, until_ms: Option<i64>) -> Cha
     }
 }
 
-fn put_attribute(key: &str, version: u64) -> Change {
+pub(super) fn put_attribute(key: &str, version: u64) -> Change {
     Change::PutAttribute {
         app: "app".to_owned(),
         room: "room".to_owned(),
@@ -120,7 +121,7 @@ fn put_rules(muted: bool, stopped: bool) -> Change {
     }
 }
 
-fn remove_room() -> Change {
+pub(super) fn remove_room() -> Change {
     Change::RemoveRoom {
         app: "app".to_owned(),
         room: "room".to_owned(),

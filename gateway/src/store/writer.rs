@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,10 +12,12 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::apply::apply;
+use super::change::Change;
 use super::error::{Stage, StoreError};
 use super::expiry::{Expiry, Repeats, Retention};
 use super::figures::{Counters, Health};
-use super::queue::{Next, Queue, Submission, Work};
+use super::owed::Owed;
+use super::queue::{GROUP_CHANGES_MAX, Next, Queue, Submission, Work};
 use super::rows::SqliteRows;
 use crate::clock::Now;
 
@@ -49,6 +50,22 @@ pub(super) struct Shared {
     pub answers_early: std::sync::atomic::AtomicBool,
 }
 
+/// A part of a transaction.
+enum Part<'a> {
+    Changes(&'a [Change]),
+    Submission(&'a mut Submission),
+}
+
+impl Part<'_> {
+    /// How many changes it is counted as.
+    fn count(&self) -> usize {
+        match self {
+            Self::Changes(changes) => changes.len(),
+            Self::Submission(submission) => submission.count(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Writer {
     /// Closed before the lock is given up: fields are dropped in this order.
@@ -57,6 +74,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// Why nothing is written any more.
     failed: Option<String>,
+    /// While there is something, the health says that nothing can be written.
+    owed: Owed,
     /// Changes since the log was copied.
     uncopied: usize,
     expiry: Option<Expiry>,
@@ -74,6 +93,7 @@ impl Writer {
             _lock: lock,
             shared,
             failed: None,
+            owed: Owed::default(),
             uncopied: 0,
             expiry: Some(Expiry::new(now_unix_ms, Repeats::LeftAlone)),
             passes: 0,
@@ -94,7 +114,11 @@ impl Writer {
             match self.shared.queue.next(self.patience()) {
                 Next::Group(group) => self.commit_group(group),
                 Next::Nothing => {}
-                Next::Closed => break,
+                Next::Closed => {
+                    // The last chance. If it is still refused, nobody was told that it is kept.
+                    let _ = self.pay();
+                    break;
+                }
             }
             if self.failed.is_none() {
                 self.copy_log();
@@ -119,14 +143,13 @@ impl Writer {
         next.saturating_duration_since(Instant::now())
     }
 
-    /// Commits them all at once or, if that fails and may be the fault of one, each by itself; then tells everybody.
+    /// Commits what is owed and then these, and tells everybody.
     fn commit_group(&mut self, mut group: Vec<Submission>) {
-        let outcomes = match self.transaction(&mut group) {
-            Err(error) if group.len() > 1 && error.may_be_of_one() => {
-                let alone = |submission| self.transaction(slice::from_mut(submission));
-                group.iter_mut().map(alone).collect()
-            }
-            outcome => vec![outcome; group.len()],
+        let outcomes = match self.pay() {
+            Ok(()) => self.commit_together(&mut group),
+            // Something else may still fit.
+            Err(error) if error.may_be_of_one() => self.commit_each(&mut group),
+            Err(error) => self.refuse_all(&group, &error),
         };
         self.note(&outcomes);
         for (submission, outcome) in group.into_iter().zip(outcomes) {
@@ -134,45 +157,122 @@ impl Writer {
         }
     }
 
-    fn transaction(&mut self, submissions: &mut [Submission]) -> Result<(), StoreError> {
+    /// All at once or, if that fails and may be the fault of one, each by itself. Nothing is owed when this begins.
+    fn commit_together(&mut self, group: &mut [Submission]) -> Vec<Result<(), StoreError>> {
+        let mut parts: Vec<Part<'_>> = group.iter_mut().map(Part::Submission).collect();
+        match self.transaction(&mut parts) {
+            Ok(()) => vec![Ok(()); group.len()],
+            Err(error) if group.len() > 1 && error.may_be_of_one() => self.commit_each(group),
+            Err(error) => self.refuse_all(group, &error),
+        }
+    }
+
+    /// In their order, each with what is owed before it. One that changes nothing asks whether all is kept that came before.
+    fn commit_each(&mut self, group: &mut [Submission]) -> Vec<Result<(), StoreError>> {
+        group
+            .iter_mut()
+            .map(|submission| self.commit_alone(submission))
+            .collect()
+    }
+
+    fn commit_alone(&mut self, submission: &mut Submission) -> Result<(), StoreError> {
+        if let Work::Job(_) = submission.work {
+            return self.transaction(&mut [Part::Submission(submission)]);
+        }
+        let changes = self.owed.followed_by(submission.changes());
+        let outcome = match self.owed.why() {
+            Some(why) if changes.is_empty() => Err(why.clone()),
+            _ => self.transaction(&mut [Part::Changes(&changes)]),
+        };
+        match &outcome {
+            Ok(()) => self.owed.forget(&changes),
+            Err(error) => self.owe(submission.changes(), error),
+        }
+        outcome
+    }
+
+    fn refuse_all(&mut self, group: &[Submission], error: &StoreError) -> Vec<Result<(), StoreError>> {
+        for submission in group {
+            self.owe(submission.changes(), error);
+        }
+        vec![Err(error.clone()); group.len()]
+    }
+
+    /// Changes were refused. They are owed if the disk may take them one day.
+    fn owe(&mut self, changes: &[Change], error: &StoreError) {
+        if error.read_only().is_some() {
+            self.owed.add(changes, error);
+        }
+    }
+
+    /// Writes what is owed.
+    ///
+    /// # Errors
+    /// When the disk still does not take all of it.
+    fn pay(&mut self) -> Result<(), StoreError> {
+        let mut step = GROUP_CHANGES_MAX;
+        while !self.owed.is_empty() {
+            let changes = self.owed.first(step);
+            match self.transaction(&mut [Part::Changes(&changes)]) {
+                Ok(()) => self.owed.forget(&changes),
+                // One place of them; each by itself says which.
+                Err(StoreError::Unfit(_)) if step > 1 => step = 1,
+                Err(error @ StoreError::Unfit(_)) => {
+                    tracing::error!(%error, ?changes, "what was refused before can never be kept");
+                    self.owed.forget(&changes);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn transaction(&mut self, parts: &mut [Part<'_>]) -> Result<(), StoreError> {
         if let Some(why) = &self.failed {
             return Err(StoreError::Failed(why.clone()));
         }
         let started = Instant::now();
-        if let Err(error) = self.write(submissions) {
+        if let Err(error) = self.write(parts) {
             self.roll_back();
             return Err(self.told(error));
         }
-        let changes = submissions.iter().map(Submission::changes).sum();
+        let changes = parts.iter().map(Part::count).sum();
         self.shared.counters.committed(changes, started.elapsed());
         self.uncopied += changes;
         Ok(())
     }
 
-    fn write(&self, submissions: &mut [Submission]) -> Result<(), StoreError> {
-        let change = |error: rusqlite::Error| StoreError::of(Stage::Change, &error);
-        self.conn.execute_batch("BEGIN IMMEDIATE").map_err(change)?;
-        for submission in submissions.iter_mut() {
-            match &mut submission.work {
-                Work::Changes(changes) => {
-                    for each in changes {
-                        apply(&self.conn, each).map_err(change)?;
-                    }
-                }
-                Work::Job(job) => {
+    fn write(&self, parts: &mut [Part<'_>]) -> Result<(), StoreError> {
+        self.conn
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(|error| StoreError::of(Stage::Change, &error))?;
+        for part in parts.iter_mut() {
+            match part {
+                Part::Changes(changes) => self.apply(changes)?,
+                Part::Submission(submission) => match &mut submission.work {
+                    Work::Changes(changes) => self.apply(changes)?,
                     // A job that panics fails alone: the others are tried again without it.
-                    catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(&self.conn))))
-                        .unwrap_or_else(|_| Err(StoreError::Unfit("it panicked".to_owned())))?;
-                }
+                    Work::Job(job) => catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(&self.conn))))
+                        .unwrap_or_else(|_| Err(StoreError::Unfit("it panicked".to_owned())))?,
+                },
             }
         }
         #[cfg(test)]
         if self.shared.answers_early.load(std::sync::atomic::Ordering::Relaxed) {
-            submissions.iter_mut().for_each(Submission::answer_early);
+            for part in parts {
+                if let Part::Submission(submission) = part {
+                    submission.answer_early();
+                }
+            }
         }
         self.conn
             .execute_batch("COMMIT")
             .map_err(|error| StoreError::of(Stage::Sync, &error))
+    }
+
+    fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let applied = changes.iter().try_for_each(|change| apply(&self.conn, change));
+        applied.map_err(|error| StoreError::of(Stage::Change, &error))
     }
 
     /// SQLite ends the transaction by itself after some failures and leaves it open after others.
@@ -187,10 +287,14 @@ impl Writer {
         }
     }
 
-    /// The error, after which nothing is written any more if it is one of that kind.
+    /// The error, from which conclusions are drawn for the health, and for whether anything is written any more.
     fn told(&mut self, error: StoreError) -> StoreError {
         if let StoreError::Failed(why) = &error {
             self.fail(why.clone());
+        }
+        if let Some(why) = error.read_only() {
+            let why = why.to_owned();
+            self.shared.counters.set_health(Health::ReadOnly { why });
         }
         error
     }
@@ -206,16 +310,16 @@ impl Writer {
         }
         self.shared.counters.set_health(Health::Failed { why: why.clone() });
         self.failed.get_or_insert(why);
+        self.owed = Owed::default();
+        self.shared.counters.set_owed(0);
     }
 
-    /// Counts what became of them and draws conclusions for the health.
+    /// Counts what became of them. Whatever could be written: it is not well before nothing is owed.
     fn note(&self, outcomes: &[Result<(), StoreError>]) {
         let counters = &self.shared.counters;
         counters.failed(outcomes.iter().filter(|outcome| outcome.is_err()).count());
-        let read_only = outcomes.iter().find_map(|outcome| outcome.as_ref().err()?.read_only());
-        if let Some(why) = read_only {
-            counters.set_health(Health::ReadOnly { why: why.to_owned() });
-        } else if outcomes.iter().any(Result::is_ok) {
+        counters.set_owed(self.owed.len());
+        if outcomes.iter().any(Result::is_ok) && self.owed.is_empty() {
             counters.set_health(Health::Ok);
         }
     }
@@ -223,13 +327,6 @@ impl Writer {
     /// A statement that is a transaction of its own, of the store's own making. `None` if it fails; the health tells.
     fn alone(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Option<usize> {
         let outcome = statement(&self.conn).map_err(|error| self.told(StoreError::of(Stage::Sync, &error)));
-        if let Err(error) = &outcome
-            && let Some(why) = error.read_only()
-        {
-            self.shared
-                .counters
-                .set_health(Health::ReadOnly { why: why.to_owned() });
-        }
         outcome.ok()
     }
 
@@ -282,7 +379,7 @@ impl Writer {
         }
     }
 
-    /// Writes something that takes up space and deletes it: the space it took is then at hand for whoever comes next.
+    /// Writes something that takes up space and deletes it: the space it took is then at hand for what is owed, and whoever comes next.
     fn probe(&mut self) {
         let written = self.alone(|conn| {
             conn.execute(
@@ -290,8 +387,9 @@ impl Writer {
                 [vec![0_u8; PROBE_BYTES]],
             )
         });
-        if written.is_some() && self.alone(|conn| conn.execute("DELETE FROM probe", [])).is_some() {
-            self.shared.counters.set_health(Health::Ok);
+        if written.is_some() && self.alone(|conn| conn.execute("DELETE FROM probe", [])).is_some() && self.pay().is_ok()
+        {
+            self.note(&[Ok(())]);
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::identity::{AppIndex, RoomKey, WorkerIndex};
 use crate::refusal::Refusal;
 use crate::room::Published;
 use crate::worker::Worker;
+use crate::worker::operator::OVERLOAD_RETRY;
 
 /// Rooms that are told before other tasks get their turn: with 32 KiB to encode for each, a few milliseconds.
 const ROOMS_PER_STEP: usize = 100;
@@ -45,7 +46,7 @@ impl Worker {
             self.announcement_wanted.notify_one();
             Ok(())
         } else {
-            Err(Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload"))
+            Err(Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY))
         };
         // Nobody takes an answer that comes too late.
         let _ = answer.send(taken);

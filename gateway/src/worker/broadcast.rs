@@ -13,6 +13,7 @@ use crate::identity::{AppIndex, ConnectionKey};
 use crate::refusal::Refusal;
 use crate::worker::Worker;
 use crate::worker::connection::Connection;
+use crate::worker::operator::OVERLOAD_RETRY;
 
 /// Connections that are given a frame before other tasks get their turn: a few milliseconds.
 const CONNECTIONS_PER_STEP: usize = 1000;
@@ -39,7 +40,7 @@ impl Worker {
             self.broadcast_wanted.notify_one();
             Ok(())
         } else {
-            Err(Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload"))
+            Err(Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY))
         };
         // Nobody takes an answer that comes too late.
         let _ = answer.send(taken);

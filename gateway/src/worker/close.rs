@@ -10,8 +10,9 @@ use crate::frames;
 use crate::identity::Caller;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
-use crate::room;
+use crate::room::{self, KeptFor};
 use crate::session::parked::Lost;
+use crate::session::users::Ended;
 use crate::session::{Online, Timeout, silence_max};
 use crate::timer_wheel::Tick;
 use crate::worker::Worker;
@@ -266,12 +267,17 @@ impl Worker {
                 .borrow_mut()
                 .remove(room, &connection.outbox, &mut self.moved.borrow_mut());
         }
+        if self.stopping.get() {
+            // Homes see nobody leave: a room that is kept and ends with its last member is not over because the gateway is.
+            return;
+        }
         rooms.extend(self.end_walk(state, &online.user, address));
-        let keep = !self.config().sessions.resume_window.is_zero() && !self.stopping.get();
+        let keep = !self.config().sessions.resume_window.is_zero();
         let request = || match reason {
             CloseReason::Logout => room::Request::Leave(LeaveReason::Logout),
             CloseReason::UserBlocked => room::Request::Leave(LeaveReason::UserBlocked),
-            _ if keep => room::Request::Detach,
+            CloseReason::Displaced if keep => room::Request::Detach(KeptFor::User),
+            _ if keep => room::Request::Detach(KeptFor::Session),
             _ => room::Request::Leave(LeaveReason::Offline),
         };
         for room in &rooms {
@@ -285,10 +291,14 @@ impl Worker {
         }
         let home = self.home_of_user(&online.user);
         let message = match request() {
-            room::Request::Detach => Message::Detached(Box::new(Lost::new(online.user, address, rooms))),
+            room::Request::Detach(_) => Message::Detached(Box::new(Lost::new(online.user, address, rooms))),
             _ => Message::Unregister {
                 user: online.user.key(),
                 connection: address,
+                ended: match reason {
+                    CloseReason::Logout => Ended::LoggedOut,
+                    _ => Ended::Otherwise,
+                },
             },
         };
         self.post(home, message);

@@ -59,9 +59,8 @@ pub(super) struct State {
     /// The beginning of a frame whose end is still to come, or frames that wait while the connection is not read.
     pub(super) input: Vec<u8>,
     pub(super) in_flight: u16,
-    /// A command to enter or leave a room is under way. Until it is answered nothing more is read: what follows may depend on it,
-    /// and the answer may be large.
-    pub(super) moving: bool,
+    /// What keeps it from being read although nothing waits for its client.
+    pub(super) held: Held,
     pub(super) opened: Instant,
     pub(super) armed: Tick,
     pub(super) label: Label,
@@ -86,6 +85,16 @@ pub(super) struct State {
     pub(super) errand: Option<Box<Errand>>,
     handshake_permit: Option<HandshakePermit>,
     _permit: ConnectionPermit,
+}
+
+/// A command under way that nothing is read behind until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    Not,
+    /// It enters or leaves a room: what follows may depend on it, and the answer may be large.
+    ByMove,
+    /// It asks for what may be large. Over when all that was asked before is answered, too.
+    ByQuestion,
 }
 
 /// What a connection has to do beyond waiting for an answer. In a box of its own, since hardly anybody has one.
@@ -159,7 +168,7 @@ impl Worker {
                         session,
                         input: Vec::new(),
                         in_flight: 0,
-                        moving: false,
+                        held: Held::Not,
                         opened,
                         armed,
                         label: Label::Anonymous,

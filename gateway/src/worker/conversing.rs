@@ -30,7 +30,7 @@ use crate::metrics::Metric;
 use crate::push;
 use crate::refusal::Refusal;
 use crate::room::RETRY_AFTER_MIN;
-use crate::worker::connection::{Connection, SENT_EVENT};
+use crate::worker::connection::{Connection, Held, SENT_EVENT};
 use crate::worker::mailbox::{Message, Outside};
 use crate::worker::pump::label_of_kind;
 use crate::worker::{Shared, Worker};
@@ -73,7 +73,6 @@ pub(super) struct Conversed {
     /// Of a message.
     kind: Option<MessageType>,
     is_repeat: bool,
-    weight: Weight,
 }
 
 /// A page of what a session missed.
@@ -156,7 +155,9 @@ impl Worker {
                 return;
             };
             state.in_flight += 1;
-            state.moving = weight == Weight::Large;
+            if weight == Weight::Large {
+                state.held = Held::ByQuestion;
+            }
             let sync = match &command {
                 Command::Sync(sync) if sync.cursor.is_empty() => {
                     Some((state.conversing.begin(&self.held_bytes), PageOf::First))
@@ -223,7 +224,6 @@ impl Worker {
                         asked: asked_at,
                         kind,
                         is_repeat,
-                        weight,
                     };
                     Message::Conversed {
                         connection,
@@ -289,7 +289,7 @@ impl Worker {
             }
             _ => {}
         }
-        if let Some(connection) = self.answered(key, answer.weight == Weight::Large) {
+        if let Some(connection) = self.answered(key, false) {
             self.answer(&connection, &answer.frame);
         }
     }
@@ -367,7 +367,7 @@ impl Worker {
     /// A page of what a session missed.
     pub(super) fn synced(self: &Rc<Self>, key: ConnectionKey, page: Page) {
         self.count_conversed(page.code, page.asked);
-        let Some(connection) = self.answered(key, true) else {
+        let Some(connection) = self.answered(key, false) else {
             return;
         };
         self.answer(&connection, &page.frame);

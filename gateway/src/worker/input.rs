@@ -22,7 +22,7 @@ use crate::session::users::Arrival;
 use crate::session::{Quotas, logout};
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
-use crate::worker::connection::{Connection, Errand, Progress};
+use crate::worker::connection::{Connection, Errand, Held, Progress};
 use crate::worker::mailbox::Message;
 
 /// Commands of one client that wait for an answer, or would if one were wanted. A client that sends more is not read until some are
@@ -89,7 +89,7 @@ impl Worker {
     /// Whether the connection is not to be read now.
     fn is_paused(&self, connection: &Connection) -> bool {
         let state = connection.state.borrow();
-        state.moving
+        state.held != Held::Not
             || state.errand.is_some()
             || state.session.is_registering()
             || state.in_flight >= IN_FLIGHT_MAX
@@ -338,7 +338,11 @@ impl Worker {
         let Some(online) = state.session.online() else { return };
         let user = online.user.clone();
         state.in_flight += 1;
-        state.moving = matches!(request, room::Request::Enter(_) | room::Request::Leave(_));
+        state.held = match &request {
+            room::Request::Enter(_) | room::Request::Leave(_) => Held::ByMove,
+            room::Request::Query(room::Query::Attributes(_) | room::Query::Members { .. }) => Held::ByQuestion,
+            _ => Held::Not,
+        };
         if let Some(room) = then_leave {
             state.errand = Some(Box::new(Errand::Leave(room)));
         }
@@ -366,9 +370,11 @@ impl Worker {
         }
         self.take(connection, |quotas, now, rules| match request {
             room::Request::Enter(_) | room::Request::Leave(_) => quotas.take_move(now, rules.moves_per_second),
-            room::Request::WriteAttributes(_) => quotas.take_attribute_write(now, rules.attribute_writes_per_second),
+            room::Request::WriteAttributes(write) => {
+                quotas.take_attribute_write(now, rules.attribute_writes_per_second, write.pieces())
+            }
             room::Request::Query(_) => quotas.take_query(now, rules.queries_per_second),
-            room::Request::Send(_) | room::Request::Detach | room::Request::Resume { .. } => Ok(()),
+            room::Request::Send(_) | room::Request::Detach(_) | room::Request::Resume { .. } => Ok(()),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::room::{self, Effect};
 use crate::store::{Change, StoreError};
 use crate::worker::Worker;
 use crate::worker::mailbox::{Message, OrderResult};
+use crate::worker::operator::OVERLOAD_RETRY;
 
 /// What a request came to, its effects sorted by when they are carried out.
 struct Sorted {
@@ -54,8 +55,15 @@ impl Worker {
         });
     }
 
-    /// Carries out what an order came to. The answer is given when all of it is kept; nobody takes that of one that took too long.
-    pub(super) fn carry_out_order(&self, room: &RoomKey, ordered: room::Ordered, answer: oneshot::Sender<OrderResult>) {
+    /// Carries out what an order came to. One about what is kept is answered when all is kept that it or another before it has changed;
+    /// nobody takes the answer to one that took too long.
+    pub(super) fn carry_out_order(
+        &self,
+        room: &RoomKey,
+        ordered: room::Ordered,
+        about_what_is_kept: bool,
+        answer: oneshot::Sender<OrderResult>,
+    ) {
         let mut changes = Vec::new();
         for effect in ordered.effects {
             match effect {
@@ -63,7 +71,8 @@ impl Worker {
                 effect => self.carry_out(room, None, effect),
             }
         }
-        if changes.is_empty() {
+        let promises = about_what_is_kept && ordered.answer.is_ok();
+        if changes.is_empty() && !promises {
             let _ = answer.send(ordered.answer);
             return;
         }
@@ -100,7 +109,12 @@ fn sort(effects: Vec<Effect>) -> Sorted {
 pub(crate) fn refusal(error: &StoreError) -> Refusal {
     tracing::warn!(%error, "a change is not kept");
     match error {
-        StoreError::Busy => Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload"),
+        StoreError::Busy => {
+            Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY)
+        }
         _ => Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "store"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::frames;
 use crate::identity::User;
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
-use crate::session::users::{Arrival, Granted};
+use crate::session::users::{Arrival, Ended, Granted};
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Errand, Label};
@@ -115,6 +115,7 @@ impl Worker {
             None => Message::Unregister {
                 user: user.key(),
                 connection,
+                ended: Ended::Otherwise,
             },
         };
         self.post(self.home_of_user(user), message);

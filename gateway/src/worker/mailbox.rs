@@ -18,7 +18,7 @@ use crate::identity::{AppIndex, Caller, ConnectionKey, ConnectionRef, RoomKey, U
 use crate::refusal::Refusal;
 use crate::room::{self, Entered};
 use crate::session::parked::Lost;
-use crate::session::users::{Arrival, Granted};
+use crate::session::users::{Arrival, Ended, Granted};
 use crate::worker::announce::Announcement;
 use crate::worker::conversing::{Conversed, Delivery, Happened, Page, Settled};
 
@@ -41,7 +41,11 @@ pub(super) enum Message {
     /// To a user's home: a login that is good in itself.
     Register(Box<Arrival>),
     /// To a user's home: a session ended for good.
-    Unregister { user: UserKey, connection: ConnectionRef },
+    Unregister {
+        user: UserKey,
+        connection: ConnectionRef,
+        ended: Ended,
+    },
     /// To a user's home: the connection of a session is lost.
     Detached(Box<Lost>),
     /// To a user's home: a connection was lost before it heard that it goes on with this session.
@@ -217,13 +221,10 @@ impl Message {
     /// What it counts against the bound of a mailbox: one, and one for each KiB it carries.
     fn weight(&self) -> usize {
         let bytes = match self {
-            Self::Room {
-                request: room::Request::Send(message),
-                ..
-            } => message.content.len(),
-            Self::Publish { frame, .. } | Self::Notify { frame, .. } | Self::Broadcast { frame, .. } => frame.len(),
+            Self::Room { request, .. } => request.bytes(),
             Self::Order { order, .. } => match &**order {
                 room::Order::Publish(message) => message.content.len(),
+                room::Order::WriteAttributes { write, .. } => write.bytes(),
                 _ => 0,
             },
             Self::Deliver(delivery) => delivery.event.frame.len(),
@@ -232,9 +233,29 @@ impl Message {
             Self::Conversed { answer, .. } => answer.frame.len(),
             Self::Synced { page, .. } => page.frame.len(),
             Self::Announce { announcement, .. } => announcement.message.content.len(),
+            Self::Publish { frame, .. }
+            | Self::Notify { frame, .. }
+            | Self::Broadcast { frame, .. }
+            | Self::Unchanged { frame, .. }
+            | Self::Expel { frame, .. }
+            | Self::NotResumed { frame, .. }
+            | Self::Event { frame, .. }
+            | Self::Destroy { frame, .. } => frame.len(),
+            Self::Reply { frame, .. } | Self::Dismiss { frame, .. } => frame.as_ref().map_or(0, Bytes::len),
             // Shared while it waits, but each of them is copied for its connection.
             Self::Admit { frames, .. } => frames.iter().map(Bytes::len).sum(),
-            _ => 0,
+            Self::Register(_)
+            | Self::Unregister { .. }
+            | Self::Detached(_)
+            | Self::Returned { .. }
+            | Self::Registered { .. }
+            | Self::Supplant { .. }
+            | Self::Evict { .. }
+            | Self::Online { .. }
+            | Self::MutedRooms { .. }
+            | Self::Settle { .. }
+            | Self::Settled { .. }
+            | Self::Close { .. } => 0,
         };
         1 + bytes / WEIGHT_BYTES
     }
@@ -488,6 +509,44 @@ mod tests {
             mailboxes.post(HERE, admit);
             assert_eq!(mailboxes.depth(), joined * 31);
         }
+        while mailboxes.next_own().is_some() {}
+        assert_eq!(mailboxes.depth(), 0);
+    }
+
+    #[test]
+    fn what_is_asked_and_answered_weighs_as_much_as_it_carries() {
+        let [(_, mut mailboxes), _] = two_workers(64);
+        let connection = ConnectionKey::default();
+        let frame = Bytes::from(vec![0; 430 * 1024]);
+        mailboxes.post(
+            HERE,
+            Message::Event {
+                connection,
+                frame: frame.clone(),
+            },
+        );
+        assert_eq!(mailboxes.depth(), 431);
+        let answer = Message::Reply {
+            connection,
+            frame: Some(frame),
+            code: ErrorCode::NO_ERROR,
+        };
+        mailboxes.post(HERE, answer);
+        assert_eq!(mailboxes.depth(), 2 * 431);
+        let write = room::Write::Set {
+            entries: vec![("k".repeat(128), "v".repeat(4096)); 10],
+            force: true,
+            take_over: false,
+            delete_on_leave: false,
+            if_version: None,
+        };
+        let order = Message::Order {
+            room: room(),
+            order: Box::new(room::Order::WriteAttributes { by: None, write }),
+            answer: oneshot::channel().0,
+        };
+        mailboxes.post(HERE, order);
+        assert_eq!(mailboxes.depth(), 2 * 431 + 42);
         while mailboxes.next_own().is_some() {}
         assert_eq!(mailboxes.depth(), 0);
     }

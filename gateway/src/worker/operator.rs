@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_protocol::{ErrorCode, RoomId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::clock::Now;
 use crate::command;
@@ -21,11 +22,11 @@ use crate::worker::Shared;
 use crate::worker::announce::Announcement;
 use crate::worker::mailbox::{Message, OrderResult, Outside};
 
-/// How long an order may take: many times what a worker and a commit need, and less than an app's server waits.
+/// How long an order may take, or several at once: many times what a worker and a commit need, and less than an app's server waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the app's server waits that met a full mailbox.
-const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+pub(super) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 type OutcomeResult = Result<Outcome, Refusal>;
 
@@ -58,20 +59,14 @@ impl Operator {
     /// # Errors
     /// What the room says; 20607 when its home has too much to do, 5004 when it does not answer.
     pub(crate) async fn order(&self, room: RoomKey, order: Order) -> Result<Answer, Refusal> {
-        wait(self.give(room, order)?).await?
+        wait(self.give(room, order)?, deadline()).await?
     }
 
     /// Has several rooms carry out an order each, all at the same time, and returns what each says.
     pub(crate) async fn orders(&self, orders: Vec<(RoomKey, Order)>) -> Vec<Result<Answer, Refusal>> {
-        let given: Vec<_> = orders.into_iter().map(|(room, order)| self.give(room, order)).collect();
-        let mut answers = Vec::with_capacity(given.len());
-        for given in given {
-            answers.push(match given {
-                Ok(answered) => wait(answered).await.flatten(),
-                Err(refusal) => Err(refusal),
-            });
-        }
-        answers
+        let given = orders.into_iter().map(|(room, order)| self.give(room, order)).collect();
+        let answers = wait_for_all(given).await;
+        answers.into_iter().map(Result::flatten).collect()
     }
 
     fn give(&self, room: RoomKey, order: Order) -> Result<oneshot::Receiver<OrderResult>, Refusal> {
@@ -82,16 +77,20 @@ impl Operator {
         Ok(answered)
     }
 
-    /// Ends all connections of a user with `refusal`, and gives up what is kept of its sessions. Whoever blocks a user has it in the policy
-    /// before: logins under way are caught by one or the other.
+    /// Ends all connections of users, each with its refusal, and gives up what is kept of their sessions. Whoever blocks users has them in
+    /// the policy before: logins under way are caught by one or the other. Whatever becomes of one, the others are ended.
     ///
     /// # Errors
-    /// 20607 when the user's home has too much to do, 5004 when it does not answer.
-    pub(crate) async fn evict(&self, user: UserKey, refusal: Refusal) -> Result<(), Refusal> {
-        let home = self.home((user.app, &user.id));
-        let (answer, answered) = oneshot::channel();
-        self.post(home, Message::Evict { user, refusal, answer })?;
-        wait(answered).await
+    /// 20607 when the home of one of them has too much to do, 5004 when it does not answer.
+    pub(crate) async fn evict(&self, users: Vec<(UserKey, Refusal)>) -> Result<(), Refusal> {
+        let give = |(user, refusal): (UserKey, Refusal)| {
+            let home = self.home((user.app, &user.id));
+            let (answer, answered) = oneshot::channel();
+            self.post(home, Message::Evict { user, refusal, answer })?;
+            Ok(answered)
+        };
+        let given = users.into_iter().map(give).collect();
+        wait_for_all(given).await.into_iter().collect()
     }
 
     /// Has the rules of conversations carry out a command of the app's server, and waits until what it changes is kept. Who is concerned has been told by then.
@@ -99,21 +98,15 @@ impl Operator {
     /// # Errors
     /// What the rules say; 5004 when the store has too much to do, or does not answer, 31003 when its disk takes nothing.
     pub(crate) async fn converse(&self, app: AppIndex, command: Command) -> Result<Outcome, Refusal> {
-        wait(self.have_ruled(app, command)?).await?
+        wait(self.have_ruled(app, command)?, deadline()).await?
     }
 
     /// The same for several, in this order. They may be kept together.
     pub(crate) async fn converse_all(&self, app: AppIndex, commands: Vec<Command>) -> Vec<Result<Outcome, Refusal>> {
         let commands = commands.into_iter();
         let asked: Vec<_> = commands.map(|command| self.have_ruled(app, command)).collect();
-        let mut outcomes = Vec::with_capacity(asked.len());
-        for asked in asked {
-            outcomes.push(match asked {
-                Ok(answered) => wait(answered).await.flatten(),
-                Err(refusal) => Err(refusal),
-            });
-        }
-        outcomes
+        let answers = wait_for_all(asked).await;
+        answers.into_iter().map(Result::flatten).collect()
     }
 
     fn have_ruled(&self, app: AppIndex, command: Command) -> Result<oneshot::Receiver<OutcomeResult>, Refusal> {
@@ -152,9 +145,10 @@ impl Operator {
                 asked.push((places, answered));
             }
         }
+        let deadline = deadline();
         let mut online = vec![false; users.len()];
         for (places, answered) in asked {
-            for (place, is_online) in places.into_iter().zip(wait(answered).await?) {
+            for (place, is_online) in places.into_iter().zip(wait(answered, deadline).await?) {
                 online[place] = is_online;
             }
         }
@@ -182,8 +176,9 @@ impl Operator {
             self.post(worker, Message::Broadcast { app, frame, answer })?;
             asked.push(answered);
         }
+        let deadline = deadline();
         for answered in asked {
-            wait(answered).await??;
+            wait(answered, deadline).await??;
         }
         Ok(())
     }
@@ -207,8 +202,9 @@ impl Operator {
             self.post(worker, Message::Announce { announcement, answer })?;
             asked.push(answered);
         }
+        let deadline = deadline();
         for answered in asked {
-            wait(answered).await??;
+            wait(answered, deadline).await??;
         }
         Ok(message_id)
     }
@@ -224,9 +220,10 @@ impl Operator {
             self.post(worker, Message::MutedRooms { app, limit, answer })?;
             asked.push(answered);
         }
+        let deadline = deadline();
         let mut rooms = Vec::new();
         for answered in asked {
-            rooms.extend(wait(answered).await?);
+            rooms.extend(wait(answered, deadline).await?);
         }
         rooms.sort_unstable();
         rooms.truncate(limit);
@@ -253,11 +250,55 @@ impl Operator {
     }
 }
 
+/// What each of those says that were asked, and of those that could not be asked why not.
+async fn wait_for_all<T>(asked: Vec<Result<oneshot::Receiver<T>, Refusal>>) -> Vec<Result<T, Refusal>> {
+    let deadline = deadline();
+    let mut answers = Vec::with_capacity(asked.len());
+    for answered in asked {
+        answers.push(match answered {
+            Ok(answered) => wait(answered, deadline).await,
+            Err(refusal) => Err(refusal),
+        });
+    }
+    answers
+}
+
+/// Until when something that is asked now is waited for: the same time for all that one call asks.
+fn deadline() -> Instant {
+    Instant::now() + ANSWER_TIMEOUT
+}
+
 /// # Errors
 /// 5004 when nothing comes in time, or the worker is gone.
-async fn wait<T>(answered: oneshot::Receiver<T>) -> Result<T, Refusal> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
+async fn wait<T>(answered: oneshot::Receiver<T>, deadline: Instant) -> Result<T, Refusal> {
+    match tokio::time::timeout_at(deadline, answered).await {
         Ok(Ok(answer)) => Ok(answer),
         _ => Err(Refusal::new(ErrorCode::TIMEOUT)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_that_do_not_answer_are_waited_for_once_and_the_others_are_heard() {
+        let start = Instant::now();
+        let (silent, asked): (Vec<_>, Vec<_>) = (0..100).map(|_| oneshot::channel::<u32>()).unzip();
+        let (answering, answered) = oneshot::channel();
+        answering.send(7).expect("somebody waits");
+        let busy = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload");
+        let mut asked: Vec<_> = asked.into_iter().map(Ok).collect();
+        asked.extend([Err(busy.clone()), Ok(answered)]);
+        let answers = wait_for_all(asked).await;
+        assert_eq!(start.elapsed(), ANSWER_TIMEOUT);
+        let (timed_out, others) = answers.split_at(100);
+        assert!(
+            timed_out
+                .iter()
+                .all(|answer| *answer == Err(Refusal::new(ErrorCode::TIMEOUT)))
+        );
+        assert_eq!(others, [Err(busy), Ok(7)]);
+        drop(silent);
     }
 }

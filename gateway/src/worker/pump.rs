@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluice_protocol::{ErrorCode, LeaveReason, MessageType, RoomDestroyed, RoomDestroyedReason, frame::Body};
+use sluice_protocol::{ErrorCode, LeaveReason, MessageType, RoomDestroyed, RoomDestroyedReason, frame::Body, limits};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::class::Class;
@@ -15,10 +15,11 @@ use crate::identity::{Caller, ConnectionKey, RoomKey, User};
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::room::{self, Effect, Entered};
+use crate::store::Asker;
 use crate::worker::close::CloseReason;
-use crate::worker::connection::Connection;
+use crate::worker::connection::{Connection, Held};
 use crate::worker::mailbox::{Message, OrderResult};
-use crate::worker::{INGRESS, Worker};
+use crate::worker::{INGRESS, Worker, refusal_of};
 
 /// Values carried out before other tasks get their turn.
 const MESSAGES_PER_TURN: usize = 1024;
@@ -68,7 +69,11 @@ impl Worker {
         match message {
             Message::Room { room, caller, request } => self.handle_room(&room, &caller, request, now),
             Message::Register(arrival) => self.register(arrival, now),
-            Message::Unregister { user, connection } => self.unregister(&user, connection),
+            Message::Unregister {
+                user,
+                connection,
+                ended,
+            } => self.unregister(&user, connection, ended),
             Message::Detached(lost) => self.detached(lost, now),
             Message::Returned { connection, lost } => self.returned(connection, lost, now),
             Message::Registered { arrival, result } => self.registered(&arrival, result, now),
@@ -93,6 +98,7 @@ impl Worker {
                 if let Some(connection) = self.answered(connection, false) {
                     self.count_reply(code);
                     if let Some(frame) = frame {
+                        count_long_answer(&connection, &frame, now);
                         self.answer(&connection, &frame);
                     }
                 }
@@ -175,7 +181,8 @@ impl Worker {
 
     fn handle_room(self: &Rc<Self>, room: &RoomKey, caller: &Caller, request: room::Request, now: Now) {
         let for_all = matches!(request, room::Request::Send(_) | room::Request::WriteAttributes(_));
-        if for_all && self.is_behind_with(room) {
+        let writes = matches!(request, room::Request::WriteAttributes(_));
+        if for_all && self.is_behind_with(room) || writes && self.shared.store.admit(Asker::Member).is_err() {
             let refusal = self.refuse_overload();
             let frame = (caller.request_id != 0).then(|| request.refuse(caller.request_id, &refusal).into());
             // Counted already.
@@ -190,6 +197,10 @@ impl Worker {
             return;
         }
         let entering = matches!(request, room::Request::Enter(_));
+        if entering {
+            let keep = !self.shared.store.is_behind(Asker::Member);
+            self.rooms.borrow_mut().keep_new(keep);
+        }
         let kind = match &request {
             room::Request::Send(message) => Some(message.kind),
             _ => None,
@@ -225,12 +236,17 @@ impl Worker {
     }
 
     fn handle_order(&self, room: &RoomKey, order: room::Order, answer: oneshot::Sender<OrderResult>, now: Now) {
+        let about_what_is_kept = order.is_about_what_is_kept();
+        if about_what_is_kept && let Err(error) = self.shared.store.admit(Asker::Server) {
+            let _ = answer.send(Err(refusal_of(&error)));
+            return;
+        }
         let handled = catch_unwind(AssertUnwindSafe(|| self.rooms.borrow_mut().order(now, room, order)));
         let ordered = handled.unwrap_or_else(|_| room::Ordered {
             answer: Err(Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "room")),
             effects: self.destroy_faulty(room),
         });
-        self.carry_out_order(room, ordered, answer);
+        self.carry_out_order(room, ordered, about_what_is_kept, answer);
     }
 
     /// Whether a worker that would have to deliver a room's messages has as much before it as is allowed.
@@ -413,6 +429,9 @@ impl Worker {
             .answered(key, true)
             .filter(|c| c.state.borrow().session.online().is_some());
         let Some(connection) = connection else {
+            if self.stopping.get() {
+                return;
+            }
             // It ended while the room let it in; nobody else knows that it is inside.
             let caller = Caller {
                 user,
@@ -478,8 +497,11 @@ impl Worker {
             let mut state = connection.state.borrow_mut();
             state.in_flight = state.in_flight.saturating_sub(1);
             if moved {
-                state.moving = false;
+                state.held = Held::Not;
                 state.take_room_to_leave();
+            }
+            if state.held == Held::ByQuestion && state.in_flight == 0 {
+                state.held = Held::Not;
             }
             if state.session.is_closing() {
                 // Nothing comes behind the last frame.
@@ -562,5 +584,14 @@ pub(super) fn label_of_kind(kind: MessageType) -> usize {
         MessageType::Audio => 6,
         MessageType::Video => 7,
         MessageType::Combined => 8,
+    }
+}
+
+/// Has a question that is answered at length count as several. No other command is answered with so much.
+fn count_long_answer(connection: &Connection, frame: &[u8], now: Now) {
+    if frame.len() > limits::ANSWER_PIECE_BYTES
+        && let Some(online) = connection.state.borrow_mut().session.online_mut()
+    {
+        online.quotas.count_answer(now.instant, frame.len());
     }
 }

@@ -26,6 +26,8 @@
 //!   `Detach` finds nothing. So does one that comes after the `Leave`.
 //! - Two who come with one secret: the first is granted the session or becomes its heir, and the session has a new secret. The other
 //!   is a login like any other.
+//! - A room may hear that a place is kept for the user alone before or after it hears that the connection is lost: what cannot be
+//!   resumed stays so.
 //! - Who is displaced or blocked while its connection is lost, or while an heir waits, is so at the home at once: what arrives
 //!   afterwards is judged by that.
 //! - A room that ends, or puts the user out, forgets the place. `Resume` finds none, and the client is told.
@@ -41,10 +43,10 @@ use crate::config::SingleLogin;
 use crate::identity::{AppIndex, Caller, ConnectionRef, User, UserKey};
 use crate::metrics::Metric;
 use crate::refusal::Refusal;
-use crate::room;
+use crate::room::{self, KeptFor};
 use crate::session::login;
 use crate::session::parked::Lost;
-use crate::session::users::{Arrival, Decision, How};
+use crate::session::users::{Arrival, Decision, Ended, How};
 use crate::worker::Worker;
 use crate::worker::mailbox::Message;
 
@@ -67,9 +69,9 @@ impl Worker {
     }
 
     /// A session ended for good.
-    pub(super) fn unregister(&self, user: &UserKey, connection: ConnectionRef) {
+    pub(super) fn unregister(&self, user: &UserKey, connection: ConnectionRef, ended: Ended) {
         let policy = self.single_login(user.app);
-        let decisions = self.users.borrow_mut().unregister(user, connection, policy);
+        let decisions = self.users.borrow_mut().unregister(user, connection, ended, policy);
         self.carry_out_decisions(decisions);
     }
 
@@ -146,7 +148,8 @@ impl Worker {
                     self.post(to.worker, Message::Close { connection, refusal });
                 }
                 Decision::Supplant(to) => self.post(to.worker, Message::Supplant { connection: to.key }),
-                Decision::Leave(lost, reason) => self.leave(&lost, reason),
+                Decision::Leave(lost, reason) => self.tell_rooms(&lost, || room::Request::Leave(reason)),
+                Decision::KeepForUser(lost) => self.tell_rooms(&lost, || room::Request::Detach(KeptFor::User)),
             }
         }
     }
@@ -156,15 +159,15 @@ impl Worker {
         self.post(worker, Message::Registered { arrival, result });
     }
 
-    /// Gives up the places of a lost connection.
-    fn leave(&self, lost: &Lost, reason: LeaveReason) {
+    /// Tells the rooms that a lost connection was inside what becomes of its places.
+    fn tell_rooms(&self, lost: &Lost, request: impl Fn() -> room::Request) {
         for room in &lost.rooms {
             let caller = Caller {
                 user: lost.user.clone(),
                 connection: lost.connection,
                 request_id: 0,
             };
-            let (room, request) = (room.clone(), room::Request::Leave(reason));
+            let (room, request) = (room.clone(), request());
             self.post(self.home_of_room(&room), Message::Room { room, caller, request });
         }
     }

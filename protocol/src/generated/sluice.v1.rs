@@ -1133,7 +1133,7 @@ pub struct RoomInfo {
 /// Creates a room and joins it. Of two simultaneous calls exactly one wins.
 ///
 /// Errors: 6000323 (the room exists), 33003 (detail: the field), 23426 (attributes are off in this policy), 23423 (more of them than it
-/// allows), 6000324 (the app has as many rooms as it may have); those of every command to enter or leave a room: 20607 (detail "rate": more
+/// allows), 6000324 (the app has as many rooms as it may have; detail "user": this user has made as many that are still there); those of every command to enter or leave a room: 20607 (detail "rate": more
 /// than 100 of them in a second, as the operator sets it; or "overload"; retry_after_ms says when); and of every way in: 6000325 (inside as
 /// many rooms as allowed, see Limits.rooms_per_session), 23409 (blocked in this room; retry_after_ms says how long), 23411 (the room is
 /// full), 23437 (`extra` is too long).
@@ -1522,10 +1522,11 @@ pub struct NamedMembers {
 /// Sets attributes of a room: short texts by key that all members can read and see change. All members get one RoomAttributesChanged.
 ///
 /// Each key is judged for itself; what is refused is in the answer with its code, and the rest is done: 23424 (it belongs to somebody else and `force` is not set),
-/// 23423 (more keys than the policy allows), 33003 (key or value too long, detail "key", "value" or "total"), 23431 (`if_version`).
+/// 23423 (more keys than the policy allows; detail "app": the app's rooms hold all they may), 33003 (key or value too long, detail "key", "value" or "total"), 23431 (`if_version`).
 ///
 /// Errors of the whole: 23406, 23410, 33003 (detail: the field), 23426 (attributes are off), 23429 (more than 10 keys), 23428 (all keys were refused; the answer
-/// has them), 20607 (detail "rate" or "overload").
+/// has them), 20607 (detail "overload"; or "rate": more than 10 attributes written in a second by this session, as the operator sets it, or 100 by all
+/// members; one of more than 512 bytes counts for each 512 it begins; retry_after_ms says when).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetRoomAttributes {
     #[prost(string, tag = "1")]
@@ -1583,7 +1584,7 @@ pub struct RoomAttributesWritten {
     #[prost(message, repeated, tag = "3")]
     pub refused: ::prost::alloc::vec::Vec<AttributeRefusal>,
 }
-/// Asks for attributes. Errors: as QueryRoom; 33003 (detail "keys"), 23426.
+/// Asks for attributes. Errors: as QueryRoom; 33003 (detail "keys"), 23426. An answer of more than 64 KiB counts as one question for each 64 KiB it begins.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QueryRoomAttributes {
     #[prost(string, tag = "1")]
@@ -1862,7 +1863,8 @@ pub struct Login {
     /// session that logged in later than `previous_session_started_at_ms`: it gets 31010 with detail "newer_login".
     #[prost(bool, tag = "9")]
     pub automatic: bool,
-    /// With `automatic`: LoginResult.server_time_ms of the session that was lost.
+    /// With `automatic`: when the session that was lost began, which is LoginResult.server_time_ms of its login. That of an answer with
+    /// `resumed` is the time of the resume, and no session's.
     #[prost(int64, tag = "10")]
     pub previous_session_started_at_ms: i64,
     /// Name and version of the client library, for the operator's logs. At most 64 bytes, may be empty.
@@ -1878,7 +1880,8 @@ pub struct Login {
     #[prost(string, tag = "13")]
     pub resume_secret: ::prost::alloc::string::String,
     /// With resume_secret: the rooms whose newest message this client knows, and the sequence number of that message, in the same order. At
-    /// most 100. What came after it is delivered again, as far as the room keeps it. A room that is not named goes on from now.
+    /// most 100. What came after it is delivered again, as far as the room keeps it. A room that is not named goes on from now: leave out
+    /// those that do not fit, since no frame before the answer may be longer than 4 KiB. Five rooms always fit.
     #[prost(string, repeated, tag = "14")]
     pub resume_rooms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint64, repeated, tag = "15")]

@@ -212,7 +212,7 @@ async fn the_log_and_the_audit_log_have_no_secret_and_nothing_that_commands_a_te
         assert_harmless(&ended.stderr, &said);
         assert_harmless(&audit, &said);
         // It was told what there was to tell, the hostile names among it.
-        for told in ["connection closed", "changed by the server API", "bob"] {
+        for told in ["connection closed", "a change by the server API", "bob"] {
             assert!(
                 ended.stderr.contains(told),
                 "{format} {level}: no {told:?} in {}",

@@ -1,5 +1,6 @@
 //! Every path of the server API, by everybody who is not the app's server.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -305,7 +306,8 @@ async fn who_does_not_prove_to_be_the_apps_server_does_nothing_by_any_path() {
             ),
         ];
         for (what, call, status, code) in columns {
-            let answer = call.header("X-Request-ID", "refused").send(api).await;
+            let who = if code == 1007 { "known" } else { "stranger" };
+            let answer = call.header("X-Request-ID", who).send(api).await;
             assert_eq!(
                 (answer.status, answer.code()),
                 (status, code),
@@ -321,7 +323,7 @@ async fn who_does_not_prove_to_be_the_apps_server_does_nothing_by_any_path() {
     }
     assert_eq!(refused, paths().len() * 8);
 
-    // The rightful one is still let in, and of all others there is no trace among the changes.
+    // The rightful one is still let in. Of strangers there is no trace in the audit log, of a key for something else what it tried.
     let last = call_of(
         APP_KEY,
         API_SECRET,
@@ -335,7 +337,23 @@ async fn who_does_not_prove_to_be_the_apps_server_does_nothing_by_any_path() {
         lines().contains("\"the-last\"")
     })
     .await;
-    assert!(!lines().contains("\"refused\""));
+    assert!(!lines().contains("\"stranger\""));
+    let lines = lines();
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let known: Vec<Value> = lines.filter(|line| line["request_id"] == "known").collect();
+    let tried: BTreeSet<&str> = known.iter().filter_map(|line| line["path"].as_str()).collect();
+    assert_eq!(tried.len(), known.len(), "each once");
+    assert!(known.iter().all(|line| line["code"] == 1007));
+    for (path, changes) in [
+        ("/user/block", true),
+        ("/message/chatroom/publish", true),
+        ("/user/checkOnline", false),
+        ("/chatroom/get", false),
+    ] {
+        assert_eq!(tried.contains(path), changes, "{path}: {tried:?}");
+    }
 }
 
 #[tokio::test]

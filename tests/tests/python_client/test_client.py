@@ -253,6 +253,18 @@ class Behaviour(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(list(login.resume_rooms), ["lobby"])
             self.assertEqual((login.automatic, login.previous_session_started_at_ms), (True, 1))
 
+    async def test_rooms_that_do_not_fit_into_a_login_are_left_out(self):
+        script = Script(lambda command: b"")
+        async with script as lost:
+            lost._cursors = {f"{number:0128}": 2**64 - 1 for number in range(100)}
+            client = await Client.connect(*script.server.sockets[0].getsockname())
+            self.addAsyncCleanup(client.close)
+            await client.resume(lost, "dev", "dora", "a" * 2048)
+        login = script.logins[1]
+        self.assertEqual(len(login.resume_rooms), len(login.resume_sequences))
+        bytes_of_frame = frame_pb2.Frame(request_id=2**32 - 1, login=login).ByteSize()
+        self.assertTrue(4096 - 128 - 32 < bytes_of_frame <= 4096, bytes_of_frame)
+
     async def test_members_are_asked_for_page_after_page(self):
         cursors = []
 

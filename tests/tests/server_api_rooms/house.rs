@@ -1,6 +1,6 @@
 //! Rooms themselves: making and ending them, and who is inside.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{RoomDestroyedReason, RoomPreset};
 use sluice_tests::{ApiCall, Gateway, RawClient, Transport, unix_ms, wait_until};
@@ -121,6 +121,41 @@ async fn a_room_is_made_with_all_that_is_to_hold_in_it() {
     assert_eq!(
         refused_with(&gateway, "/chatroom/get.json", &missing).await,
         (400, 23410)
+    );
+}
+
+/// The keys that an answer says were refused, and why.
+fn failed(answer: &Value) -> Vec<(&str, i64)> {
+    let failed = answer["failed"].as_array().expect("a list").iter();
+    failed
+        .map(|one| (text_of(one, "key"), one["code"].as_i64().expect("a code")))
+        .collect()
+}
+
+#[tokio::test]
+async fn first_attributes_that_are_refused_are_named_and_those_of_others_stay() {
+    let gateway = Gateway::start(unhindered);
+    let make = |owner: &'static str, entries: &'static str| {
+        [("chatroomId", ROOM), ("entryOwnerId", owner), ("entryInfo", entries)]
+    };
+    let path = "/chatroom/create_new.json";
+    let made = ask(&gateway, path, &make("alice", r#"{"topic":"tea","no key":"x"}"#)).await;
+    assert_eq!(failed(&made), [("no key", 1002)]);
+    // The room is there by now, and a key in it that is alice's.
+    let again = ask(&gateway, path, &make("bob", r#"{"topic":"coffee"}"#)).await;
+    assert_eq!(failed(&again), [("topic", 23424)]);
+    let entries = ask(&gateway, "/chatroom/entry/query.json", &[("chatroomId", ROOM)]).await;
+    assert_eq!(entries["keys"].as_array().map(Vec::len), Some(1));
+    assert_eq!(entries["keys"][0]["value"], json!("tea"));
+    let many: Map<String, Value> = (0..21).map(|n| (format!("k{n}"), json!("v"))).collect();
+    let many = Value::Object(many).to_string();
+    let fields = [("chatroomId", "hall"), ("entryOwnerId", "alice"), ("entryInfo", &*many)];
+    let refused = refused_with(&gateway, path, &fields).await;
+    assert_eq!(refused, (400, 23429));
+    assert_eq!(
+        refused_with(&gateway, "/chatroom/get.json", &[("chatroomId", "hall")]).await,
+        (400, 23410),
+        "nothing is made of a call that is refused as a whole"
     );
 }
 

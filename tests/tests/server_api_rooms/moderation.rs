@@ -7,7 +7,7 @@ use sluice_protocol::frame::Body;
 use sluice_protocol::{LeaveReason, MuteScope, RoomKickedOut, RoomMuteChanged};
 use sluice_tests::{Gateway, RawClient, unix_ms};
 
-use super::{ROOM, alice_and_bob, ask, expect_joined, inside, order, unhindered, users_with_ends};
+use super::{ROOM, alice_and_bob, ask, expect_joined, inside, order, refused_with, unhindered, users_with_ends};
 use crate::rooms::{enter, expect_quiet, join_chat_room, join_room, next_message, refused, send, text, user};
 
 const MINUTE_MS: i64 = 60_000;
@@ -129,6 +129,17 @@ async fn who_is_blocked_is_put_out_and_stays_out_until_the_block_is_rolled_back(
     expect_quiet(&mut bob, 4).await;
     let listed = ask(&gateway, "/chatroom/user/block/list.json", &[("chatroomId", ROOM)]).await;
     assert_eq!(users_with_ends(&listed), ["bob"]);
+    // The app's server cannot put him inside either.
+    let bob_alone = [("chatroomId", ROOM), ("userId", "bob")];
+    assert_eq!(refused_with(&gateway, "/chatroom/join", &bob_alone).await, (400, 23409));
+    let with_carol = [&bob_alone[..], &[("userId", "carol")]].concat();
+    let failed = &ask(&gateway, "/chatroom/join", &with_carol).await["failed"];
+    assert_eq!(
+        (failed[0]["userId"].as_str(), failed[0]["code"].as_i64()),
+        (Some("bob"), Some(23409))
+    );
+    assert_eq!(failed.as_array().map(Vec::len), Some(1), "{failed}");
+    expect_joined(&mut alice, "carol").await;
     order(
         &gateway,
         "/chatroom/user/block/rollback.json",
@@ -314,4 +325,21 @@ async fn while_distribution_is_stopped_members_are_answered_and_only_the_server_
     assert_eq!(ask(&gateway, "/chatroom/get.json", &room).await["stopped"], json!(true));
     order(&gateway, "/chatroom/message/resumeDistribution.json", &room).await;
     speak(&mut alice, 4, ROOM, &mut [&mut bob, &mut carol]).await;
+}
+
+#[tokio::test]
+async fn a_long_list_is_answered_whole() {
+    let gateway = Gateway::start(unhindered);
+    let users: Vec<String> = (0..1200).map(|number| format!("user{number}")).collect();
+    for users in users.chunks(20) {
+        let mut fields = vec![("minute", "10")];
+        fields.extend(users.iter().map(|user| ("userId", user.as_str())));
+        order(&gateway, "/chatroom/user/ban/add.json", &fields).await;
+    }
+    let listed = ask(&gateway, "/chatroom/user/ban/query.json", &[]).await;
+    let mut listed = users_with_ends(&listed);
+    let mut users: Vec<&str> = users.iter().map(String::as_str).collect();
+    listed.sort_unstable();
+    users.sort_unstable();
+    assert_eq!(listed, users);
 }

@@ -1,11 +1,13 @@
 //! What the app's server has decided outlives the gateway; who was inside does not.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sluice_protocol::frame::Body;
 use sluice_tests::{Gateway, RawClient, Transport};
 
 use super::{ROOM, alice_and_bob, ask, inside, order, unhindered, users_with_ends};
-use crate::rooms::{enter, join_chat_room, join_exist_chat_room, refused, send, text};
+use crate::rooms::{enter, join_chat_room, join_exist_chat_room, leave_room, refused, send, text};
 
 #[tokio::test]
 async fn all_that_was_decided_holds_after_a_restart() {
@@ -149,4 +151,39 @@ async fn all_that_was_decided_holds_after_a_restart() {
             .distribution_stopped
     );
     assert_eq!(dave.call(3, join_exist_chat_room("gone", 0)).await.code, 23410);
+}
+
+#[tokio::test]
+async fn a_room_in_use_that_ends_with_its_last_member_outlives_an_orderly_restart() {
+    let mut gateway = Gateway::start(|config| {
+        unhindered(config);
+        // With it, nobody who is lost is waited for.
+        config.sessions.resume_window = Duration::ZERO;
+    });
+    let made = [("chatroomId", ROOM), ("policy", "room")];
+    order(&gateway, "/chatroom/create_new", &made).await;
+    let entry = [
+        ("chatroomId", ROOM),
+        ("userId", "host"),
+        ("key", "topic"),
+        ("value", "tea"),
+    ];
+    order(&gateway, "/chatroom/join", &[("chatroomId", ROOM), ("userId", "host")]).await;
+    order(&gateway, "/chatroom/entry/set", &entry).await;
+    let mut clients = Vec::new();
+    for transport in [Transport::Tcp, Transport::Tls, Transport::Quic] {
+        let mut client = RawClient::online(&gateway, transport, &format!("{transport:?}")).await;
+        enter(&mut client, 1, join_exist_chat_room(ROOM, 0)).await;
+        clients.push(client);
+    }
+    let room = [("chatroomId", ROOM)];
+    let before = ask(&gateway, "/chatroom/entry/query", &room).await;
+    gateway.restart().await;
+    assert_eq!(ask(&gateway, "/chatroom/entry/query", &room).await, before);
+    let mut alice = RawClient::online(&gateway, Transport::Tcp, "alice").await;
+    let entered = enter(&mut alice, 1, join_exist_chat_room(ROOM, 0)).await;
+    assert_eq!(entered.member_count, 2, "with the host");
+    // And it still ends with its last member.
+    assert_eq!(alice.call(2, leave_room(ROOM)).await.code, 0);
+    assert_eq!(alice.call(3, join_exist_chat_room(ROOM, 0)).await.code, 23410);
 }

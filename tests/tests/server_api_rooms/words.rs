@@ -70,6 +70,42 @@ async fn words_are_refused_or_replaced_however_they_are_written() {
 }
 
 #[tokio::test]
+async fn a_word_is_the_same_however_it_is_written_and_of_any_script() {
+    let gateway = Gateway::start(unhindered);
+    let [mut alice, _bob] = alice_and_bob(&gateway).await;
+    let add = "/sensitiveword/add.json";
+    let scripts = [
+        "हिन्दी",
+        "ห้าม",
+        "தமிழ்",
+        "cafe\u{301}",
+        "می\u{200c}خواهم",
+        "word2vec",
+        "𠮷",
+    ];
+    for word in scripts {
+        order(&gateway, add, &[("word", word)]).await;
+    }
+    for (request_id, word) in (2..).zip(scripts) {
+        let reply = alice.call(request_id, Body::SendMessage(text(ROOM, word))).await;
+        assert_eq!(refused(&reply), (21501, ""), "{word}");
+    }
+    for wrong in ["two words", "semi-colon", "a_b", "\u{301}cafe", "\u{200d}", "*"] {
+        assert_eq!(
+            refused_with(&gateway, add, &[("word", wrong)]).await,
+            (400, 1002),
+            "{wrong}"
+        );
+    }
+    // What was said of it before is replaced, and it is allowed again.
+    order(&gateway, add, &[("word", "Darn")]).await;
+    order(&gateway, add, &[("word", "ｄａｒｎ"), ("replaceWord", "dear")]).await;
+    assert_eq!(send(&mut alice, 20, text(ROOM, "darn")).await.notice, 21502);
+    order(&gateway, "/sensitiveword/delete.json", &[("word", "DARN")]).await;
+    assert_eq!(send(&mut alice, 21, text(ROOM, "Darn")).await.notice, 0);
+}
+
+#[tokio::test]
 async fn words_are_listed_by_what_becomes_of_them() {
     let gateway = Gateway::start(unhindered);
     let list = async |kind: &[(&str, &str)]| {

@@ -69,6 +69,21 @@ fn a_change_is_a_line_that_says_who_did_what_to_whom() {
 }
 
 #[test]
+fn a_change_that_is_cut_off_is_written_down_as_one_of_which_nothing_is_known() {
+    let folder = Folder::new("cut-off");
+    let audit = Arc::new(Audit::start(&folder.0, 1 << 20).expect("a file"));
+    audit.begin(record("done")).end(Code::OK);
+    drop(audit.begin(record("cut off")));
+    drop(audit);
+    let came_of = |line: &String| {
+        let value: Value = serde_json::from_str(line).expect("JSON");
+        (value["request_id"].clone(), value["code"].clone())
+    };
+    let lines: Vec<_> = folder.lines(FILE).iter().map(came_of).collect();
+    assert_eq!(lines, [(json!("done"), json!(200)), (json!("cut off"), json!(1050))]);
+}
+
+#[test]
 fn the_file_begins_anew_before_it_is_too_large_and_the_last_one_is_kept() {
     let folder = Folder::new("rotation");
     let bytes = record("0000").line(Code::OK).len() as u64 + 1;

@@ -29,17 +29,22 @@ impl Door {
         change(&mut app);
         let mut config = Config::defaults(Path::new("nowhere"));
         config.apps = vec![App::new("other"), app];
+        let start = Now {
+            instant: Instant::now(),
+            unix_ms: 1_795_259_670_000,
+        };
         Self {
             apps: Apps::new(&config).expect("no public keys"),
-            keys: Keys::new(&config.apps),
-            start: Now {
-                instant: Instant::now(),
-                unix_ms: 1_795_259_670_000,
-            },
+            keys: Keys::new(&config.apps, start),
+            start,
         }
     }
 
     fn admit(&self, ms: u64, claim: &Claim) -> Result<Signer, Failure> {
+        self.ask(ms, claim).map_err(|turned_away| turned_away.failure)
+    }
+
+    fn ask(&self, ms: u64, claim: &Claim) -> Result<Signer, TurnedAway> {
         self.keys
             .admit(&self.apps, claim, CALL, self.start + Duration::from_millis(ms))
     }
@@ -64,7 +69,12 @@ fn sha1(app: &str, secret: &str) -> Claim {
 }
 
 fn hmac(door: &Door, nonce: &str) -> Claim {
-    let timestamp = door.start.unix_ms.to_string();
+    hmac_at(door, nonce, 0)
+}
+
+/// Signed so many milliseconds after the start.
+fn hmac_at(door: &Door, nonce: &str, ms: i64) -> Claim {
+    let timestamp = (door.start.unix_ms + ms).to_string();
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let text = format!("POST\n/user/block\n{timestamp}\n{nonce}\n{empty}");
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET.as_bytes());
@@ -164,4 +174,60 @@ fn a_call_beyond_the_rate_may_be_made_again_with_its_nonce_and_a_repeated_one_co
     assert_eq!(code(door.admit(0, &hmac(&door, "nonce-02"))), Ok(0));
     assert_eq!(code(door.admit(0, &hmac(&door, "nonce-03"))), Err(Code::RATE));
     assert_eq!(code(door.admit(1000, &hmac(&door, "nonce-03"))), Ok(0));
+}
+
+#[test]
+fn a_call_signed_as_a_whole_is_not_good_again_while_its_time_runs_out() {
+    let door = Door::new(|_| ());
+    assert_eq!(code(door.admit(0, &hmac(&door, "nonce-01"))), Ok(0));
+    // Another call has it forgotten; somebody whose clock was read before that comes with it once more.
+    assert_eq!(code(door.admit(300_001, &hmac_at(&door, "nonce-02", 300_000))), Ok(0));
+    assert_eq!(
+        code(door.admit(299_999, &hmac(&door, "nonce-01"))),
+        Err(Code::SIGNATURE)
+    );
+}
+
+#[test]
+fn a_call_signed_as_a_whole_before_the_start_is_not_taken_since_it_may_have_been_used_then() {
+    let door = Door::new(|_| ());
+    assert_eq!(
+        code(door.admit(0, &hmac_at(&door, "nonce-01", -1))),
+        Err(Code::SIGNATURE)
+    );
+    assert_eq!(code(door.admit(0, &hmac_at(&door, "nonce-01", 0))), Ok(0));
+    assert_eq!(code(door.admit(0, &hmac_at(&door, "nonce-02", 240_000))), Ok(0));
+}
+
+#[test]
+fn who_is_turned_away_is_named_where_it_is_proved_and_once_a_second() {
+    let door = Door::new(|app| {
+        app.api_keys[0].rate = Rate::PerSecond(1);
+        app.api_keys.push(ApiKey::new(Secret::new("a second secret")));
+        app.api_keys[1].rate = Rate::PerSecond(1);
+    });
+    let named = |ms, claim: &Claim| {
+        let TurnedAway { failure, signer } = door.ask(ms, claim).expect_err("turned away");
+        (failure.code, signer.map(|signer| signer.key))
+    };
+    let (first, second) = (sha1("shop", SECRET), sha1("shop", "a second secret"));
+    assert_eq!(code(door.admit(0, &first)), Ok(0));
+    assert_eq!(named(0, &first), (Code::RATE, Some(0)));
+    for _ in 0..100 {
+        assert_eq!(named(999, &first), (Code::RATE, None));
+    }
+    assert_eq!(code(door.admit(999, &second)), Ok(1));
+    assert_eq!(named(999, &second), (Code::RATE, Some(1)), "of each key");
+    assert_eq!(named(999, &sha1("shop", "wrong secret")), (Code::SIGNATURE, None));
+    let used = hmac_at(&door, "nonce-01", 1000);
+    assert_eq!(code(door.admit(1000, &used)), Ok(0));
+    assert_eq!(
+        named(5000, &used),
+        (Code::SIGNATURE, None),
+        "somebody who saw it may repeat it"
+    );
+
+    let locked = Door::new(|app| app.state = AppState::Blocked);
+    let TurnedAway { failure, signer } = locked.ask(0, &first).expect_err("turned away");
+    assert_eq!((failure.code, signer.is_some()), (Code::LOCKED, true));
 }

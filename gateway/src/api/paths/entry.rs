@@ -1,13 +1,13 @@
 //! Attributes of rooms, which the vendor calls entries.
 
-use serde_json::json;
-use sluice_protocol::{ErrorCode, UserId};
+use serde_json::{Value, json};
+use sluice_protocol::{ErrorCode, RoomId, UserId};
 
 use crate::api::call::{Answered, Call, answer, done};
 use crate::api::failure::{Code, Failure};
 use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
-use crate::api::paths::room::pairs;
+use crate::api::paths::room::{FAILED, pairs};
 use crate::api::paths::shared::{ROOM, unexpected};
 use crate::config::ApiScope;
 use crate::room::{self, Order, Write};
@@ -41,12 +41,14 @@ const REFUSED: &[Answer] = &[
     Answer::new("errorMessage", AnswerKind::Text, "The same in words."),
 ];
 
-const WRITTEN: &[Answer] = &[Answer::new(
-    "failed",
+const WRITTEN: &[Answer] = &[FAILED_KEYS];
+
+pub(super) const FAILED_KEYS: Answer = Answer::new(
+    FAILED,
     AnswerKind::Objects(REFUSED),
     "Only where some of several keys were refused: which, and why. All others are written.",
 )
-.sometimes()];
+.sometimes();
 
 const LISTED: &[Answer] = &[
     Answer::new("key", AnswerKind::Text, "The key."),
@@ -214,7 +216,7 @@ async fn delete(call: Call, by: UserId, keys: Vec<String>) -> Answered {
     carry_out(call, by, write).await
 }
 
-fn check_count(count: usize) -> Result<(), Failure> {
+pub(super) fn check_count(count: usize) -> Result<(), Failure> {
     if (1..=WRITTEN_PER_CALL).contains(&count) {
         return Ok(());
     }
@@ -229,29 +231,46 @@ async fn carry_out(call: Call, by: UserId, write: Write) -> Answered {
         Write::Set { entries, .. } => entries.len(),
         Write::Delete { keys, .. } => keys.len(),
     };
-    let by = Some(call.nameless(by));
-    let order = Order::WriteAttributes { by, write };
-    let refused = match call.order(call.room("chatroomId")?, order).await? {
-        room::Answer::AttributesWritten { refused, .. } => refused,
-        other => return Err(unexpected(&other)),
-    };
+    let mut refused = order(&call, call.room("chatroomId")?, by, write).await?;
     if refused.is_empty() {
         return done();
     }
-    let all = refused.len() == asked;
-    let mut failed = Vec::new();
-    for (key, refusal) in refused {
-        let failure = Failure::from(refusal);
-        if all && asked == 1 {
-            return Err(failure);
+    if refused.len() < asked {
+        return answer(json!({ FAILED: failed(&refused) }));
+    }
+    match refused.pop() {
+        Some((_, failure)) if refused.is_empty() => Err(failure),
+        last => {
+            refused.extend(last);
+            let code = Code(ErrorCode::ATTRIBUTES_PARTLY_FAILED.number());
+            Err(Failure::new(code, json!(failed(&refused)).to_string()))
         }
-        failed.push(json!({ "key": key, "code": failure.code.0, "errorMessage": failure.message }));
     }
-    if all {
-        let code = Code(ErrorCode::ATTRIBUTES_PARTLY_FAILED.number());
-        return Err(Failure::new(code, json!(failed).to_string()));
+}
+
+/// Has a room write attributes; returns the keys that were refused.
+pub(super) async fn order(
+    call: &Call,
+    room: RoomId,
+    by: UserId,
+    write: Write,
+) -> Result<Vec<(String, Failure)>, Failure> {
+    let by = Some(call.nameless(by));
+    match call.order(room, Order::WriteAttributes { by, write }).await? {
+        room::Answer::AttributesWritten { refused, .. } => {
+            let failure = |(key, refusal)| (key, Failure::from(refusal));
+            Ok(refused.into_iter().map(failure).collect())
+        }
+        other => Err(unexpected(&other)),
     }
-    answer(json!({ "failed": failed }))
+}
+
+/// Keys that were refused, as answers name them.
+pub(super) fn failed(refused: &[(String, Failure)]) -> Vec<Value> {
+    let refused = refused.iter();
+    refused
+        .map(|(key, failure)| json!({ "key": key, "code": failure.code.0, "errorMessage": failure.message }))
+        .collect()
 }
 
 async fn query(call: Call) -> Answered {

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use crate::api::call::{Answered, Call, answer, done};
+use crate::api::failure::Failure;
 use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
+use crate::api::paths::room::FAILED;
 use crate::api::paths::shared::{ROOM, unexpected};
 use crate::api::times;
 use crate::config::ApiScope;
@@ -22,6 +24,12 @@ const JOINED_PER_CALL: usize = 50;
 const LISTED: &[Answer] = &[
     Answer::new("id", AnswerKind::Text, "The user."),
     Answer::new("time", AnswerKind::Text, "When it came, in UTC."),
+];
+
+const REFUSED: &[Answer] = &[
+    Answer::new("userId", AnswerKind::Text, "The user."),
+    Answer::new("code", AnswerKind::Number, "Why it was refused."),
+    Answer::new("errorMessage", AnswerKind::Text, "The same in words."),
 ];
 
 const ASKED: &[Answer] = &[
@@ -103,14 +111,19 @@ pub(super) const PATHS: &[Path] = &[
         group: Group::Room,
         scope: ApiScope::Room,
         effect: Effect::Changes,
-        summary: "Puts users inside who have no connection for it, such as recorders. They get no messages, do not keep the room from ending and do not leave by themselves. The room is made if need be. Users with a client join by themselves.",
+        summary: "Puts users inside who have no connection for it, such as recorders. They get no messages, do not keep the room from ending and do not leave by themselves. The room is made if need be. Who is blocked in it is refused with 23409. Users with a client join by themselves.",
         fields: &[
             ROOM,
             Field::required("userId", Kind::User, "Whom it concerns.")
                 .many(JOINED_PER_CALL)
                 .or(&["userIds"]),
         ],
-        answers: &[],
+        answers: &[Answer::new(
+            FAILED,
+            AnswerKind::Objects(REFUSED),
+            "Only where some of several users were refused: who, and why. All others are inside.",
+        )
+        .sometimes()],
         run: |call| {
             Box::pin(async move {
                 let users = call
@@ -118,8 +131,17 @@ pub(super) const PATHS: &[Path] = &[
                     .into_iter()
                     .map(|user| call.nameless(user))
                     .collect();
-                call.order(call.room("chatroomId")?, Order::Join(users)).await?;
-                done()
+                match call.order(call.room("chatroomId")?, Order::Join(users)).await? {
+                    room::Answer::Done => done(),
+                    room::Answer::DoneBut { refused } => {
+                        let refused = refused.into_iter().map(|(user, refusal)| {
+                            let Failure { code, message, .. } = refusal.into();
+                            json!({ "userId": user.as_str(), "code": code.0, "errorMessage": message })
+                        });
+                        answer(json!({ FAILED: refused.collect::<Vec<_>>() }))
+                    }
+                    other => Err(unexpected(&other)),
+                }
             })
         },
     },

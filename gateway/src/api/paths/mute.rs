@@ -117,8 +117,9 @@ pub(super) const PATHS: &[Path] = &[
         )],
         run: |call| {
             Box::pin(async move {
-                let gagged = call.policies().listed(call.app, &GAGS, call.now);
-                answer(json!({ "users": with_ends(&gagged) }))
+                let gagged = || with_ends(&call.policies().listed(call.app, &GAGS, call.now));
+                let users = call.at_length(gagged).await?;
+                answer(json!({ "users": users }))
             })
         },
     },

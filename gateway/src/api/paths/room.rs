@@ -9,6 +9,7 @@ use crate::api::call::{Answered, Call, answer, done};
 use crate::api::failure::{Code, Failure};
 use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
+use crate::api::paths::entry;
 use crate::api::paths::shared::{ROOM, entry_for_ever, unexpected};
 use crate::api::times;
 use crate::config::ApiScope;
@@ -48,7 +49,7 @@ const DESTROY_TIME: Field = Field::optional(
     "Minutes, 60 to 10080; 0: 60.",
 );
 
-/// Where an answer says which of several rooms refused.
+/// Where an answer says which of several rooms, keys or users were refused.
 pub(super) const FAILED: &str = "failed";
 
 const REFUSED: &[Answer] = &[
@@ -96,7 +97,7 @@ pub(super) const PATHS: &[Path] = &[
         group: Group::Room,
         scope: ApiScope::Room,
         effect: Effect::Changes,
-        summary: "Makes a room and says how it ends. One that exists stays as it is.",
+        summary: "Makes a room and says how it ends. One that exists keeps name, policy and end; the rest is said of it too.",
         fields: &[
             ROOM,
             Field::optional(
@@ -123,10 +124,10 @@ pub(super) const PATHS: &[Path] = &[
                 Kind::Object {
                     bytes_max: ATTRIBUTES_BYTES,
                 },
-                "First attributes: an object of values by key. Only with entryOwnerId.",
+                "First attributes: an object of up to 20 values by key. Only with entryOwnerId. Those of others stay.",
             ),
         ],
-        answers: &[],
+        answers: &[entry::FAILED_KEYS],
         run: |call| Box::pin(create_new(call)),
     },
     Path {
@@ -264,8 +265,11 @@ async fn create_new(call: Call) -> Answered {
             delete_on_leave: false,
             if_version: None,
         };
-        let by = Some(call.nameless(owner));
-        call.order(room, Order::WriteAttributes { by, write }).await?;
+        let refused = entry::order(&call, room, owner, write).await?;
+        if !refused.is_empty() {
+            // Some is done, if not of the attributes: there is the room.
+            return answer(json!({ FAILED: entry::failed(&refused) }));
+        }
     }
     done()
 }
@@ -277,6 +281,10 @@ fn first_attributes(call: &Call) -> Result<Option<(sluice_protocol::UserId, Vec<
         return Ok(None);
     };
     let owner = call.user("entryOwnerId")?;
+    if object.is_empty() {
+        return Ok(None);
+    }
+    entry::check_count(object.len())?;
     Ok(Some((owner, pairs(&object)?)))
 }
 

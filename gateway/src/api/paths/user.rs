@@ -115,7 +115,7 @@ pub(super) const PATHS: &[Path] = &[
             AnswerKind::Objects(BLOCKED_USER),
             "At most 1000 blocked users.",
         )],
-        run: |call| Box::pin(async move { blocked(&call) }),
+        run: |call| Box::pin(async move { call.at_length(|| blocked(&call)).await? }),
     },
     Path {
         path: "/user/checkOnline",
@@ -148,11 +148,10 @@ async fn block(call: Call) -> Answered {
     call.keep(|keep| call.policies().enlist(call.app, &BLOCKS, &entries, call.now, keep))
         .await?;
     let left = u64::try_from(until_ms - call.now.unix_ms).unwrap_or(0);
-    for user in users {
-        let mut refusal = Refusal::new(ErrorCode::USER_BLOCKED).retry_after(Duration::from_millis(left));
-        refusal.detail = until_ms.to_string().into();
-        call.operator().evict(call.user_key(user), refusal).await?;
-    }
+    let mut refusal = Refusal::new(ErrorCode::USER_BLOCKED).retry_after(Duration::from_millis(left));
+    refusal.detail = until_ms.to_string().into();
+    let users = users.into_iter().map(|user| (call.user_key(user), refusal.clone()));
+    call.operator().evict(users.collect()).await?;
     done()
 }
 

@@ -9,6 +9,7 @@ use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
 use crate::config::ApiScope;
 use crate::policy::{ListError, WORD_LIST};
 use crate::store::Entry;
+use crate::words;
 
 /// Longest word and replacement, in characters, as the vendor has it.
 const WORD_CHARACTERS: usize = 32;
@@ -27,11 +28,15 @@ const ALL: i64 = 2;
 const WORD: Field = Field::required(
     "word",
     Kind::Text { bytes_max: WORD_BYTES },
-    "The word: at most 32 letters and digits of any script.",
+    "The word: at most 32 letters and digits of any script, with the marks that belong to them.",
 );
 
 const LISTED: &[Answer] = &[
-    Answer::new("word", AnswerKind::Text, "The word."),
+    Answer::new(
+        "word",
+        AnswerKind::Text,
+        "The word, in its normal form: in lower case, of half width.",
+    ),
     Answer::new(
         "replaceWord",
         AnswerKind::Text,
@@ -93,14 +98,14 @@ pub(super) const PATHS: &[Path] = &[
             "0: those that are replaced, 1: those that are forbidden, which is the default, 2: all.",
         )],
         answers: &[Answer::new("words", AnswerKind::Objects(LISTED), "The words.")],
-        run: |call| Box::pin(async move { list(&call) }),
+        run: |call| Box::pin(async move { call.at_length(|| list(&call)).await? }),
     },
 ];
 
 async fn add(call: Call) -> Answered {
     let word = call.required_text("word")?;
     let replacement = call.text("replaceWord").unwrap_or_default();
-    if word.chars().count() > WORD_CHARACTERS || !word.chars().all(char::is_alphanumeric) {
+    if word.chars().count() > WORD_CHARACTERS || !words::is_of_letters_and_digits(&word) {
         return Err(Failure::parameter("word: expected at most 32 letters and digits"));
     }
     if replacement.chars().count() > WORD_CHARACTERS {
@@ -111,7 +116,7 @@ async fn add(call: Call) -> Answered {
         since_ms: call.now.unix_ms,
         text: replacement,
     };
-    let entries = [(word, entry)];
+    let entries = [(words::form_of(&word), entry)];
     let kept = call.keep(
         |keep| match call.policies().enlist(call.app, &WORD_LIST, &entries, call.now, keep) {
             Err(ListError::Full { max }) => Err(Failure::new(
@@ -126,7 +131,7 @@ async fn add(call: Call) -> Answered {
 }
 
 async fn remove(call: Call, field: &'static str) -> Answered {
-    let words = call.texts(field);
+    let words: Vec<String> = call.texts(field).iter().map(|word| words::form_of(word)).collect();
     call.keep(|keep| call.policies().strike(call.app, &WORD_LIST, &words, call.now, keep))
         .await?;
     done()

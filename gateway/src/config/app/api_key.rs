@@ -173,7 +173,7 @@ pub(in crate::config) const API_KEY_SETTINGS: &[Setting<ApiKeyTable>] = &[
             },
         },
         default: Default::Absent,
-        meaning: "What the app's server signs calls with; the bytes are taken as they are. Better kept in `secret_file`. Off loopback at least 32 bytes.",
+        meaning: "What the app's server signs calls with; the bytes are taken as they are. No other key of any app may have it, nor may tokens be signed with it. Better kept in `secret_file`. Off loopback at least 32 bytes.",
         cost: "",
     },
     Setting {

@@ -46,6 +46,20 @@ const ROOMS_MAX: usize = 10_000_000;
 /// Rooms of a session, where the app says nothing: as the vendor allows whose rooms these are.
 pub(super) const ROOMS_PER_USER_DEFAULT: usize = 5;
 
+/// Rooms that one user has made, where the app says nothing: as many as the largest session can be inside. A thousand users have to go
+/// together to take up all rooms of an app.
+pub(super) const ROOMS_MADE_PER_USER_DEFAULT: usize = limits::ROOMS_PER_SESSION;
+
+/// Attributes of all rooms of an app together, where the app says nothing: 2.5 KiB for each of 100,000 rooms, which is ten short ones. A
+/// `live` room may hold 400 KiB, so without a bound they took 40 GiB at worst.
+pub(super) const ATTRIBUTE_BYTES_DEFAULT: usize = 256 << 20;
+
+/// Less than this no single `live` room could be filled with.
+const ATTRIBUTE_BYTES_MIN: usize = 1 << 20;
+
+/// More than this is more than all else that the gateway holds.
+const ATTRIBUTE_BYTES_MAX: usize = 64 << 30;
+
 /// Rooms exempt from ending by being idle, where the app says nothing: as the vendor allows who has such a list.
 pub(super) const KEEP_ALIVE_DEFAULT: usize = 5;
 
@@ -203,6 +217,29 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
         default: Default::Text("5"),
         meaning: "Rooms that one session may be inside at once, told at login; beyond it, 6000325.",
         cost: "Memory for each membership, and all that is said in each room.",
+    },
+    Setting {
+        path: "apps.rooms_made_per_user",
+        kind: Kind::Count {
+            min: 1,
+            max: ROOMS_MAX,
+            auto: None,
+            field: |app| &mut app.rooms_made_per_user,
+        },
+        default: Default::Text("100"),
+        meaning: "Rooms there may be at once that one user has made, with whatever sessions; who would make one more is refused with 6000324 `user`. Rooms that the app's server makes and those that are still there after a restart do not count.",
+        cost: "So many users take up `rooms_max` all the sooner.",
+    },
+    Setting {
+        path: "apps.room_attribute_bytes",
+        kind: Kind::Size {
+            min: ATTRIBUTE_BYTES_MIN,
+            max: ATTRIBUTE_BYTES_MAX,
+            field: |app| &mut app.room_attribute_bytes,
+        },
+        default: Default::Text("256MiB"),
+        meaning: "Most memory for the attributes of all the app's rooms together: keys, values, and 256 bytes more for each. What would go beyond it is refused with 23423 `app`. Attributes that are still there after a restart count and stay.",
+        cost: "This much memory, and as much again where members ask for all attributes of a room.",
     },
     Setting {
         path: "apps.keep_alive_max",

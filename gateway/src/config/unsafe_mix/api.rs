@@ -1,7 +1,9 @@
-//! The server API off loopback: with its secrets one steers everything, so it asks for more than other listeners.
+//! The server API: with its secrets one steers everything, so it asks for more than other listeners, off loopback most of all.
+
+use std::collections::HashMap;
 
 use super::is_public;
-use crate::config::app::{API_SECRET_BYTES_PUBLIC, DEVELOPMENT_APP_FILE};
+use crate::config::app::{API_SECRET_BYTES_PUBLIC, DEVELOPMENT_APP_FILE, TokenAlgorithm};
 use crate::config::origin::Problem;
 use crate::config::{App, Loaded, Mode, Secret, apps_of_file};
 
@@ -51,6 +53,29 @@ pub(super) fn stays_home_or_is_safe(loaded: &Loaded, problems: &mut Vec<Problem>
                      {address}; expected a secret of its own, or a loopback address",
                     app.key
                 );
+                problems.push(Problem::new(origin, message));
+            }
+        }
+    }
+}
+
+/// A secret says which app and which key is meant: a signature covers neither. Where two have the same, a call that was seen of one is good
+/// for the other.
+pub(super) fn secrets_differ(loaded: &Loaded, problems: &mut Vec<Problem>) {
+    let apps = || loaded.config.apps.iter().zip(&loaded.app_origins);
+    let mut seen = HashMap::new();
+    for (app, origins) in apps() {
+        for (key, origin) in app.keys.iter().zip(&origins.keys) {
+            if let TokenAlgorithm::Hs256 { secret } = &key.algorithm {
+                seen.insert(secret.expose(), origin);
+            }
+        }
+    }
+    for (app, origins) in apps() {
+        for (key, origin) in app.api_keys.iter().zip(&origins.api_keys) {
+            if let Some(other) = seen.insert(key.secret.expose(), origin) {
+                let message =
+                    format!("apps.api_keys.secret: another key has it already ({other}), expected one of its own");
                 problems.push(Problem::new(origin, message));
             }
         }

@@ -5,17 +5,23 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sluice_protocol::{ErrorCode, UserId};
 
-use crate::config::{AttributeLimits, Rate};
+use crate::config::AttributeLimits;
 use crate::rate_limit::SlidingWindow;
 use crate::refusal::Refusal;
 use crate::room::attributes::Write;
 use crate::store::AttributeRecord;
 
-/// Commands of all members of a room together in one second. Each is an event to everybody inside that may not be shed, so one quota for
-/// each session is not enough. As many as RongCloud takes attributes of an app's server.
-const WRITES_PER_SECOND: Rate = Rate::PerSecond(100);
+/// Attributes that all members of a room together write in one second, [long ones](Write::pieces) counted more than once: 50 KiB. Each
+/// command is an event to everybody inside that may not be shed, so one quota for each session is not enough: a member may be 1 MiB behind
+/// with what may not be shed, which is 20 s of this. As many as RongCloud takes of an app's server.
+const PIECES_PER_SECOND: usize = 100;
+
+/// What an attribute takes up beside key and value: the record, its place in the map, and an owner's id of some length. With it a room full
+/// of empty attributes counts as well.
+const ENTRY_BYTES: usize = 256;
 
 /// All attributes of a room.
 #[derive(Debug, Default)]
@@ -27,6 +33,10 @@ pub(in crate::room) struct Attributes {
     /// Of all keys and values.
     bytes: usize,
     writes: SlidingWindow,
+    /// All of them as a question is answered, once somebody has asked and until the next change: when a room fills, everybody asks.
+    told: Option<Bytes>,
+    /// See [`Self::bound`]. `None`: no bound.
+    memory_max: Option<usize>,
 }
 
 /// What changed in one step.
@@ -66,12 +76,14 @@ impl Attributes {
         owner: &UserId,
         entries: Vec<(String, String)>,
         limits: &AttributeLimits,
+        memory_max: usize,
         now_ms: i64,
     ) -> Result<Self, Refusal> {
         if entries.len() > limits.keys {
             return Err(Refusal::new(ErrorCode::ATTRIBUTES_FULL));
         }
         let mut attributes = Self::default();
+        attributes.bound(memory_max);
         let write = Write::Set {
             entries,
             force: false,
@@ -93,7 +105,19 @@ impl Attributes {
             entries: entries.into_iter().collect(),
             version,
             writes: SlidingWindow::default(),
+            told: None,
+            memory_max: None,
         }
+    }
+
+    /// What is written from now on may not make them take up more than this, as [`Self::memory`] counts it.
+    pub(in crate::room) fn bound(&mut self, memory_max: usize) {
+        self.memory_max = Some(memory_max);
+    }
+
+    /// About how many bytes they take up.
+    pub(in crate::room) fn memory(&self) -> usize {
+        self.bytes + self.entries.len() * ENTRY_BYTES
     }
 
     /// One more with each command that changed something, 0 when there never was one.
@@ -101,18 +125,30 @@ impl Attributes {
         self.version
     }
 
-    /// Takes a place for a command of a member.
+    /// Takes the places that a command of a member needs.
     ///
     /// # Errors
-    /// When the second is full: how long until a place is free.
-    pub(super) fn take_rate(&mut self, now: Instant) -> Result<(), Duration> {
-        self.writes.take(now, WRITES_PER_SECOND)
+    /// When the second has not as many: how long until they are free.
+    pub(super) fn take_rate(&mut self, now: Instant, write: &Write) -> Result<(), Duration> {
+        self.writes.take_several(now, write.pieces(), PIECES_PER_SECOND)
     }
 
     /// Those of these keys that exist, by key and each once; all when there are none.
     pub(in crate::room) fn select(&self, keys: &[String]) -> Vec<(&String, &AttributeRecord)> {
         let wanted = |key: &String| keys.is_empty() || keys.contains(key);
         self.entries.iter().filter(|(key, _)| wanted(key)).collect()
+    }
+
+    /// All of them as a question is answered, encoded at most once for each version.
+    pub(super) fn told(&mut self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        match &self.told {
+            Some(told) => told.clone(),
+            None => {
+                let told = encode(self);
+                self.told = Some(told.clone());
+                told
+            }
+        }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&AttributeRecord> {
@@ -214,6 +250,7 @@ impl Attributes {
         let something = !changed.set.is_empty() || !changed.deleted.is_empty();
         something.then(|| {
             self.version = changed.version;
+            self.told = None;
             changed
         })
     }
@@ -232,20 +269,24 @@ impl Attributes {
         if value.len() > limits.value_bytes || value.contains('\0') {
             return Err(Refusal::parameter("value"));
         }
-        let before = match self.entries.get(key) {
+        let (before, entries_more) = match self.entries.get(key) {
             Some(entry) => {
                 terms.allow(entry)?;
-                key.len() + entry.value.len()
+                (key.len() + entry.value.len(), 0)
             }
             None if terms.if_version.is_some() => return Err(Refusal::new(ErrorCode::ATTRIBUTE_CONFLICT)),
             None if self.entries.len() >= limits.keys => return Err(Refusal::new(ErrorCode::ATTRIBUTES_FULL)),
-            None => 0,
+            None => (0, 1),
         };
         let after = key.len() + value.len();
         // What shrinks is taken even when the limit was lowered since.
         let grows_beyond = |max| after > before && self.bytes - before + after > max;
         if limits.total_bytes.is_some_and(grows_beyond) {
             return Err(Refusal::parameter("total"));
+        }
+        let memory = self.memory() + entries_more * ENTRY_BYTES - before + after;
+        if after > before && self.memory_max.is_some_and(|max| memory > max) {
+            return Err(Refusal::with_detail(ErrorCode::ATTRIBUTES_FULL, "app"));
         }
         Ok(())
     }
@@ -280,4 +321,46 @@ impl Terms<'_> {
 fn is_key(key: &str, limits: &AttributeLimits) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"+=-_".contains(&byte);
     (1..=limits.key_bytes).contains(&key.len()) && key.bytes().all(good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_encoded_once_for_each_version() {
+        let limits = AttributeLimits {
+            keys: 10,
+            key_bytes: 10,
+            value_bytes: 10,
+            total_bytes: None,
+        };
+        let set = |force| Write::Set {
+            entries: vec![("a".to_owned(), "1".to_owned())],
+            force,
+            take_over: false,
+            delete_on_leave: false,
+            if_version: None,
+        };
+        let mut attributes = Attributes::default();
+        let mut encoded = Vec::new();
+        let mut ask = |attributes: &mut Attributes| {
+            let told = attributes.told(|attributes| {
+                encoded.push(attributes.version());
+                Bytes::copy_from_slice(&attributes.version().to_le_bytes())
+            });
+            assert_eq!(told[..], attributes.version().to_le_bytes());
+        };
+        for _ in 0..3 {
+            ask(&mut attributes);
+        }
+        for by in ["alice", "alice", "bob"] {
+            attributes.write(by, set(false), &limits, 0);
+            ask(&mut attributes);
+            ask(&mut attributes);
+        }
+        attributes.clear();
+        ask(&mut attributes);
+        assert_eq!(encoded, [0, 1, 2, 3], "what was refused has changed nothing");
+    }
 }

@@ -1,6 +1,7 @@
 //! What was decided about the rooms of one home.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 use sluice_protocol::{ErrorCode, RoomId, UserId};
@@ -16,17 +17,32 @@ use crate::store::{Change, Entry, RoomList, RoomRules};
 /// never were would otherwise add up without a bound.
 const LISTED_MAX: usize = 1_000_000;
 
+/// How long an app that has decided as much as it may waits until it is looked again whether something has ended. To go through a million
+/// entries takes the worker some tens of milliseconds, which all apps would wait.
+const LOOKED_THROUGH_INTERVAL: Duration = Duration::from_secs(10);
+
 /// See the module.
 #[derive(Debug)]
 pub(in crate::room) struct Decisions {
-    rooms: HashMap<RoomKey, Moderation>,
+    /// By their index.
+    apps: Vec<OfApp>,
     /// Holds where nothing was decided.
     none: Moderation,
-    /// What the decisions of each app weigh.
-    weights: HashMap<AppIndex, usize>,
-    /// Rooms that are muted.
-    muted: HashMap<AppIndex, BTreeSet<RoomId>>,
     weight_max: usize,
+}
+
+/// What one app has decided.
+#[derive(Debug, Default)]
+struct OfApp {
+    rooms: HashMap<RoomId, Moderation>,
+    /// What all of it weighs.
+    weight: usize,
+    /// Rooms that are muted.
+    muted: BTreeSet<RoomId>,
+    /// No entry ends before this time, milliseconds since 1970-01-01 UTC. `None`: none ends.
+    next_end_ms: Option<i64>,
+    /// When it was last gone through for what has ended.
+    looked_through: Option<Instant>,
 }
 
 impl Default for Decisions {
@@ -38,22 +54,22 @@ impl Default for Decisions {
 impl Decisions {
     fn bounded(weight_max: usize) -> Self {
         Self {
-            rooms: HashMap::new(),
+            apps: Vec::new(),
             none: Moderation::default(),
-            weights: HashMap::new(),
-            muted: HashMap::new(),
             weight_max,
         }
     }
 
     /// What holds for a room.
     pub(in crate::room) fn of(&self, key: &RoomKey) -> &Moderation {
-        self.rooms.get(key).unwrap_or(&self.none)
+        self.of_app(key.app)
+            .and_then(|app| app.rooms.get(&key.id))
+            .unwrap_or(&self.none)
     }
 
     /// The first so many of an app's rooms that are muted, by their ids.
     pub(in crate::room) fn muted(&self, app: AppIndex, limit: usize) -> Vec<RoomId> {
-        let muted = self.muted.get(&app).into_iter().flatten();
+        let muted = self.of_app(app).into_iter().flat_map(|app| &app.muted);
         muted.take(limit).cloned().collect()
     }
 
@@ -68,12 +84,20 @@ impl Decisions {
         entries: &[(UserId, Entry)],
         now: Now,
     ) -> Result<(), Refusal> {
-        self.make_room(key, entries.len(), now)?;
+        let more = |app: &OfApp| {
+            let known = app.rooms.get(&key.id).and_then(|moderation| moderation.list(list));
+            let new = known.map_or(entries.len(), |list| list.count_new(entries));
+            new + app.weight_of_new(&key.id)
+        };
+        self.make_room(key.app, more, now)?;
         let (max, refusal) = limit(list);
         self.change(key, |moderation| {
             let list = moderation.list_mut(list).ok_or_else(|| not_here(list))?;
             list.enlist(entries, now, max).map_err(|Full| refusal)
-        })
+        })?;
+        let ends = entries.iter().filter_map(|(_, entry)| entry.until_ms);
+        self.of_app_mut(key.app).note_ends(ends);
+        Ok(())
     }
 
     /// Takes users off a list, and returns those that were on it.
@@ -112,18 +136,21 @@ impl Decisions {
         now: Now,
         change: impl FnOnce(&mut RoomRules),
     ) -> Result<RoomRules, Refusal> {
-        self.make_room(key, 1, now)?;
-        Ok(self.change(key, |moderation| {
-            let before = moderation.rules;
-            change(&mut moderation.rules);
-            before
-        }))
+        let before = self.of(key).rules;
+        let mut after = before;
+        change(&mut after);
+        // What is taken back needs no room, and makes some.
+        if after != RoomRules::default() {
+            self.make_room(key.app, |app| app.weight_of_new(&key.id), now)?;
+        }
+        self.change(key, |moderation| moderation.rules = after);
+        Ok(before)
     }
 
     /// The app's server has destroyed the room: what was decided without an end goes with it. Returns what the store has to keep, where it
     /// knows the app as `app`.
     pub(in crate::room) fn end_with_room(&mut self, key: &RoomKey, app: &str, now: Now) -> Vec<Change> {
-        if !self.rooms.contains_key(key) {
+        if self.of_app(key.app).is_none_or(|app| !app.rooms.contains_key(&key.id)) {
             return Vec::new();
         }
         let room = key.id.as_str();
@@ -151,6 +178,8 @@ impl Decisions {
 
     /// Puts back what was kept of a room, before anybody is served.
     pub(in crate::room) fn restore(&mut self, key: &RoomKey, rules: RoomRules, users: Vec<(RoomList, String, Entry)>) {
+        let ends: Vec<i64> = users.iter().filter_map(|(_, _, entry)| entry.until_ms).collect();
+        self.of_app_mut(key.app).note_ends(ends);
         self.change(key, |moderation| {
             moderation.rules = rules;
             for (list, user, entry) in users {
@@ -167,63 +196,99 @@ impl Decisions {
 
     /// Changes what holds for a room, and forgets it if that is nothing.
     fn change<T>(&mut self, key: &RoomKey, change: impl FnOnce(&mut Moderation) -> T) -> T {
-        let mut before = 0;
-        if let Some(moderation) = self.rooms.get(key) {
-            before = moderation.weight();
-        }
-        let moderation = self.rooms.entry_ref(key).or_default();
+        let app = self.of_app_mut(key.app);
+        let before = app.rooms.get(&key.id).map_or(0, Moderation::weight);
+        let moderation = app.rooms.entry(key.id.clone()).or_default();
         let result = change(moderation);
         let mut after = moderation.weight();
         let muted = moderation.rules.muted;
         if moderation.is_default() {
-            self.rooms.remove(key);
+            app.rooms.remove(&key.id);
             after = 0;
         }
-        let weight = self.weights.entry(key.app).or_default();
-        *weight = *weight + after - before;
+        app.weight = app.weight + after - before;
         if muted {
-            self.muted.entry(key.app).or_default().insert(key.id.clone());
-        } else if let Some(rooms) = self.muted.get_mut(&key.app) {
-            rooms.remove(&key.id);
+            app.muted.insert(key.id.clone());
+        } else {
+            app.muted.remove(&key.id);
         }
         result
     }
 
     /// Sees that an app may decide so much more, first by forgetting what has ended.
-    fn make_room(&mut self, key: &RoomKey, more: usize, now: Now) -> Result<(), Refusal> {
-        // The room counts as well.
-        let more = more + 1;
-        let weight = |this: &Self| this.weights.get(&key.app).copied().unwrap_or(0);
-        if weight(self) + more > self.weight_max {
-            self.drop_ended(key.app, now);
+    fn make_room(&mut self, app: AppIndex, more: impl Fn(&OfApp) -> usize, now: Now) -> Result<(), Refusal> {
+        let weight_max = self.weight_max;
+        let app = self.of_app_mut(app);
+        let is_over = |app: &OfApp| {
+            let more = more(app);
+            // A list that was restored may be over the bound; what weighs nothing has room all the same.
+            more > 0 && app.weight + more > weight_max
+        };
+        if is_over(app) {
+            app.look_through(now);
         }
-        if weight(self) + more > self.weight_max {
+        if is_over(app) {
             return Err(Refusal::with_detail(ErrorCode::CHATROOM_PARAMETER, "list_full"));
         }
         Ok(())
     }
 
+    fn of_app(&self, app: AppIndex) -> Option<&OfApp> {
+        self.apps.get(usize::from(app.0))
+    }
+
+    fn of_app_mut(&mut self, app: AppIndex) -> &mut OfApp {
+        let place = usize::from(app.0);
+        if self.apps.len() <= place {
+            self.apps.resize_with(place + 1, OfApp::default);
+        }
+        &mut self.apps[place]
+    }
+
     /// Whether nothing is left but what has ended.
     #[cfg(test)]
     pub(in crate::room) fn is_empty(&mut self, now: Now) -> bool {
-        self.drop_ended(AppIndex(0), now);
-        self.rooms.is_empty() && self.weights.values().all(|weight| *weight == 0)
+        self.apps.iter_mut().all(|app| {
+            app.drop_ended(now);
+            app.rooms.is_empty() && app.weight == 0
+        })
+    }
+}
+
+impl OfApp {
+    /// What a room weighs by itself, if nothing was decided about it before.
+    fn weight_of_new(&self, room: &RoomId) -> usize {
+        usize::from(!self.rooms.contains_key(room))
     }
 
-    fn drop_ended(&mut self, app: AppIndex, now: Now) {
+    fn note_ends(&mut self, ends: impl IntoIterator<Item = i64>) {
+        self.next_end_ms = self.next_end_ms.into_iter().chain(ends).min();
+    }
+
+    /// Forgets what has ended, unless that cannot be anything, or was done just now.
+    fn look_through(&mut self, now: Now) {
+        let has_ended = self.next_end_ms.is_some_and(|end| end <= now.unix_ms);
+        let is_due = |last| now.instant.saturating_duration_since(last) >= LOOKED_THROUGH_INTERVAL;
+        if has_ended && self.looked_through.is_none_or(is_due) {
+            self.looked_through = Some(now.instant);
+            self.drop_ended(now);
+        }
+    }
+
+    fn drop_ended(&mut self, now: Now) {
         let mut weight = 0;
-        self.rooms.retain(|key, moderation| {
-            if key.app != app {
-                return true;
-            }
+        let mut next_end_ms = None;
+        self.rooms.retain(|_, moderation| {
             moderation.drop_ended(now);
             if moderation.is_default() {
                 return false;
             }
             weight += moderation.weight();
+            next_end_ms = next_end_ms.into_iter().chain(moderation.next_end_ms()).min();
             true
         });
-        self.weights.insert(app, weight);
+        self.weight = weight;
+        self.next_end_ms = next_end_ms;
     }
 }
 

@@ -20,7 +20,10 @@ impl Room {
     ) -> Departure {
         let user = &caller.user;
         let joined = self.members.find(&user.id).map(|member| member.joined);
-        let departure = self.members.leave(user, caller.connection);
+        let departure = match (self.members.leave(user, caller.connection), reason) {
+            (Departure::OthersRemain, LeaveReason::Left | LeaveReason::Logout) => self.members.give_up_kept(&user.id),
+            (departure, _) => departure,
+        };
         if departure == Departure::LastOfUser
             && reason == LeaveReason::Offline
             && context.moderation.allowed.contains(&user.id, context.now)

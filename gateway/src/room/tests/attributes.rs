@@ -514,8 +514,20 @@ fn whoever_leaves_nothing_behind_changes_nothing() {
 fn a_place_that_is_kept_for_a_lost_connection_keeps_its_attributes() {
     let (mut hall, [host, alice]) = room_with(["host", "alice"]);
     hall.write(&alice, going_with_owner(set(&[("a", "1")])));
-    assert!(hall.ask(&alice, Request::Detach).published.is_empty());
+    assert!(hall.ask(&alice, Request::Detach(KeptFor::Session)).published.is_empty());
     assert_eq!(hall.attributes(&host, &[]).attributes.len(), 1);
+}
+
+#[test]
+fn what_is_kept_for_another_device_keeps_no_attributes_of_a_user_who_has_left() {
+    let (mut hall, [host, old]) = room_with(["host", "alice"]);
+    hall.write(&old, going_with_owner(set(&[("a", "1")])));
+    hall.ask(&old, Request::Detach(KeptFor::User));
+    let [new] = hall.devices(["alice"]);
+    hall.join(&new);
+    assert_eq!(hall.attributes(&host, &[]).attributes.len(), 1);
+    hall.leave(&new);
+    assert!(hall.attributes(&host, &[]).attributes.is_empty());
 }
 
 #[test]
@@ -535,6 +547,50 @@ fn members_together_write_a_hundred_times_a_second() {
     assert!(hall.order(order).0.is_ok(), "the app's server has a rate of its own");
     hall.wait(Duration::from_millis(700));
     hall.write(&alice, set(&[("a", "1")])).version();
+}
+
+#[test]
+fn long_attributes_and_many_in_one_command_count_for_what_they_are() {
+    const KIB: usize = 1024;
+    let mut hall = Hall::new();
+    let [host] = hall.devices(["host"]);
+    hall.enter_live(&host, 0);
+    let crowd: Vec<Device> = (0..10).map(|user| hall.device(&format!("user{user}"), 0)).collect();
+    for device in &crowd {
+        hall.enter_live(device, 0);
+    }
+    let value = "v".repeat(4096);
+    let keys: Vec<String> = (0..10).map(|key| format!("{key:0128}")).collect();
+    let largest: Vec<(&str, &str)> = keys.iter().map(|key| (&**key, &*value)).collect();
+    let mut told = 0;
+    let start = hall.now;
+    for ms in (0..2000).step_by(20) {
+        hall.now = start + Duration::from_millis(ms);
+        for device in &crowd {
+            for effect in hall.request(device, 7, Request::WriteAttributes(forced(set(&largest)))) {
+                if let Effect::Publish { frame, .. } = effect {
+                    told += frame.len();
+                }
+            }
+        }
+    }
+    assert!(
+        (80 * KIB..=100 * KIB).contains(&told),
+        "in two seconds {told} bytes to each member"
+    );
+    hall.wait(Duration::from_secs(1));
+    for _ in 0..10 {
+        let ten: Vec<(&str, &str)> = keys.iter().map(|key| (&**key, "")).collect();
+        hall.write(&host, forced(set(&ten))).version();
+    }
+    assert_eq!(hall.write(&host, set(&[("a", "1")])).refused(), (20607, "rate", 1000));
+    hall.wait(Duration::from_secs(1));
+    let too_long = "v".repeat(60 * KIB);
+    assert_eq!(
+        hall.write(&host, set(&[("a", &too_long)])).all_refused(),
+        [("a", 33003, "value")],
+        "what never fits is told why"
+    );
 }
 
 #[test]
@@ -696,6 +752,70 @@ fn a_policy_has_limits_of_its_own() {
 }
 
 #[test]
+fn the_rooms_of_an_app_together_hold_so_much_and_no_more() {
+    let empty = 256;
+    let bytes = 2 * empty + 100;
+    let mut hall = Hall::with_rules_and_app(|_| (), |app| app.room_attribute_bytes = bytes);
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    let full = "v".repeat(100);
+    let elsewhere = RoomKey {
+        id: RoomId::parse("elsewhere").unwrap(),
+        ..lobby()
+    };
+    let make_elsewhere = |hall: &mut Hall, attributes: &[(&str, &str)]| {
+        let caller = Caller {
+            user: bob.user.clone(),
+            connection: bob.connection,
+            request_id: 7,
+        };
+        let effects = hall
+            .rooms
+            .handle(hall.now, &elsewhere, &caller, enter_with("room", attributes));
+        match &effects[..] {
+            [Effect::Unchanged { frame, .. }] => match open(frame).body {
+                Some(Body::Reply(reply)) => Some((reply.code, reply.detail)),
+                other => panic!("{other:?}"),
+            },
+            _ => None,
+        }
+    };
+    let refused = Some((23423, "app".to_owned()));
+
+    hall.ask(&alice, enter_with("room", &[("a", "1")])).entered();
+    assert_eq!(hall.rooms.attribute_bytes(), empty + 2);
+    // One that fits and one that does not any more.
+    let written = hall.write(&alice, set(&[("b", ""), ("c", "")]));
+    assert_eq!(refusals(&written.written().1.refused), [("c", 23423, "app")]);
+    assert_eq!(make_elsewhere(&mut hall, &[("a", "")]), refused);
+    assert_eq!(hall.rooms.len(), 1, "and the place is given back");
+    let value = set(&[("a", &full)]);
+    assert_eq!(hall.write(&alice, value.clone()).all_refused(), [("a", 23423, "app")]);
+    let order = Order::WriteAttributes {
+        by: None,
+        write: forced(value),
+    };
+    let refusal = Refusal::with_detail(ErrorCode::ATTRIBUTES_FULL, "app");
+    let answer = Answer::AttributesWritten {
+        version: 0,
+        refused: vec![("a".into(), refusal)],
+    };
+    assert_eq!(hall.order(order).0, Ok(answer), "not by the app's server either");
+    hall.write(&alice, set(&[("a", &full[..98])])).version();
+    // What shrinks or goes makes room.
+    hall.write(&alice, set(&[("a", "")])).version();
+    hall.write(&alice, delete(&["b"])).version();
+    assert_eq!(make_elsewhere(&mut hall, &[("a", "")]), None);
+    assert_eq!(
+        hall.write(&alice, set(&[("b", &full)])).all_refused(),
+        [("b", 23423, "app")]
+    );
+    hall.rooms.destroy(&elsewhere, RoomDestroyedReason::Server);
+    hall.write(&alice, set(&[("b", &full[..98])])).version();
+    hall.leave(&alice);
+    assert_eq!(hall.rooms.attribute_bytes(), 0);
+}
+
+#[test]
 fn first_attributes_belong_to_whoever_makes_the_room_and_are_for_that_alone() {
     let mut hall = Hall::new();
     let [alice, bob] = hall.devices(["alice", "bob"]);
@@ -839,6 +959,31 @@ fn after_a_start_what_goes_with_an_owner_who_is_not_inside_has_gone() {
     let [alice] = hall.devices(["alice"]);
     assert_eq!(hall.join(&alice).entered().attributes_version, 8);
     hall.write(&alice, forced(set(&[("bobs", "2")]))).version();
+}
+
+#[test]
+fn attributes_that_were_kept_count_against_the_bound_of_the_app() {
+    let record = RoomRecord {
+        policy: "live".into(),
+        by_server: true,
+        attributes_version: 1,
+        ..RoomRecord::default()
+    };
+    let topic = AttributeRecord {
+        value: "cats".into(),
+        version: 1,
+        ..AttributeRecord::default()
+    };
+    let kept = KeptRoom {
+        app: "app".into(),
+        room: "lobby".into(),
+        record: Some(record),
+        attributes: vec![("topic".into(), topic)],
+        ..KeptRoom::default()
+    };
+    let mut hall = Hall::new();
+    assert!(hall.rooms.restore(vec![(lobby(), kept)], hall.now).is_empty());
+    assert_eq!(hall.rooms.attribute_bytes(), 256 + 9);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn a_connection_that_is_lost_keeps_the_room_until_its_place_is_given_up() {
     let mut hall = Hall::new();
     let [alice] = hall.devices(["alice"]);
     hall.create(&alice);
-    hall.ask(&alice, Request::Detach);
+    hall.ask(&alice, Request::Detach(KeptFor::Session));
     hall.pass(HOUR);
     assert!(hall.exists());
     hall.ask(&alice, Request::Leave(LeaveReason::Offline));

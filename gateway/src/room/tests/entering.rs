@@ -341,3 +341,103 @@ fn who_joins_between_two_messages_shares_the_memory_of_the_history() {
         .collect();
     assert_eq!(history, [("three".into(), 1), ("four".into(), 0)]);
 }
+
+fn displaced(hall: &mut Hall, device: &Device) {
+    let outcome = hall.ask(device, Request::Detach(KeptFor::User));
+    assert!(outcome.published.is_empty(), "nobody notices");
+}
+
+#[test]
+fn who_leaves_on_purpose_gives_up_what_was_kept_for_a_device_that_comes_in_unseen() {
+    for reason in [LeaveReason::Left, LeaveReason::Logout] {
+        let mut hall = Hall::new();
+        let [alice, first, second, third] = hall.devices(["alice", "bob", "bob", "bob"]);
+        hall.create(&alice);
+        hall.join(&first);
+        displaced(&mut hall, &first);
+        assert!(hall.join(&second).published.is_empty(), "it comes in unseen");
+        displaced(&mut hall, &second);
+        assert!(hall.join(&third).published.is_empty());
+        let left = hall.ask(&third, Request::Leave(reason));
+        assert_eq!(left.left(), [("bob", reason)]);
+        assert_eq!(hall.rooms.members(), 1);
+        for gone in [&first, &second] {
+            let late = hall.ask(gone, Request::Leave(LeaveReason::Offline));
+            assert!(late.published.is_empty() && !late.dismissed, "it has left already");
+        }
+    }
+}
+
+#[test]
+fn who_leaves_on_purpose_stays_inside_with_a_session_that_is_there_or_may_come_back() {
+    let mut hall = Hall::new();
+    let [alice, old, new, lost, tablet] = hall.devices(["alice", "bob", "bob", "bob", "bob"]);
+    hall.create(&alice);
+    for device in [&old, &new, &lost, &tablet] {
+        hall.join(device);
+    }
+    displaced(&mut hall, &old);
+    hall.ask(&lost, Request::Detach(KeptFor::Session));
+    assert!(hall.leave(&new).published.is_empty(), "the tablet is inside");
+    assert!(hall.leave(&tablet).published.is_empty(), "the lost one may come back");
+    let offline = Request::Leave(LeaveReason::Offline);
+    assert!(
+        hall.ask(&lost, offline).published.is_empty(),
+        "the old one's time is not over"
+    );
+    let over = hall.ask(&old, Request::Leave(LeaveReason::Offline));
+    assert_eq!(over.left(), [("bob", LeaveReason::Offline)]);
+}
+
+#[test]
+fn who_is_lost_leaves_what_is_kept_for_another_device_until_its_time_is_over() {
+    let mut hall = Hall::new();
+    let [alice, old, new] = hall.devices(["alice", "bob", "bob"]);
+    hall.create(&alice);
+    hall.join(&old);
+    displaced(&mut hall, &old);
+    hall.join(&new);
+    let lost = hall.ask(&new, Request::Leave(LeaveReason::Offline));
+    assert!(lost.dismissed && lost.published.is_empty());
+    let over = hall.ask(&old, Request::Leave(LeaveReason::Offline));
+    assert_eq!(over.left(), [("bob", LeaveReason::Offline)]);
+}
+
+#[test]
+fn a_place_that_no_session_will_take_again_is_none_of_a_session_in_whatever_order_the_room_hears_of_it() {
+    for told in [
+        [KeptFor::User, KeptFor::Session],
+        [KeptFor::Session, KeptFor::User],
+        [KeptFor::User, KeptFor::User],
+    ] {
+        let mut hall = Hall::new();
+        let [alice, old, new] = hall.devices(["alice", "bob", "bob"]);
+        hall.create(&alice);
+        hall.join(&old);
+        for kept_for in told {
+            hall.ask(&old, Request::Detach(kept_for));
+        }
+        hall.join(&new);
+        assert_eq!(hall.leave(&new).left(), [("bob", LeaveReason::Left)], "{told:?}");
+    }
+}
+
+#[test]
+fn whom_the_apps_server_put_inside_stays_there_when_nothing_is_kept_for_a_device_any_more() {
+    let mut hall = Hall::new();
+    let [alice, old, new] = hall.devices(["alice", "bob", "bob"]);
+    hall.create(&alice);
+    let now = hall.now;
+    let _ = hall.rooms.order(now, &lobby(), Order::Join(vec![old.user.clone()]));
+    hall.join(&old);
+    displaced(&mut hall, &old);
+    hall.join(&new);
+    assert!(hall.leave(&new).published.is_empty());
+    assert_eq!(hall.rooms.members(), 2);
+    hall.leave(&alice);
+    assert_eq!(
+        hall.rooms.len(),
+        0,
+        "nobody is inside with a connection, or a place kept for one"
+    );
+}

@@ -190,6 +190,45 @@ fn whom_the_server_puts_inside_is_a_member_who_never_leaves_by_itself() {
 }
 
 #[test]
+fn the_server_puts_no_more_inside_than_a_room_takes() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let user = |number: usize| {
+        Arc::new(User {
+            app: lobby().app,
+            id: UserId::parse(&format!("bot{number}"), IdProfile::Zim).unwrap(),
+            name: "".into(),
+        })
+    };
+    for first in (0..9_990).step_by(90) {
+        let users = (first..first + 90).map(user).collect();
+        assert_eq!(hall.ordered(&mut shelf, Order::Join(users)).0, Answer::Done);
+    }
+    let join = |hall: &mut Hall, users: Vec<usize>| {
+        let users = users.into_iter().map(user).collect();
+        let answer = hall.rooms.order(hall.now, &lobby(), Order::Join(users)).answer;
+        answer.map_err(|refusal| (refusal.code.number(), refusal.detail))
+    };
+    let full = Err((23412, "list_full".into()));
+    assert_eq!(join(&mut hall, (9_980..10_001).collect()), full, "all come in or none");
+    assert_eq!(hall.described().map(|room| room.members), Some(9_990));
+    assert_eq!(join(&mut hall, (9_980..10_000).collect()), Ok(Answer::Done));
+    assert_eq!(join(&mut hall, vec![10_000]), full);
+    assert_eq!(join(&mut hall, vec![0, 9_999]), Ok(Answer::Done), "they are inside");
+    assert_eq!(by_server_in_all(&hall), 10_000);
+    hall.ordered(&mut shelf, Order::Destroy);
+    assert_eq!(by_server_in_all(&hall), 0);
+    assert_eq!(join(&mut hall, vec![10_000]), Ok(Answer::Done));
+}
+
+/// Members by the server that count in all rooms of the app, whose bound is a million.
+fn by_server_in_all(hall: &Hall) -> usize {
+    let places = &hall.rooms.rules.places;
+    let fit = |more: &usize| places.has_place_for_server_members(lobby().app, *more);
+    1_000_000 - (0..=1_000_000).rev().find(fit).expect("none more fit always")
+}
+
+#[test]
 fn members_are_listed_by_the_time_they_joined_from_both_ends() {
     let mut hall = Hall::new();
     let mut shelf = Shelf::default();
@@ -336,6 +375,10 @@ fn what_cannot_be_read_any_more_does_not_keep_a_room_from_coming_back() {
     shelf
         .users
         .insert((RoomList::ServerMember, "no user\nid".into()), Entry::default());
+    // The app had the wide profile when it was put inside.
+    shelf
+        .users
+        .insert((RoomList::ServerMember, "Zoë Müller".into()), Entry::default());
     let other = RoomKey {
         id: RoomId::parse("other").unwrap(),
         ..lobby()
@@ -345,7 +388,8 @@ fn what_cannot_be_read_any_more_does_not_keep_a_room_from_coming_back() {
         .restore(vec![(lobby(), shelf.kept()), (other, shelf.kept())], hall.now);
     assert_eq!(hall.rooms.len(), 2);
     let room = hall.described().expect("the room");
-    assert_eq!((&*room.name, &*room.policy, room.members), ("Old", "live", 0));
+    assert_eq!((&*room.name, &*room.policy, room.members), ("Old", "live", 1));
+    assert_eq!(by_server_in_all(&hall), 2);
 }
 
 #[test]
@@ -364,4 +408,94 @@ fn what_the_server_says_of_a_members_room_has_all_of_it_kept() {
     assert_eq!(shelf.record.as_ref().map(|record| &*record.ends), Some("never"));
     assert_eq!(shelf.users.len(), 1);
     assert_eq!(shelf.attributes["topic"].value, "cats");
+}
+
+#[test]
+fn a_room_that_members_make_while_the_disk_is_behind_is_kept_when_the_server_says_something_of_it() {
+    let mut hall = Hall::new();
+    let mut shelf = Shelf::default();
+    let [alice] = hall.devices(["alice"]);
+    hall.rooms.keep_new(false);
+    let new = NewRoom {
+        attributes: vec![("topic".into(), "cats".into())],
+        ..new_room("", RoomPreset::Live)
+    };
+    hall.asked(&mut shelf, &alice, enter(Create::Always(new), 0)).entered();
+    assert!(shelf.record.is_none() && shelf.attributes.is_empty());
+    hall.rooms.keep_new(true);
+    hall.ordered(&mut shelf, Order::SetEnds(Ends::Never));
+    assert!(shelf.record.is_some() && shelf.attributes.len() == 1);
+    hall.ordered(&mut shelf, Order::Destroy);
+    hall.rooms.keep_new(false);
+    hall.ordered(&mut shelf, by_server(""));
+    assert!(shelf.record.is_some(), "the server is told that it is kept");
+    hall.ordered(&mut shelf, Order::Destroy);
+    hall.rooms.keep_new(true);
+    hall.asked(
+        &mut shelf,
+        &alice,
+        enter(Create::Always(new_room("", RoomPreset::Live)), 0),
+    )
+    .entered();
+    assert!(shelf.record.is_some());
+}
+
+/// The same rooms in a gateway that was started anew.
+fn restarted(hall: &Hall, shelf: &Shelf) -> Hall {
+    let mut after = Hall::new();
+    after.now = hall.now;
+    after.rooms.restore(vec![(lobby(), shelf.kept())], after.now);
+    after
+}
+
+/// Whether the room is over when so much time has passed.
+fn is_over_after(hall: &mut Hall, shelf: &mut Shelf, time: Duration) -> bool {
+    hall.wait(time);
+    for (_, effect) in hall.rooms.tick(hall.now).effects {
+        match effect {
+            Effect::Keep(change) => shelf.keep(change),
+            other => panic!("{other:?}"),
+        }
+    }
+    hall.rooms.len() == 0
+}
+
+#[test]
+fn a_room_that_ends_with_its_last_member_does_so_after_a_restart_if_nobody_comes_back() {
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    let come_back = Duration::from_secs(300);
+    for delay in [Duration::ZERO, Duration::from_secs(30)] {
+        for was_inside in [true, false] {
+            if !was_inside && delay.is_zero() {
+                continue;
+            }
+            let mut hall = Hall::new();
+            let mut shelf = Shelf::default();
+            let [alice] = hall.devices(["alice"]);
+            let new = NewRoom {
+                ends: Some(Ends::WhenEmpty { delay }),
+                ..new_room("", RoomPreset::Room)
+            };
+            hall.ordered(&mut shelf, Order::Create(new));
+            let mut hall = restarted(&hall, &shelf);
+            let day = Duration::from_secs(86_400);
+            assert!(!is_over_after(&mut hall, &mut shelf, day), "nobody has come yet");
+            hall.asked(&mut shelf, &alice, enter(Create::Never, 0)).entered();
+            if !was_inside {
+                hall.asked(&mut shelf, &alice, Request::Leave(LeaveReason::Left));
+            }
+            let mut again = restarted(&hall, &shelf);
+            assert!(!is_over_after(&mut again, &mut shelf, come_back + delay - MILLISECOND));
+            // Not by all the restarts there may be in the meantime, either.
+            let mut left = restarted(&again, &shelf);
+            assert!(!is_over_after(&mut left, &mut shelf, come_back + delay - MILLISECOND));
+            assert!(is_over_after(&mut left, &mut shelf, MILLISECOND));
+            assert_eq!(shelf.record, None, "and is not there again");
+
+            assert!(again.asked(&mut shelf, &alice, enter(Create::Never, 0)).admitted);
+            assert!(!is_over_after(&mut again, &mut shelf, day), "somebody has come back");
+            again.asked(&mut shelf, &alice, Request::Leave(LeaveReason::Left));
+            assert!(is_over_after(&mut again, &mut shelf, delay));
+        }
+    }
 }

@@ -105,6 +105,56 @@ fn whom_the_app_trusts_neither_counts_nor_is_kept_out() {
 }
 
 #[test]
+fn a_user_makes_so_many_rooms_and_leaves_the_others_to_others() {
+    const MADE_MAX: usize = 3;
+    let mut hall = Hall::with_rules_and_app(|_| (), |app| app.rooms_made_per_user = MADE_MAX);
+    let [alice, bob] = hall.devices(["alice", "bob"]);
+    let tablet = hall.device("alice", 1);
+    let key = |id: usize| RoomKey {
+        id: RoomId::parse(&format!("room{id}")).unwrap(),
+        ..lobby()
+    };
+    let mut ask = |device: &Device, id, request| {
+        let caller = Caller {
+            user: device.user.clone(),
+            connection: device.connection,
+            request_id: 7,
+        };
+        hall.rooms.handle(hall.now, &key(id), &caller, request)
+    };
+    let join_chat_room = || enter(Create::IfMissing(new_room("", RoomPreset::Live)), 0);
+    let leave = || Request::Leave(LeaveReason::Left);
+    let refusal = |effects: Vec<Effect>| match &effects[..] {
+        [Effect::Unchanged { frame, .. }] => match open(frame).body {
+            Some(Body::Reply(reply)) => (reply.code, reply.detail),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let is_in = |effects: Vec<Effect>| effects.iter().any(|effect| matches!(effect, Effect::Admit { .. }));
+    for id in 0..MADE_MAX {
+        assert!(is_in(ask(&alice, id, join_chat_room())));
+        // Leaving does not end such a room, so it still counts.
+        ask(&alice, id, leave());
+    }
+    for device in [&alice, &tablet] {
+        assert_eq!(refusal(ask(device, 9, join_chat_room())), (6_000_324, "user".into()));
+    }
+    assert!(is_in(ask(&bob, 9, join_chat_room())), "it is there for others");
+    assert!(
+        is_in(ask(&alice, 9, join_chat_room())),
+        "a room that is there can be entered"
+    );
+    assert!(!hall.rooms.destroy(&key(0), RoomDestroyedReason::Server).is_empty());
+    let alice = Caller {
+        user: alice.user.clone(),
+        connection: alice.connection,
+        request_id: 7,
+    };
+    assert!(is_in(hall.rooms.handle(hall.now, &key(10), &alice, join_chat_room())));
+}
+
+#[test]
 fn an_app_has_so_many_rooms_and_no_more() {
     let mut hall = Hall::with_rules_and_app(|_| (), |app| app.rooms_max = 2);
     let [alice] = hall.devices(["alice"]);

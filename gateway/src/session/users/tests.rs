@@ -17,6 +17,8 @@ struct Desk {
     keys: SlotMap<ConnectionKey, ()>,
     policy: SingleLogin,
     start: Instant,
+    /// Whose places are kept for another device of the user alone, as the rooms were told.
+    kept_for_user: Vec<ConnectionRef>,
 }
 
 /// A session as its client knows it.
@@ -73,6 +75,7 @@ impl Desk {
             keys: SlotMap::with_key(),
             policy,
             start: Instant::now(),
+            kept_for_user: Vec::new(),
         }
     }
 
@@ -111,7 +114,29 @@ impl Desk {
 
     fn ask(&mut self, login: Login) -> Vec<Decision> {
         let arrival = self.arrival("alice", login);
-        self.users.register(arrival, self.policy)
+        let decisions = self.users.register(arrival, self.policy);
+        self.note(decisions)
+    }
+
+    /// Takes note of what rooms are told of places that are kept; returns the other decisions.
+    fn note(&mut self, decisions: Vec<Decision>) -> Vec<Decision> {
+        let (kept, others): (Vec<_>, Vec<_>) = decisions
+            .into_iter()
+            .partition(|decision| matches!(decision, Decision::KeepForUser(_)));
+        self.kept_for_user
+            .extend(kept.into_iter().map(|decision| match decision {
+                Decision::KeepForUser(lost) => {
+                    assert_eq!(lost.rooms, [room()]);
+                    lost.connection
+                }
+                other => panic!("{other:?}"),
+            }));
+        others
+    }
+
+    fn log_out(&mut self, held: Held) -> Vec<Decision> {
+        self.users
+            .unregister(&named("alice").key(), held.connection, Ended::LoggedOut, self.policy)
     }
 
     /// Logs in and returns the session and whom it displaced.
@@ -139,7 +164,14 @@ impl Desk {
     /// The connection is lost; it was inside one room.
     fn lose(&mut self, held: Held) -> Vec<Decision> {
         let lost = Lost::new(named("alice"), held.connection, vec![room()]);
-        self.users.detached(self.start, Box::new(lost))
+        let decisions = self.users.detached(self.start, Box::new(lost));
+        self.note(decisions)
+    }
+
+    /// The connection is lost before it has heard that it goes on with a session.
+    fn give_back(&mut self, died: Held, lost: Box<Lost>) -> Vec<Decision> {
+        let decisions = self.users.returned(self.start, died.connection, lost);
+        self.note(decisions)
     }
 
     fn expire(&mut self, after: Duration) -> Vec<(ConnectionRef, LeaveReason)> {
@@ -253,11 +285,7 @@ fn an_automatic_reconnect_never_displaces_a_newer_login() {
 fn a_user_without_sessions_is_forgotten() {
     let mut desk = Desk::new(SingleLogin::Single);
     let (held, _) = desk.log_in(Login::at(1));
-    assert!(
-        desk.users
-            .unregister(&named("alice").key(), held.connection, desk.policy)
-            .is_empty()
-    );
+    assert!(desk.log_out(held).is_empty());
     assert_eq!(desk.users.len(), 0);
 }
 
@@ -338,9 +366,7 @@ fn who_waits_for_a_session_that_logs_out_is_a_login_like_any_other() {
     let mut desk = Desk::new(SingleLogin::Single);
     let (old, _) = desk.log_in(Login::at(10));
     desk.ask(Login::at(20).with(old));
-    let mut decisions = desk
-        .users
-        .unregister(&named("alice").key(), old.connection, SingleLogin::Single);
+    let mut decisions = desk.log_out(old);
     let (new, granted) = granted(decisions.remove(0));
     assert_eq!(granted.how, How::Unknown);
     assert_ne!(new.id, old.id);
@@ -373,6 +399,7 @@ fn whose_session_is_displaced_while_he_waits_for_it_is_told_so() {
     );
     // Its places stay for a while, so that the new one comes in unseen.
     assert!(desk.lose(old).is_empty());
+    assert_eq!(desk.kept_for_user, [old.connection]);
     assert_eq!(desk.expire(WINDOW), [(old.connection, LeaveReason::Offline)]);
 }
 
@@ -389,11 +416,41 @@ fn a_displaced_session_keeps_its_places_and_cannot_be_resumed() {
         if !lost_before {
             assert!(desk.lose(old).is_empty());
         }
+        assert_eq!(desk.kept_for_user, [old.connection], "the rooms are told");
         let (_, code, detail) = refused(desk.ask(Login::at(30).with(old).automatic(10)));
         assert_eq!((code, &*detail), (31010, "newer_login"));
         assert_eq!(desk.expire(WINDOW), [(old.connection, LeaveReason::Offline)]);
         assert_eq!(desk.users.connections(&named("alice").key()), [newer.connection]);
     }
+}
+
+#[test]
+fn with_the_logout_of_the_last_session_what_was_kept_for_another_device_is_given_up() {
+    let mut desk = Desk::new(SingleLogin::PerPlatform);
+    let (old, _) = desk.log_in(Login::at(10));
+    let (tablet, _) = desk.log_in(Login::at(20).on(Platform::Android));
+    desk.lose(old);
+    let (new, _) = desk.log_in(Login::at(30));
+    desk.lose(tablet);
+    assert!(desk.log_out(new).is_empty(), "the tablet may come back");
+    let (tablet, _) = desk.resume(Login::at(40).with(tablet));
+    let gone: Vec<_> = desk.log_out(tablet).into_iter().map(left).collect();
+    assert_eq!(gone, [(old.connection, LeaveReason::Logout)]);
+    assert_eq!((desk.users.len(), desk.users.parked()), (0, 0));
+}
+
+#[test]
+fn a_login_that_nobody_hears_of_is_no_logout() {
+    let mut desk = Desk::new(SingleLogin::Single);
+    let (old, _) = desk.log_in(Login::at(10));
+    desk.lose(old);
+    let (died, _) = desk.log_in(Login::at(20));
+    let alice = named("alice").key();
+    let decisions = desk
+        .users
+        .unregister(&alice, died.connection, Ended::Otherwise, desk.policy);
+    assert!(decisions.is_empty(), "it will try again: {decisions:?}");
+    assert_eq!(desk.expire(WINDOW), [(old.connection, LeaveReason::Offline)]);
 }
 
 #[test]
@@ -444,8 +501,9 @@ fn who_dies_before_it_hears_of_its_session_may_come_again_with_the_secret_it_has
     desk.lose(old);
     let (died, granted) = desk.resume(Login::at(20).with(old));
     let lost = granted.resumed.expect("places");
-    assert!(desk.users.returned(desk.start, died.connection, lost).is_empty());
+    assert!(desk.give_back(died, lost).is_empty());
     assert_eq!(desk.users.len(), 0);
+    assert!(desk.kept_for_user.is_empty());
     let (_, granted) = desk.resume(Login::at(30).with(old));
     assert_eq!((granted.how, granted.id), (How::Resumed, old.id));
     assert_eq!(granted.resumed.expect("places").connection, old.connection);
@@ -460,7 +518,8 @@ fn who_dies_before_it_hears_of_its_session_and_was_displaced_meanwhile_cannot_ha
     let (newer, displaced) = desk.log_in(Login::at(30));
     assert_eq!(displaced, [died.connection]);
     let lost = granted.resumed.expect("places");
-    assert!(desk.users.returned(desk.start, died.connection, lost).is_empty());
+    assert!(desk.give_back(died, lost).is_empty());
+    assert_eq!(desk.kept_for_user, [old.connection]);
     assert_eq!(desk.resume_or_displace(Login::at(40).with(old)), [newer.connection]);
     assert_eq!(desk.expire(WINDOW), [(old.connection, LeaveReason::Offline)]);
 }

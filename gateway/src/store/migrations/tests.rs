@@ -33,6 +33,7 @@ fn a_file_of_version_1_is_brought_forward_with_all_that_is_in_it() {
     assert_eq!(version(&folder.shell()), Ok(MIGRATIONS.len()));
     let [room] = &rooms[..] else { panic!("{rooms:?}") };
     assert_eq!(room.record.as_ref().map(|record| record.ends.as_str()), Some("idle:5"));
+    assert!(!room.record.as_ref().is_some_and(|record| record.used), "nobody knows");
     assert!(room.rules.muted && !room.rules.stopped);
     assert_eq!(room.users[0].0, RoomList::Block);
     assert_eq!(room.attributes[0].1.version, 9);

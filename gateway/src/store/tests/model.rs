@@ -8,7 +8,7 @@ use super::*;
 
 /// What should be kept, by app and room and the rest of each key.
 #[derive(Default)]
-struct Model {
+pub(in crate::store) struct Model {
     rooms: BTreeMap<(String, String), KeptRoom>,
     users: BTreeMap<(String, String, RoomList, String), Entry>,
     attributes: BTreeMap<(String, String, String), AttributeRecord>,
@@ -16,7 +16,7 @@ struct Model {
 }
 
 impl Model {
-    fn apply(&mut self, change: Change) {
+    pub(in crate::store) fn apply(&mut self, change: Change) {
         match change {
             Change::PutRoom { app, room, record } => self.room(app, room).record = Some(record),
             Change::RemoveRoom { app, room } => {
@@ -51,7 +51,7 @@ impl Model {
         room_of(&mut self.rooms, app, room)
     }
 
-    fn kept(&mut self, now_ms: i64) -> Kept {
+    pub(in crate::store) fn kept(&mut self, now_ms: i64) -> Kept {
         let holds = |entry: &Entry| entry.until_ms.is_none_or(|until| until > now_ms);
         self.users.retain(|_, entry| holds(entry));
         self.apps.retain(|_, entry| holds(entry));
@@ -109,13 +109,14 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 fn record() -> impl Strategy<Value = RoomRecord> {
     let number = 0..=i64::MAX as u64;
-    (key(), key(), any::<i64>(), any::<bool>(), key(), number).prop_map(|record| RoomRecord {
+    (key(), key(), any::<i64>(), any::<[bool; 2]>(), key(), number).prop_map(|record| RoomRecord {
         name: record.0,
         policy: record.1,
         created_at_ms: record.2,
-        by_server: record.3,
+        by_server: record.3[0],
         ends: record.4,
         attributes_version: record.5,
+        used: record.3[1],
     })
 }
 
@@ -132,7 +133,7 @@ fn attribute() -> impl Strategy<Value = AttributeRecord> {
     )
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(in crate::store) fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (key(), key(), record()).prop_map(|(app, room, record)| Change::PutRoom { app, room, record }),
         (key(), key()).prop_map(|(app, room)| Change::RemoveRoom { app, room }),

@@ -76,25 +76,32 @@ fn answers_come_in_the_order_of_submissions() {
 }
 
 #[test]
-fn a_full_queue_says_so_at_once_and_takes_more_when_it_is_empty() {
+fn who_asks_is_turned_away_while_much_is_waiting_and_clients_before_servers() {
     let folder = Folder::new();
     let (store, _) = open(&folder);
     let held = hold(&store);
-    let room = || put_room("room", "");
-    store.submit(vec![room(); QUEUED_CHANGES_MAX], |outcome| assert_eq!(outcome, Ok(())));
-    let (tell, told) = mpsc::channel();
-    store.submit(vec![room()], move |outcome| {
-        tell.send(outcome).expect("the test is there")
-    });
-    assert_eq!(told.try_recv(), Ok(Err(StoreError::Busy)));
-    assert_eq!(store.figures().busy, 1);
+    let submit = |changes| {
+        let room = put_room("room", "");
+        store.submit(vec![room; changes], |outcome| assert_eq!(outcome, Ok(())));
+    };
+    let admitted = || [Asker::Server, Asker::Member].map(|asker| store.admit(asker).is_ok());
+    submit(QUEUED_CHANGES_MAX / 2 - 1);
+    assert_eq!(admitted(), [true, true]);
+    submit(1);
+    assert_eq!(admitted(), [true, false]);
+    submit(QUEUED_CHANGES_MAX / 2 - 1);
+    assert_eq!(admitted(), [true, false]);
+    submit(1);
+    assert_eq!(store.admit(Asker::Server), Err(StoreError::Busy));
+    assert_eq!(store.figures().busy, 3);
     assert_eq!(store.health(), Health::Ok);
+    // Nobody asks whether a room may end.
+    store.submit(vec![remove_room()], |outcome| assert_eq!(outcome, Ok(())));
     drop(held);
-    while store.figures().queued > 0 {
-        std::thread::yield_now();
-    }
-    // More than the queue holds, but nothing else is waiting.
-    assert_eq!(keep(&store, vec![room(); QUEUED_CHANGES_MAX + 1]), Ok(()));
+    assert_eq!(keep(&store, Vec::new()), Ok(()));
+    assert_eq!(admitted(), [true, true]);
+    drop(store);
+    assert_eq!(kept(&folder), Kept::default());
 }
 
 #[test]

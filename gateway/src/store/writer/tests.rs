@@ -5,6 +5,8 @@ use crate::store::change::{Change, RoomList};
 use crate::store::file;
 use crate::store::tests::{Folder, NOW_MS, put_room, put_user};
 
+mod owed;
+
 /// A writer without its thread: the test does a step at a time.
 fn writer(folder: &Folder) -> Writer {
     let opened = file::open(&folder.0).expect("it opens");

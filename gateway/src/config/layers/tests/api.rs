@@ -81,6 +81,38 @@ fn a_key_that_makes_no_sense_is_told_with_its_line() {
 }
 
 #[test]
+fn a_secret_is_for_one_key_alone() {
+    let key = |secret: &str, id: &str| format!("[[apps.api_keys]]\nsecret = \"{secret}\"\nid = \"{id}\"\n");
+    let other_app = APP
+        .replace("key = \"", "key = \"other-")
+        .replace("0123456789abcdef0", "X123456789abcdef0");
+    let of_tokens = "0123456789abcdef0123456789abcdef";
+    for (apps, expected) in [
+        (format!("{APP}{}{}", key("12345678", "a"), key("12345679", "b")), 0),
+        (format!("{APP}{}{}", key("12345678", "a"), key("12345678", "b")), 1),
+        (
+            format!("{APP}{}{other_app}{}", key("12345678", "a"), key("12345678", "a")),
+            1,
+        ),
+        (format!("{APP}{}", key(of_tokens, "a")), 1),
+        (
+            format!("{APP}{}{other_app}{}", key("12345678", "a"), key(of_tokens, "a")),
+            1,
+        ),
+    ] {
+        let text = complete("").replace(APP, &apps);
+        let found = load_text(&text, &[], &[]).map_or_else(|error| error.to_string(), |_| String::new());
+        assert_eq!(
+            found.matches("another key has it already (sluice.toml:").count(),
+            expected,
+            "{apps}: {found}"
+        );
+        assert_eq!(found.is_empty(), expected == 0, "{apps}: {found}");
+        assert!(!found.contains("12345678"), "a secret is not shown: {found}");
+    }
+}
+
+#[test]
 fn the_server_api_leaves_loopback_over_tls_with_long_secrets_and_on_purpose() {
     for home in ["127.0.0.1:7482", "[::1]:7482", "[::ffff:127.0.0.1]:7482", "off"] {
         assert!(load_text(&serving(home, "", "12345678"), &[], &[]).is_ok(), "{home}");

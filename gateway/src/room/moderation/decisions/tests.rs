@@ -32,7 +32,7 @@ fn gag(decisions: &mut Decisions, key: &RoomKey, users: &[&str], now: Now) -> Re
 
 #[test]
 fn an_app_that_has_decided_too_much_decides_nothing_more_until_something_has_ended() {
-    let (mut decisions, start) = (Decisions::bounded(10), now());
+    let (mut decisions, start) = (Decisions::bounded(9), now());
     for id in ["a", "b", "c"] {
         gag(&mut decisions, &room(0, id), &["alice", "bob"], start).unwrap();
     }
@@ -45,11 +45,11 @@ fn an_app_that_has_decided_too_much_decides_nothing_more_until_something_has_end
     let end = start + Duration::from_secs(60);
     gag(&mut decisions, &room(0, "d"), &["alice"], end).unwrap();
     assert_eq!(
-        decisions.rooms.len(),
-        2,
+        decisions.apps[0].rooms.len(),
+        1,
         "what had ended in all rooms of the app is forgotten"
     );
-    assert_eq!(decisions.weights[&AppIndex(0)], 2);
+    assert_eq!(decisions.apps[0].weight, 2);
 }
 
 #[test]
@@ -63,8 +63,62 @@ fn what_is_taken_back_makes_room_again() {
         let alice = [UserId::parse("alice", IdProfile::Zim).unwrap()];
         decisions.strike(&room(0, "a"), RoomList::Gag, &alice, now).unwrap();
         assert_eq!(decisions.end_with_room(&room(0, "b"), "app", now).len(), 1);
-        assert!(decisions.rooms.is_empty() && decisions.weights[&AppIndex(0)] == 0);
+        assert!(decisions.apps[0].rooms.is_empty() && decisions.apps[0].weight == 0);
     }
+}
+
+#[test]
+fn what_is_there_already_needs_no_room() {
+    let (mut decisions, now) = (Decisions::bounded(4), now());
+    gag(&mut decisions, &room(0, "a"), &["alice", "bob"], now).unwrap();
+    let stop = |decisions: &mut Decisions, id, stopped| {
+        let changed = decisions.change_rules(&room(0, id), now, |rules| rules.stopped = stopped);
+        changed.map(|before| before.stopped)
+    };
+    assert_eq!(stop(&mut decisions, "b", true), Ok(false));
+    let full = Refusal::with_detail(ErrorCode::CHATROOM_PARAMETER, "list_full");
+    assert_eq!(gag(&mut decisions, &room(0, "a"), &["carol"], now), Err(full.clone()));
+    assert_eq!(stop(&mut decisions, "c", true), Err(full));
+    let later = now + Duration::from_secs(1);
+    gag(&mut decisions, &room(0, "a"), &["bob", "alice"], later).expect("they are gagged already");
+    let listed = decisions.listed(&room(0, "a"), RoomList::Gag, later).unwrap();
+    let end = Some(later.unix_ms + 60_000);
+    assert!(listed.iter().all(|(_, entry)| entry.until_ms == end), "{listed:?}");
+    assert_eq!(stop(&mut decisions, "a", true), Ok(false), "the room counts already");
+    assert_eq!(stop(&mut decisions, "c", false), Ok(false), "nothing is nothing");
+    assert_eq!(stop(&mut decisions, "b", false), Ok(true), "this makes room");
+    gag(&mut decisions, &room(0, "a"), &["carol"], now).unwrap();
+}
+
+#[test]
+fn an_app_that_is_full_is_looked_through_when_something_has_ended_and_every_ten_seconds_at_most() {
+    let (mut decisions, start) = (Decisions::bounded(4), now());
+    let at = |seconds| start + Duration::from_secs(seconds);
+    gag(&mut decisions, &room(0, "first"), &["alice"], start).unwrap();
+    gag(&mut decisions, &room(0, "second"), &["alice"], at(1)).unwrap();
+    let next = |decisions: &mut Decisions, seconds| gag(decisions, &room(0, "next"), &["alice"], at(seconds)).is_ok();
+    assert!(!next(&mut decisions, 59));
+    assert_eq!(decisions.apps[0].looked_through, None, "nothing can have ended");
+    assert!(next(&mut decisions, 60), "the first has");
+    let more = |decisions: &mut Decisions, seconds| gag(decisions, &room(0, "more"), &["alice"], at(seconds)).is_ok();
+    assert!(
+        !more(&mut decisions, 61),
+        "the second has, a second after it was looked"
+    );
+    assert!(!more(&mut decisions, 69));
+    assert!(more(&mut decisions, 70));
+    assert_eq!(decisions.apps[0].rooms.len(), 2);
+    let restored = Entry {
+        until_ms: Some(at(75).unix_ms),
+        ..Entry::default()
+    };
+    let user = (RoomList::Gag, "alice".to_owned(), restored);
+    decisions.restore(&room(0, "restored"), RoomRules::default(), vec![user]);
+    let last =
+        |decisions: &mut Decisions, seconds| gag(decisions, &room(0, "more"), &["bob", "carol"], at(seconds)).is_ok();
+    assert!(!last(&mut decisions, 79), "one of them too many");
+    assert!(!last(&mut decisions, 119));
+    assert!(last(&mut decisions, 129), "that of room next has ended as well");
 }
 
 #[test]

@@ -351,6 +351,8 @@ impl World {
         if let Some(attributes) = &room.attributes {
             let (counted, kept) = attributes.bytes_counted_and_kept();
             assert_eq!((counted, kept), (self.model.bytes(), counted));
+            let memory = counted + 256 * self.model.entries.len();
+            assert_eq!(room.place.attribute_bytes(), memory, "what the app may not have again");
         }
     }
 }

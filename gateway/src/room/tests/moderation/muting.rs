@@ -155,7 +155,7 @@ fn a_user_is_told_on_every_connection_inside_and_only_if_the_apps_server_wants_i
     for device in [&phone, &desk, &lost] {
         hall.join(device);
     }
-    hall.ask(&lost, Request::Detach);
+    hall.ask(&lost, Request::Detach(KeptFor::Session));
     let quiet = hall.enlist(RoomList::Gag, &["alice"], Some(MINUTE)).done();
     assert!(quiet.notified.is_empty() && quiet.published.is_empty());
 

@@ -126,6 +126,27 @@ fn a_room_remembers_the_last_thousand_that_were_kicked() {
 }
 
 #[test]
+fn who_is_blocked_is_not_put_inside_by_the_apps_server_either() {
+    let mut hall = Hall::new();
+    let [alice, bob, carol, dave] = hall.devices(["alice", "bob", "carol", "dave"]);
+    hall.enlist(RoomList::Block, &["bob", "dave"], Some(MINUTE)).done();
+    let join = |users: &[&Device]| Order::Join(users.iter().map(|device| device.user.clone()).collect());
+    assert_eq!(hall.decide(join(&[&bob, &dave])).refused(), (23409, ""));
+    assert_eq!(hall.rooms.len(), 0, "and no room is made for them");
+
+    hall.create(&alice);
+    let joined = hall.decide(join(&[&bob, &carol, &dave]));
+    let refusal = || Refusal::new(ErrorCode::KICKED_FROM_CHATROOM).retry_after(MINUTE);
+    let refused = vec![(bob.user.id.clone(), refusal()), (dave.user.id.clone(), refusal())];
+    assert_eq!(joined.answer, Ok(Answer::DoneBut { refused }));
+    assert_eq!(joined.published.len(), 1, "carol is inside");
+    assert_eq!(hall.rooms.members(), 2);
+    hall.wait(MINUTE);
+    hall.decide(join(&[&bob])).done();
+    assert_eq!(hall.rooms.members(), 3);
+}
+
+#[test]
 fn whom_the_apps_server_put_inside_it_can_put_out_again() {
     let mut hall = Hall::new();
     let [alice, bob] = hall.devices(["alice", "bob"]);
@@ -195,7 +216,7 @@ fn a_session_that_resumes_hears_that_it_was_put_out_meanwhile() {
     hall.create(&alice);
     for device in [&bob, &carol] {
         hall.join(device);
-        hall.ask(device, Request::Detach);
+        hall.ask(device, Request::Detach(KeptFor::Session));
     }
     let kicked = hall.kick(&["bob"]).done();
     let blocked = hall.enlist(RoomList::Block, &["carol"], Some(MINUTE)).done();

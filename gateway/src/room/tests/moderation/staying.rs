@@ -12,8 +12,23 @@ fn hall() -> Hall {
     })
 }
 
+#[test]
+fn a_host_who_leaves_with_a_new_device_does_not_stay_for_the_one_that_was_displaced() {
+    let mut hall = hall();
+    let [alice, old, new] = hall.devices(["alice", "host", "host"]);
+    hall.enter_live(&alice, 0);
+    hall.enter_live(&old, 0);
+    hall.enlist(RoomList::Allow, &["host"], None).done();
+    hall.ask(&old, Request::Detach(KeptFor::User));
+    hall.enter_live(&new, 0);
+    assert_eq!(hall.leave(&new).left(), [("host", LeaveReason::Left)]);
+    let over = hall.ask(&old, Request::Leave(LeaveReason::Offline));
+    assert!(over.published.is_empty());
+    assert_eq!(hall.rooms.members(), 1);
+}
+
 fn lose(hall: &mut Hall, device: &Device) -> Outcome {
-    hall.ask(device, Request::Detach);
+    hall.ask(device, Request::Detach(KeptFor::Session));
     hall.ask(device, Request::Leave(LeaveReason::Offline))
 }
 

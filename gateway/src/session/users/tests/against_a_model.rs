@@ -1,7 +1,7 @@
 //! A home and two workers whose values cross on the way, in every order that can be: whatever clients do, no place is left behind or
 //! given up twice, and no session has two connections.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ fn policies() -> impl Strategy<Value = SingleLogin> {
 #[derive(Debug)]
 enum Up {
     Register(Box<Arrival>),
-    Unregister(ConnectionRef),
+    Unregister(ConnectionRef, Ended),
     Detached(Box<Lost>),
     Returned(ConnectionRef, Box<Lost>),
 }
@@ -85,6 +85,13 @@ enum End {
     GivenUp,
 }
 
+/// A place in the room, as the room knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    OfSession,
+    KeptForUser,
+}
+
 struct World {
     desk: Desk,
     now: Instant,
@@ -95,7 +102,7 @@ struct World {
     /// Secrets that clients got, with when the session logged in or went on.
     secrets: Vec<(ResumeSecret, i64)>,
     /// Whose places the room has.
-    places: BTreeSet<ConnectionRef>,
+    places: BTreeMap<ConnectionRef, Place>,
 }
 
 impl PartialOrd for ConnectionRef {
@@ -121,7 +128,7 @@ impl World {
             down: Default::default(),
             open: Vec::new(),
             secrets: Vec::new(),
-            places: BTreeSet::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -187,14 +194,14 @@ impl World {
             End::Kept => Up::Detached(Box::new(Lost::new(named("alice"), connection, vec![room()]))),
             End::GivenUp => {
                 self.give_up(connection);
-                Up::Unregister(connection)
+                Up::Unregister(connection, Ended::LoggedOut)
             }
         };
         self.up[connection.worker.get()].push_back(message);
     }
 
     fn give_up(&mut self, connection: ConnectionRef) {
-        assert!(self.places.remove(&connection), "a place is given up once");
+        assert!(self.places.remove(&connection).is_some(), "a place is given up once");
     }
 
     fn at_home(&mut self, worker: usize) {
@@ -202,7 +209,9 @@ impl World {
         let decisions = match self.up[worker].pop_front() {
             None => return,
             Some(Up::Register(arrival)) => users.register(arrival, policy),
-            Some(Up::Unregister(connection)) => users.unregister(&named("alice").key(), connection, policy),
+            Some(Up::Unregister(connection, ended)) => {
+                users.unregister(&named("alice").key(), connection, ended, policy)
+            }
             Some(Up::Detached(lost)) => users.detached(self.now, lost),
             Some(Up::Returned(connection, lost)) => users.returned(self.now, connection, lost),
         };
@@ -218,6 +227,12 @@ impl World {
                 Decision::Supplant(to) => (to, Down::Supplant(to)),
                 Decision::Leave(lost, _) => {
                     self.give_up(lost.connection);
+                    continue;
+                }
+                Decision::KeepForUser(lost) => {
+                    // Too late, where it was given up meanwhile.
+                    let place = self.places.get_mut(&lost.connection);
+                    place.into_iter().for_each(|place| *place = Place::KeptForUser);
                     continue;
                 }
             };
@@ -260,13 +275,13 @@ impl World {
                 if let Some(lost) = granted.resumed {
                     self.give_up(lost.connection);
                 }
-                self.places.insert(connection);
+                self.places.insert(connection, Place::OfSession);
                 self.secrets.push((granted.secret, arrival.login.started_at_ms));
             }
             (None, Some(granted)) => {
                 let message = match granted.resumed {
                     Some(lost) => Up::Returned(connection, lost),
-                    None => Up::Unregister(connection),
+                    None => Up::Unregister(connection, Ended::Otherwise),
                 };
                 self.up[connection.worker.get()].push_back(message);
             }
@@ -303,6 +318,12 @@ impl World {
         );
         let live = users.of(&key).len();
         let resumable = users.parked.resumable(&key).len();
+        let of_sessions = self.places.values().filter(|place| **place == Place::OfSession);
+        assert_eq!(
+            of_sessions.count(),
+            live + resumable,
+            "the room knows which places no session will take again"
+        );
         let most = match self.desk.policy {
             SingleLogin::Single => 1,
             SingleLogin::PerPlatform => 2,
