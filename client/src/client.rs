@@ -21,8 +21,9 @@ use crate::connection::{Answer, Call};
 use crate::entering::{ChatRoomOptions, RoomOptions, SwitchOptions};
 use crate::error::ClientError;
 use crate::event::{EVENT_QUEUE_LENGTH, Events};
+use crate::following::Following;
 use crate::members::{Member, Members, MembersPage, RoomStatus};
-use crate::message::{OutgoingMessage, SentMessage};
+use crate::message::{OutgoingMessage, SentMessage, Target};
 use crate::options::{Options, measure};
 use crate::pending::Pending;
 use crate::places::Places;
@@ -30,6 +31,8 @@ use crate::reconnecting::{self, Established, Queues};
 use crate::resume::{Memory, ResumeTicket};
 use crate::room::{RoomEntered, check_room_id};
 use crate::session::{self, Session};
+use crate::submission::{self, Ended, Submission, Submitted};
+use crate::sync::KnownConversation;
 use crate::transport::{self, Link};
 
 /// How long a call waits for its reply, time in the queue included.
@@ -79,13 +82,16 @@ impl Client {
     ///
     /// # Errors
     /// As [`connect`](Self::connect). 31010 (detail `newer_login`) when the session is gone and the user has logged in elsewhere since.
-    pub async fn resume(options: Options, ticket: ResumeTicket) -> Result<(Self, Events), ClientError> {
+    pub async fn resume(mut options: Options, ticket: ResumeTicket) -> Result<(Self, Events), ClientError> {
         let mut login = options.login()?;
         ticket.fill_in(&mut login);
         let mut link = transport::connect(&options).await?;
         let mut frames = FrameBuffer::new(limits::SERVER_FRAME_BYTES);
         let session = session::log_in(&mut link, &mut frames, login).await?;
         let session = session.going_on_from(ticket.started_at_ms());
+        if let Some(sync) = &mut options.sync {
+            sync.known.extend(ticket.conversations());
+        }
         let places = if session.resumed {
             ticket.into_places()
         } else {
@@ -114,13 +120,16 @@ impl Client {
             calls: queued_calls,
             events,
         };
+        let following = options.sync.as_ref().map(|sync| Following::new(sync, &session.user_id));
+        let taken = following.as_ref().map(Following::taken).unwrap_or_default();
         let memory = Arc::new(Mutex::new(Memory {
             session: Arc::new(session),
             places,
             token: None,
+            following,
         }));
         tokio::spawn(reconnecting::run(established, options, queues, closed, memory.clone()));
-        (Self { calls, memory }, Events::new(queued_events, told_closed))
+        (Self { calls, memory }, Events::new(queued_events, told_closed, taken))
     }
 
     /// What the server announced at the newest login.
@@ -327,18 +336,67 @@ impl Client {
         })
     }
 
-    /// Sends a message to a room this client is inside. The answer says what place the message got.
+    /// Sends a message to a room this client is inside, or to a conversation this user is in. The answer says what place the message got.
+    ///
+    /// When the connection dies before the answer is there, this fails, and the message may be there all the same. In conversations
+    /// [`submit`](Self::submit) sends it again by itself.
     ///
     /// # Errors
     /// Found before sending: 30016 when it is too large (detail: the limit in bytes), 33003 (detail: the field). From
     /// the server: 23406 when this user is not inside, 23408 when muted, 20604 when sending too fast, with advice in
-    /// [`ClientError::retry_after`], 21501 when the text holds a word that the app does not allow, and those again.
+    /// [`ClientError::retry_after`], 21501 when the text holds a word that the app does not allow, and those again. In conversations
+    /// 4303, 21406, 22406 and 4323 as every command that names one, 22408 when muted, 405 when the receiver does not want it, 6000213, 6000214
+    /// and 6000215 for a file that is not as it must be (format, size, duration), 5004 and 31003 when the store has too much to do or no room.
     pub fn send(&self, message: OutgoingMessage) -> Pending<SentMessage> {
         let command = message.into_command(&self.session().limits).map(Body::SendMessage);
         self.call(command, |result| match result {
             Some(reply::Result::SendMessage(sent)) => Some(sent.into()),
             _ => None,
         })
+    }
+
+    /// Sends a message in a conversation, and does not let go of it before it is known what has become of it: where the connection dies before
+    /// the answer is there, and where the server has too much to do, it is sent again, under the same name, of which the server takes one.
+    /// Those of one conversation arrive in the order of these calls. What is not kept ([`OutgoingMessage::keep`]) is not sent again when its
+    /// answer is lost.
+    ///
+    /// This client must stay: when it comes to its end, so do its messages. Connecting again is the business of
+    /// [`Reconnect::Automatic`](crate::Reconnect::Automatic). At most 1024 messages wait, of 8 MiB altogether; others fail with 30014.
+    pub fn submit(&self, message: OutgoingMessage) -> Submission {
+        let message = message.or_named(submission::new_name);
+        let name = message.name().to_owned();
+        let outcome = self.queue_submission(message.clone());
+        Submission::new(message, name, outcome)
+    }
+
+    fn queue_submission(&self, message: OutgoingMessage) -> Result<oneshot::Receiver<Ended>, ClientError> {
+        let Target::Conversation(conversation) = message.target().clone() else {
+            return Err(ClientError::invalid(
+                "target_id",
+                "messages to rooms are sent with send",
+            ));
+        };
+        let is_kept = message.is_kept();
+        let command = message.into_command(&self.session().limits)?;
+        let Body::SendMessage(command) = self.check_frame(Body::SendMessage(command))? else {
+            return Err(ClientError::unexpected_reply());
+        };
+        let (outcome, told_outcome) = oneshot::channel();
+        let submitted = Submitted {
+            conversation,
+            command,
+            is_kept,
+            outcome,
+        };
+        self.queue(Call::Submit(Box::new(submitted))).map(|()| told_outcome)
+    }
+
+    /// How far the app has taken each conversation from [`Events`], for the next [`SyncOptions::known`](crate::SyncOptions::known). Empty without
+    /// [`Options::sync`].
+    #[must_use]
+    pub fn known_conversations(&self) -> Vec<KnownConversation> {
+        let taken = self.memory().following.as_ref().map(Following::taken);
+        taken.map(|taken| taken.known()).unwrap_or_default()
     }
 
     /// Sends a bullet-screen comment for which no answer is wanted, not even that it was refused.
@@ -410,10 +468,10 @@ impl Client {
         })
     }
 
-    fn call<T: 'static>(
+    pub(crate) fn call<T: 'static>(
         &self,
         command: Result<Body, ClientError>,
-        open: fn(Option<reply::Result>) -> Option<T>,
+        open: impl FnOnce(Option<reply::Result>) -> Option<T> + Send + 'static,
     ) -> Pending<T> {
         let deadline = Instant::now() + CALL_TIMEOUT;
         let answered = command.and_then(|body| {
@@ -425,7 +483,7 @@ impl Client {
     }
 
     /// The server ends a connection on which a frame is too long.
-    fn check_frame(&self, body: Body) -> Result<Body, ClientError> {
+    pub(crate) fn check_frame(&self, body: Body) -> Result<Body, ClientError> {
         let frame = Frame {
             request_id: u32::MAX,
             body: Some(body),
@@ -440,11 +498,11 @@ impl Client {
         })
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn queue(&self, call: Call) -> Result<(), ClientError> {
+    pub(crate) fn queue(&self, call: Call) -> Result<(), ClientError> {
         self.calls.try_send(call).map_err(|error| match error {
             TrySendError::Full(_) => {
                 ClientError::new(ErrorCode::SIGNAL_SEND_FAILED, "", "too many calls wait to be sent")

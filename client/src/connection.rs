@@ -31,9 +31,11 @@ use self::restoring::Restored;
 pub(crate) use self::restoring::Restoring;
 use crate::error::ClientError;
 use crate::event::{self, Closed, Event, RoomRejoined};
+use crate::following::{Following, is_of_conversations};
 use crate::places::{Entry, Novelty};
 use crate::resume::Memory;
 use crate::session::LOGIN_REQUEST_ID;
+use crate::submission::{Submissions, Submitted};
 use crate::transport::Link;
 
 /// Read at once from the socket. Frames are mostly far smaller, and a larger one takes a few turns.
@@ -53,6 +55,8 @@ pub(crate) enum Call {
     },
     /// A command with request id 0.
     Unanswered { body: Body },
+    /// A message to be sent until it is known what has become of it.
+    Submit(Box<Submitted>),
 }
 
 /// How a connection begins.
@@ -64,6 +68,7 @@ pub(crate) struct Beginning {
     /// What the app is to be told first.
     pub(crate) events: VecDeque<Event>,
     pub(crate) restoring: Restoring,
+    pub(crate) submissions: Submissions,
 }
 
 /// How it ended.
@@ -74,6 +79,8 @@ pub(crate) struct End {
     pub(crate) wish: Wish,
     /// Rooms that were still to be joined again.
     pub(crate) unrestored: Vec<String>,
+    /// Messages that wait for the next connection.
+    pub(crate) submissions: Submissions,
 }
 
 /// What the app wants to become of the session.
@@ -104,13 +111,18 @@ pub(crate) async fn serve(
         ignored_datagrams: 0,
         memory: memory.clone(),
         restoring: beginning.restoring,
+        submissions: beginning.submissions,
         wish: Wish::GoOn,
     };
+    if let Some(following) = &mut connection.memory().following {
+        following.on_connected();
+    }
     if !connection.undelivered.is_empty() {
         connection.heartbeat.on_reading_paused();
     }
     let closed = connection.serve(calls).await;
     connection.outstanding.fail_all(&closed.call_error());
+    connection.submissions.on_lost(&closed.call_error());
     let ignored_datagrams = connection.ignored_datagrams;
     tracing::debug!(
         code = i32::from(closed.code),
@@ -123,6 +135,7 @@ pub(crate) async fn serve(
         link: connection.link,
         wish: connection.wish,
         unrestored: connection.restoring.unfinished(),
+        submissions: connection.submissions,
     }
 }
 
@@ -141,6 +154,7 @@ struct Connection {
     ignored_datagrams: u64,
     memory: Arc<Mutex<Memory>>,
     restoring: Restoring,
+    submissions: Submissions,
     wish: Wish,
 }
 
@@ -169,6 +183,8 @@ impl Connection {
             }
             self.outstanding.expire(now);
             self.restore(now);
+            self.follow(now);
+            self.send_submissions(now);
             if self.heartbeat.handle_timeout(now) == Beat::Ping && matches!(self.sending, Sending::Open) {
                 let request_id = self.outstanding.next_id();
                 self.outbox.push(&Frame {
@@ -217,8 +233,13 @@ impl Connection {
 
     fn next_deadline(&self) -> Instant {
         let mut deadline = self.heartbeat.next_deadline();
-        for due in [self.outstanding.next_deadline(), self.restoring.next_deadline()] {
-            deadline = due.map_or(deadline, |due| due.min(deadline));
+        let mut due = vec![self.outstanding.next_deadline(), self.restoring.next_deadline()];
+        if self.may_ask() {
+            due.push(self.submissions.next_deadline());
+            due.push(self.memory().following.as_ref().and_then(Following::next_deadline));
+        }
+        for due in due.into_iter().flatten() {
+            deadline = due.min(deadline);
         }
         if let Sending::Ending { at_latest } = self.sending {
             deadline = deadline.min(at_latest);
@@ -246,6 +267,42 @@ impl Connection {
         }
         for room_id in self.restoring.expire(now) {
             self.on_room_lost(room_id, ClientError::timeout());
+        }
+    }
+
+    /// Whether this client may ask something by itself.
+    fn may_ask(&self) -> bool {
+        matches!(self.sending, Sending::Open) && self.wish == Wish::GoOn && self.outbox.has_room()
+    }
+
+    /// Asks what was missed of conversations, and says what was delivered.
+    fn follow(&mut self, now: Instant) {
+        let memory = self.memory.clone();
+        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(following) = &mut memory.following else {
+            return;
+        };
+        following.expire(now);
+        while self.may_ask()
+            && let Some((request_id, command)) = following.next(now, || self.outstanding.next_id())
+        {
+            self.outbox.push(&Frame {
+                request_id,
+                body: Some(command),
+            });
+        }
+    }
+
+    /// Sends messages that wait, and those again of which no answer came.
+    fn send_submissions(&mut self, now: Instant) {
+        self.submissions.expire(now);
+        while self.may_ask()
+            && let Some((request_id, command)) = self.submissions.next(now, || self.outstanding.next_id())
+        {
+            self.outbox.push(&Frame {
+                request_id,
+                body: Some(command),
+            });
         }
     }
 
@@ -326,10 +383,12 @@ impl Connection {
         let refusal = answer.as_ref().err().cloned();
         match self.restoring.on_answer(request_id, refusal, Instant::now()) {
             None => {
-                if let Ok(Some(result)) = &answer {
-                    self.on_done(request_id, result);
+                if !self.is_own_answer(request_id, &answer) {
+                    if let Ok(Some(result)) = &answer {
+                        self.on_done(request_id, result);
+                    }
+                    self.outstanding.complete(request_id, answer);
                 }
-                self.outstanding.complete(request_id, answer);
             }
             Some(Restored::Later) => {}
             Some(Restored::Lost(room_id, error)) => self.on_room_lost(room_id, error),
@@ -338,6 +397,24 @@ impl Connection {
                 _ => self.on_room_lost(room_id, ClientError::unexpected_reply()),
             },
         }
+    }
+
+    /// Takes the answer to something that this client has asked by itself.
+    fn is_own_answer(&mut self, request_id: u32, answer: &Answer) -> bool {
+        let now = Instant::now();
+        if self.submissions.on_answer(request_id, answer, now) {
+            return true;
+        }
+        let following = self
+            .memory()
+            .following
+            .as_mut()
+            .map(|following| following.on_answer(request_id, answer, now));
+        let Some(Some(events)) = following else {
+            return false;
+        };
+        events.into_iter().for_each(|event| self.deliver_or_keep(event));
+        true
     }
 
     /// Remembers what a command changed, whether anybody still waits for its answer or not.
@@ -363,10 +440,19 @@ impl Connection {
     }
 
     fn handle_event(&mut self, body: Body) {
-        let novelty = self.memory().places.on_event(&body);
-        if novelty == Novelty::New
-            && let Some(event) = Event::from_body(body)
+        let mut memory = self.memory();
+        if is_of_conversations(&body)
+            && let Some(following) = &mut memory.following
         {
+            let events = following.on_event(body, Instant::now());
+            drop(memory);
+            events.into_iter().for_each(|event| self.deliver_or_keep(event));
+            return;
+        }
+        let novelty = memory.places.on_event(&body);
+        let event = Event::from_body(body, &memory.session.user_id);
+        drop(memory);
+        if let Some(event) = event.filter(|_| novelty == Novelty::New) {
             self.deliver_or_keep(event);
         }
     }
@@ -404,6 +490,8 @@ impl Connection {
                     body: Some(body),
                 });
             }
+            // Where nothing can be written any more, it waits for the next connection.
+            Call::Submit(submitted) => self.submissions.take(*submitted),
             Call::Unanswered { .. } if matches!(self.sending, Sending::Broken) => {}
             Call::Unanswered { body } => self.outbox.push(&Frame {
                 request_id: 0,

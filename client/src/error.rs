@@ -83,6 +83,17 @@ impl ClientError {
         )
     }
 
+    /// Whether the server says that it did nothing, and that the same may be done a little later.
+    pub(crate) fn is_for_a_while(&self) -> bool {
+        [
+            ErrorCode::TIMEOUT,
+            ErrorCode::SERVER_UNAVAILABLE,
+            ErrorCode::SEND_TOO_FAST,
+            ErrorCode::REQUEST_TOO_FREQUENT,
+        ]
+        .contains(&self.code)
+    }
+
     pub(crate) fn timeout() -> Self {
         Self::new(
             ErrorCode::TIMEOUT,

@@ -8,7 +8,12 @@ use sluice_protocol::{Close, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::attributes::AttributesChanged;
+use crate::conversation::{
+    ConversationChanged, ConversationGap, ConversationKickedOut, ConversationMembers, ConversationMessage,
+    ConversationsSynced, GroupDismissed, Invited, MessageTakenBack, PositionMoved,
+};
 use crate::error::{ClientError, advised_delay};
+use crate::following::Taken;
 use crate::message::RoomMessage;
 use crate::moderation::{KickedOut, MessageRecalled, MuteChanged, SystemMessage};
 use crate::room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed, RoomEntered, RoomResumed};
@@ -47,6 +52,39 @@ pub enum Event {
     MessageRecalled(MessageRecalled),
     /// A message to everybody who is online.
     SystemMessage(SystemMessage),
+    /// A message in a conversation this user is in.
+    ConversationMessage(Box<ConversationMessage>),
+    /// The content of a message was changed. This is how it is now. It may be one that this client has not got yet.
+    ConversationMessageEdited(Box<ConversationMessage>),
+    /// A message of a conversation was taken back.
+    ConversationMessageRecalled(MessageTakenBack),
+    /// Users came into a conversation.
+    ConversationMembersJoined(ConversationMembers),
+    /// Users left a conversation.
+    ConversationMembersLeft(ConversationMembers),
+    /// This user is in a conversation from now on.
+    Invited(Invited),
+    /// This user was put out of a conversation.
+    ConversationKickedOut(ConversationKickedOut),
+    /// What a conversation says of itself has changed.
+    ConversationChanged(Box<ConversationChanged>),
+    /// A group is no more.
+    GroupDismissed(GroupDismissed),
+    /// A user got further in a conversation.
+    PositionMoved(PositionMoved),
+    /// What came while this user was away follows. Only with [`Options::sync`](crate::Options::sync), as are the next two.
+    ConversationsSynced(ConversationsSynced),
+    /// Messages of a conversation do not come.
+    ConversationGap(ConversationGap),
+    /// The server does not tell what came meanwhile: no events of conversations come until the next connection.
+    ConversationsUnavailable {
+        /// Why.
+        error: ClientError,
+    },
+    /// More came than the server holds back for one who asks what came meanwhile. Ask again with
+    /// [`Client::sync_conversations`](crate::Client::sync_conversations); until then nothing comes. Never with
+    /// [`Options::sync`](crate::Options::sync), which does that.
+    ConversationsLost,
     /// The token ends soon: get a new one and give it to [`Client::renew_token`](crate::Client::renew_token).
     TokenWillExpire {
         /// The time left, in whole seconds.
@@ -95,8 +133,8 @@ pub struct RoomRejoined {
 }
 
 impl Event {
-    /// `None` for bodies that are no event.
-    pub(crate) fn from_body(body: Body) -> Option<Self> {
+    /// `None` for bodies that are no event. Events of conversations with one other are the same for both, so who reads them matters.
+    pub(crate) fn from_body(body: Body, own_user_id: &str) -> Option<Self> {
         Some(match body {
             Body::RoomMessage(event) => Self::RoomMessage(event.into()),
             Body::RoomMemberJoined(event) => Self::MemberJoined(event.into()),
@@ -114,6 +152,25 @@ impl Event {
             Body::TokenWillExpire(event) => Self::TokenWillExpire {
                 remaining: Duration::from_secs(event.seconds.into()),
             },
+            Body::ConversationMessage(event) => {
+                Self::ConversationMessage(Box::new(ConversationMessage::of_wire(event, own_user_id)?))
+            }
+            Body::MessageEdited(event) => {
+                Self::ConversationMessageEdited(Box::new(ConversationMessage::of_wire(event, own_user_id)?))
+            }
+            Body::MessageRecalled(event) => {
+                Self::ConversationMessageRecalled(MessageTakenBack::of_wire(event, own_user_id)?)
+            }
+            Body::MembersJoined(event) => Self::ConversationMembersJoined(ConversationMembers::joined(event)?),
+            Body::MembersLeft(event) => Self::ConversationMembersLeft(ConversationMembers::left(event)?),
+            Body::Invited(event) => Self::Invited(Invited::of_wire(event)?),
+            Body::KickedFromConversation(event) => Self::ConversationKickedOut(ConversationKickedOut::of_wire(event)?),
+            Body::ConversationChanged(event) => {
+                Self::ConversationChanged(Box::new(ConversationChanged::of_wire(event)?))
+            }
+            Body::GroupDismissed(event) => Self::GroupDismissed(event.into()),
+            Body::PositionMoved(event) => Self::PositionMoved(PositionMoved::of_wire(event, own_user_id)?),
+            Body::ConversationsLost(_) => Self::ConversationsLost,
             _ => return None,
         })
     }
@@ -187,6 +244,7 @@ impl Closed {
 pub struct Events {
     queue: mpsc::Receiver<Event>,
     end: End,
+    taken: Taken,
 }
 
 enum End {
@@ -195,10 +253,11 @@ enum End {
 }
 
 impl Events {
-    pub(crate) fn new(queue: mpsc::Receiver<Event>, closed: oneshot::Receiver<Closed>) -> Self {
+    pub(crate) fn new(queue: mpsc::Receiver<Event>, closed: oneshot::Receiver<Closed>, taken: Taken) -> Self {
         Self {
             queue,
             end: End::Ahead(closed),
+            taken,
         }
     }
 
@@ -207,6 +266,7 @@ impl Events {
     /// Cancel safe: when the future is dropped before it is ready, no event is lost.
     pub async fn next(&mut self) -> Option<Event> {
         if let Some(event) = self.queue.recv().await {
+            self.taken.on_event(&event);
             return Some(event);
         }
         let End::Ahead(closed) = &mut self.end else { return None };

@@ -31,15 +31,47 @@
 //! the same [`Client`] and [`Events`]. Otherwise the app decides after [`Event::Closed`], by
 //! [`ErrorCode::retry`](sluice_protocol::ErrorCode::retry), and goes on with [`Client::resume`] or a new [`Client::connect`].
 //! The library keeps no messages; of rooms it keeps which the client is inside, and the newest message's number.
+//!
+//! # Conversations
+//!
+//! One-to-one and in groups, messages are kept by the server, and nobody misses any. With [`Options::sync`] a client follows all
+//! conversations of its user: it gets what came while it was away and what comes now, each message once and in order.
+//! [`Client::submit`] sends, and keeps trying where the connection dies before the answer is there.
+//!
+//! ```no_run
+//! use sluice_client::{Client, ConversationId, Event, Options, OutgoingMessage, Reconnect, SendOutcome, SyncOptions};
+//!
+//! # async fn run(token: &str) -> Result<(), sluice_client::ClientError> {
+//! let options = Options::new("127.0.0.1:7400", "dev", "alice", token)
+//!     .reconnect(Reconnect::Automatic)
+//!     .sync(SyncOptions::default());
+//! let (client, mut events) = Client::connect(options).await?;
+//! let bob = ConversationId::peer("bob");
+//! match client.submit(OutgoingMessage::text(bob.clone(), "hello")).await {
+//!     SendOutcome::Sent(sent) => println!("message {} of the conversation", sent.sequence),
+//!     SendOutcome::Failed(error) => println!("not sent: {error}"),
+//!     SendOutcome::Unknown { message, error } => println!("submit it again later: {message:?}: {error}"),
+//! }
+//! while let Some(event) = events.next().await {
+//!     if let Event::ConversationMessage(message) = event {
+//!         println!("{}: {:?}", message.sender.user_id, message.content);
+//!         client.mark_read(&message.conversation, message.sequence).await?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #![warn(missing_docs)]
 
 mod attributes;
 mod client;
 mod connection;
+mod conversation;
 mod entering;
 mod error;
 mod event;
+mod following;
 mod likes;
 mod members;
 mod message;
@@ -51,6 +83,8 @@ mod reconnecting;
 mod resume;
 mod room;
 mod session;
+mod submission;
+mod sync;
 mod transport;
 
 #[cfg(test)]
@@ -60,12 +94,19 @@ pub use attributes::{
     Attribute, AttributeRefusal, Attributes, AttributesChanged, AttributesWritten, DeleteAttributes, SetAttributes,
 };
 pub use client::Client;
+pub use conversation::{
+    Conversation, ConversationChanged, ConversationCreated, ConversationGap, ConversationId, ConversationInfo,
+    ConversationKickedOut, ConversationKind, ConversationList, ConversationMember, ConversationMembers,
+    ConversationMembersPage, ConversationMembersWritten, ConversationMessage, ConversationQuery, ConversationUpdate,
+    ConversationsPage, ConversationsSynced, GroupDismissed, Invited, MemberRefusal, MessageHistory, MessageTakenBack,
+    MessagesPage, MessagesQuery, NewConversation, NewGroup, Position, PositionMoved, Recalled, RoleChange, Step,
+};
 pub use entering::{ChatRoomOptions, History, RoomOptions, SwitchOptions};
 pub use error::ClientError;
 pub use event::{Closed, Event, Events, RoomRejoined};
 pub use likes::Likes;
 pub use members::{Member, Members, MembersPage, RoomStatus};
-pub use message::{MessageKind, OutgoingMessage, RoomMessage, SentMessage};
+pub use message::{MessageKind, OutgoingMessage, RoomMessage, SentMessage, Target};
 pub use moderation::{KickedOut, MessageRecalled, Mute, MuteChanged, SystemMessage};
 pub use options::{Options, Reconnect, Transport, Trust};
 pub use pending::Pending;
@@ -73,6 +114,8 @@ pub use resume::ResumeTicket;
 pub use room::{Gap, MemberCount, MemberDigest, MemberJoined, MemberLeft, RoomDestroyed, RoomEntered, RoomResumed};
 pub use session::Session;
 pub use sluice_protocol::{
-    ErrorCode, LeaveReason, Limits, MemberEvents, MuteScope, Platform, Priority, RoomDestroyedReason, RoomPreset,
-    UserInfo,
+    ErrorCode, LeaveReason, Limits, MediaInfo, MemberEvents, MemberRole, MessageKeep, MuteScope, Platform, Priority,
+    RoomDestroyedReason, RoomPreset, SenderInfo, UserInfo,
 };
+pub use submission::{SendOutcome, Submission};
+pub use sync::{KnownConversation, SyncOptions, SyncPage};

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use sluice_protocol::{
-    ConversationType, ErrorCode, Limits, MessageType, Priority, SendMessage, SendMessageResult, UserInfo, limits,
+    ConversationType, ErrorCode, Limits, MediaInfo, MessageKeep, MessageType, Priority, SendMessage, SendMessageResult,
+    SenderInfo, UserInfo, limits,
 };
 
+use crate::conversation::ConversationId;
 use crate::error::ClientError;
 use crate::options::measure;
 use crate::room::check_room_id;
@@ -19,6 +21,16 @@ pub enum MessageKind {
     Command,
     /// A bullet-screen comment: never kept, and the first to be dropped when a receiver is slow.
     Barrage,
+    /// A picture elsewhere. In conversations only, like the next four.
+    Image,
+    /// A file elsewhere.
+    File,
+    /// A recording elsewhere.
+    Audio,
+    /// A video elsewhere.
+    Video,
+    /// Several messages that are passed on as one.
+    Combined,
     /// Bytes of the app's own format, kept as room history.
     Custom {
         /// The app's name for its format.
@@ -35,59 +47,121 @@ impl MessageKind {
             Ok(MessageType::Command) => Self::Command,
             Ok(MessageType::Barrage) => Self::Barrage,
             Ok(MessageType::Custom) => Self::Custom { object_name },
-            Ok(
-                MessageType::Unspecified
-                | MessageType::Image
-                | MessageType::File
-                | MessageType::Audio
-                | MessageType::Video
-                | MessageType::Combined,
-            )
-            | Err(_) => Self::Other(number),
+            Ok(MessageType::Image) => Self::Image,
+            Ok(MessageType::File) => Self::File,
+            Ok(MessageType::Audio) => Self::Audio,
+            Ok(MessageType::Video) => Self::Video,
+            Ok(MessageType::Combined) => Self::Combined,
+            Ok(MessageType::Unspecified) | Err(_) => Self::Other(number),
+        }
+    }
+
+    /// Its number on the wire.
+    pub(crate) fn number(&self) -> i32 {
+        match self {
+            Self::Text => MessageType::Text.into(),
+            Self::Command => MessageType::Command.into(),
+            Self::Image => MessageType::Image.into(),
+            Self::File => MessageType::File.into(),
+            Self::Audio => MessageType::Audio.into(),
+            Self::Video => MessageType::Video.into(),
+            Self::Barrage => MessageType::Barrage.into(),
+            Self::Combined => MessageType::Combined.into(),
+            Self::Custom { .. } => MessageType::Custom.into(),
+            Self::Other(number) => *number,
         }
     }
 }
 
-/// A message to be sent to a room.
+/// Where a message goes: a text is the id of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A room.
+    Room(String),
+    /// A conversation.
+    Conversation(ConversationId),
+}
+
+impl From<&str> for Target {
+    fn from(room_id: &str) -> Self {
+        Self::Room(room_id.to_owned())
+    }
+}
+
+impl From<String> for Target {
+    fn from(room_id: String) -> Self {
+        Self::Room(room_id)
+    }
+}
+
+impl From<&String> for Target {
+    fn from(room_id: &String) -> Self {
+        Self::Room(room_id.clone())
+    }
+}
+
+impl From<ConversationId> for Target {
+    fn from(conversation: ConversationId) -> Self {
+        Self::Conversation(conversation)
+    }
+}
+
+impl From<&ConversationId> for Target {
+    fn from(conversation: &ConversationId) -> Self {
+        Self::Conversation(conversation.clone())
+    }
+}
+
+/// A message to be sent to a room or in a conversation.
 ///
 /// ```
-/// use sluice_client::{OutgoingMessage, Priority};
+/// use sluice_client::{ConversationId, MediaInfo, OutgoingMessage, Priority};
 ///
 /// let message = OutgoingMessage::text("lobby", "hello").priority(Priority::High).client_message_id("7f3a-1");
+///
+/// let picture = MediaInfo {
+///     url: "https://files.example.com/cat.jpg".into(),
+///     format: "jpg".into(),
+///     size_bytes: 48_000,
+///     ..MediaInfo::default()
+/// };
+/// let message = OutgoingMessage::image(ConversationId::group("cats"), picture).mention(["bob"]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
-    room_id: String,
+    target: Target,
     kind: MessageKind,
     content: Bytes,
     priority: Priority,
     extended_data: String,
     client_message_id: String,
+    /// What only messages in conversations have.
+    more: SendMessage,
 }
 
 impl OutgoingMessage {
     /// A text message, at most 32 KiB unless the server announced otherwise.
-    pub fn text(room_id: impl Into<String>, text: impl Into<String>) -> Self {
-        Self::new(room_id, MessageKind::Text, text.into().into())
+    pub fn text(target: impl Into<Target>, text: impl Into<String>) -> Self {
+        Self::new(target, MessageKind::Text, text.into().into())
     }
 
     /// A message of the app's own signalling, at most 5 KiB unless the server announced otherwise.
-    pub fn command(room_id: impl Into<String>, content: impl Into<Bytes>) -> Self {
-        Self::new(room_id, MessageKind::Command, content.into())
+    pub fn command(target: impl Into<Target>, content: impl Into<Bytes>) -> Self {
+        Self::new(target, MessageKind::Command, content.into())
     }
 
     /// A bullet-screen comment, at most 5 KiB unless the server announced otherwise.
     ///
     /// [`Client::send_barrage`](crate::Client::send_barrage) sends one without asking for an answer.
-    pub fn barrage(room_id: impl Into<String>, content: impl Into<Bytes>) -> Self {
-        Self::new(room_id, MessageKind::Barrage, content.into())
+    pub fn barrage(target: impl Into<Target>, content: impl Into<Bytes>) -> Self {
+        Self::new(target, MessageKind::Barrage, content.into())
     }
 
     /// A message of the app's own format, which `object_name` names in 1 to 64 bytes, not beginning with `RC:`. The
     /// content has at most 32 KiB unless the server announced otherwise.
-    pub fn custom(room_id: impl Into<String>, object_name: impl Into<String>, content: impl Into<Bytes>) -> Self {
+    pub fn custom(target: impl Into<Target>, object_name: impl Into<String>, content: impl Into<Bytes>) -> Self {
         Self::new(
-            room_id,
+            target,
             MessageKind::Custom {
                 object_name: object_name.into(),
             },
@@ -95,14 +169,49 @@ impl OutgoingMessage {
         )
     }
 
-    fn new(room_id: impl Into<String>, kind: MessageKind, content: Bytes) -> Self {
+    /// A picture that is elsewhere: JPG, PNG, BMP, TIFF, GIF or WebP of at most 10 MiB. In conversations, like all media.
+    pub fn image(conversation: ConversationId, media: MediaInfo) -> Self {
+        Self::media(conversation, MessageKind::Image, media)
+    }
+
+    /// A file of any format that is elsewhere, at most 100 MiB.
+    pub fn file(conversation: ConversationId, media: MediaInfo) -> Self {
+        Self::media(conversation, MessageKind::File, media)
+    }
+
+    /// A recording that is elsewhere: MP3 or M4A of at most 300 seconds and 6 MiB.
+    pub fn audio(conversation: ConversationId, media: MediaInfo) -> Self {
+        Self::media(conversation, MessageKind::Audio, media)
+    }
+
+    /// A video that is elsewhere: MP4 or MOV of at most 100 MiB.
+    pub fn video(conversation: ConversationId, media: MediaInfo) -> Self {
+        Self::media(conversation, MessageKind::Video, media)
+    }
+
+    /// Several messages passed on as one: `content` is what to show of them, at most 32 KiB; `combined_id` names the parts that were put before
+    /// with [`Client::put_combined_part`](crate::Client::put_combined_part).
+    pub fn combined(conversation: ConversationId, combined_id: impl Into<String>, content: impl Into<Bytes>) -> Self {
+        let mut message = Self::new(conversation, MessageKind::Combined, content.into());
+        message.more.combined_id = combined_id.into();
+        message
+    }
+
+    fn media(conversation: ConversationId, kind: MessageKind, media: MediaInfo) -> Self {
+        let mut message = Self::new(conversation, kind, Bytes::new());
+        message.more.media = Some(media);
+        message
+    }
+
+    fn new(target: impl Into<Target>, kind: MessageKind, content: Bytes) -> Self {
         Self {
-            room_id: room_id.into(),
+            target: target.into(),
             kind,
             content,
             priority: Priority::Default,
             extended_data: String::new(),
             client_message_id: String::new(),
+            more: SendMessage::default(),
         }
     }
 
@@ -121,16 +230,95 @@ impl OutgoingMessage {
     }
 
     /// Names the message for its sender, at most 64 bytes. With one, sending the same again after a lost connection or
-    /// a 5004 makes no second message. Default: empty, which means that repeats are not recognised.
+    /// a 5004 makes no second message; in conversations for 7 days, of messages that are kept. Default: empty, which means that repeats
+    /// are not recognised; [`Client::submit`](crate::Client::submit) chooses one then.
     #[must_use]
     pub fn client_message_id(mut self, client_message_id: impl Into<String>) -> Self {
         self.client_message_id = client_message_id.into();
         self
     }
 
+    /// What to show beside a file, at most 32 KiB, or the content of any message. Default: of media empty.
+    #[must_use]
+    pub fn content(mut self, content: impl Into<Bytes>) -> Self {
+        self.content = content.into();
+        self
+    }
+
+    /// How the sender wants to be shown. In conversations, as all that follows. Default: as logged in.
+    #[must_use]
+    pub fn sender_info(mut self, sender_info: SenderInfo) -> Self {
+        self.more.sender_info = Some(sender_info);
+        self
+    }
+
+    /// Users who are meant, at most 50. Default: nobody.
+    #[must_use]
+    pub fn mention(mut self, user_ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.more.mentioned_user_ids = user_ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// All are meant. Default: not.
+    #[must_use]
+    pub fn mention_all(mut self) -> Self {
+        self.more.mention_all = true;
+        self
+    }
+
+    /// What a push to who is offline shows, at most 1024 bytes, and carries unseen, at most 4096. Default: both empty.
+    #[must_use]
+    pub fn push(mut self, content: impl Into<String>, data: impl Into<String>) -> Self {
+        self.more.push_content = content.into();
+        self.more.push_data = data.into();
+        self
+    }
+
+    /// Whether the message is kept, and counts as unread. Default: as its kind has it.
+    #[must_use]
+    pub fn keep(mut self, keep: MessageKeep) -> Self {
+        self.more.keep = keep.into();
+        self
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// As its sender names it.
+    pub(crate) fn name(&self) -> &str {
+        &self.client_message_id
+    }
+
+    /// Gives it a name if it has none.
+    pub(crate) fn or_named(mut self, name: impl FnOnce() -> String) -> Self {
+        if self.client_message_id.is_empty() {
+            self.client_message_id = name();
+        }
+        self
+    }
+
+    /// Whether the server keeps it. Only then it knows a repeat.
+    pub(crate) fn is_kept(&self) -> bool {
+        !matches!(self.kind, MessageKind::Command | MessageKind::Barrage) && self.more.keep() != MessageKeep::None
+    }
+
     /// The command, or why the server would refuse it.
     pub(crate) fn into_command(self, announced: &Limits) -> Result<SendMessage, ClientError> {
-        check_room_id(&self.room_id)?;
+        let (conversation_type, target_id) = match self.target {
+            Target::Room(room_id) => {
+                check_room_id(&room_id)?;
+                (ConversationType::Room, room_id)
+            }
+            Target::Conversation(conversation) => {
+                conversation.check("target_id")?;
+                (conversation.wire_type(), conversation.id)
+            }
+        };
+        let media_bytes = limits::MEDIA_CONTENT_BYTES.try_into().unwrap_or(u32::MAX);
+        let may_be_empty = self.more.media.is_some();
         let (message_type, object_name, bytes_max) = match self.kind {
             MessageKind::Text => (MessageType::Text, String::new(), announced.text_bytes),
             MessageKind::Command => (MessageType::Command, String::new(), announced.command_bytes),
@@ -145,9 +333,14 @@ impl OutgoingMessage {
                 }
                 (MessageType::Custom, object_name, announced.custom_bytes)
             }
+            MessageKind::Image => (MessageType::Image, String::new(), media_bytes),
+            MessageKind::File => (MessageType::File, String::new(), media_bytes),
+            MessageKind::Audio => (MessageType::Audio, String::new(), media_bytes),
+            MessageKind::Video => (MessageType::Video, String::new(), media_bytes),
+            MessageKind::Combined => (MessageType::Combined, String::new(), media_bytes),
             MessageKind::Other(_) => return Err(ClientError::invalid("type", "this kind of message cannot be sent")),
         };
-        if self.content.is_empty() {
+        if self.content.is_empty() && !may_be_empty {
             return Err(ClientError::invalid("content", "the content must not be empty"));
         }
         let bytes = self.content.len() + self.extended_data.len();
@@ -165,15 +358,15 @@ impl OutgoingMessage {
             limits::CLIENT_MESSAGE_ID_BYTES,
         )?;
         Ok(SendMessage {
-            conversation_type: ConversationType::Room.into(),
-            target_id: self.room_id,
+            conversation_type: conversation_type.into(),
+            target_id,
             r#type: message_type.into(),
             content: self.content,
             object_name,
             priority: self.priority.into(),
             extended_data: self.extended_data,
             client_message_id: self.client_message_id,
-            ..SendMessage::default()
+            ..self.more
         })
     }
 }
@@ -186,7 +379,7 @@ pub struct SentMessage {
     pub client_message_id: String,
     /// Unique for the server, never 0.
     pub message_id: u64,
-    /// The message's place in its room: 1, 2, 3 and so on.
+    /// The message's place in its room or conversation: 1, 2, 3 and so on; 0 for what a conversation does not keep.
     pub sequence: u64,
     /// When the server took it, milliseconds since 1970-01-01 UTC.
     pub server_time_ms: i64,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use sluice_protocol::{Login, PROTOCOL_VERSION, Platform, limits};
 
 use crate::error::ClientError;
+use crate::sync::SyncOptions;
 
 /// What carries the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +62,7 @@ pub struct Options {
     pub(crate) trust: Option<Trust>,
     pub(crate) datagrams: bool,
     pub(crate) reconnect: Reconnect,
+    pub(crate) sync: Option<SyncOptions>,
     app_key: String,
     user_id: String,
     user_name: String,
@@ -86,6 +88,7 @@ impl Options {
             trust: None,
             datagrams: false,
             reconnect: Reconnect::default(),
+            sync: None,
             app_key: app_key.into(),
             user_id: user_id.into(),
             user_name: String::new(),
@@ -132,6 +135,16 @@ impl Options {
     #[must_use]
     pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = reconnect;
+        self
+    }
+
+    /// Follows the conversations of this user. After each login the client asks for what came while it was away; each message is told once
+    /// and in order, and what is missing between is fetched from history. What the app has taken from [`Events`](crate::Events) is said to be
+    /// delivered, at most once a second for each conversation. Default: the client does nothing about conversations by itself, and gets none of
+    /// their events unless [`Client::sync_conversations`](crate::Client::sync_conversations) asks for them.
+    #[must_use]
+    pub fn sync(mut self, sync: SyncOptions) -> Self {
+        self.sync = Some(sync);
         self
     }
 
@@ -186,6 +199,13 @@ impl Options {
         measure("token", &self.token, 1, limits::TOKEN_BYTES)?;
         measure("device_id", &self.device_id, 0, limits::DEVICE_ID_BYTES)?;
         measure("package_name", &self.package_name, 0, limits::PACKAGE_NAME_BYTES)?;
+        if self
+            .sync
+            .as_ref()
+            .is_some_and(|sync| sync.newest > limits::SYNC_NEWEST_MAX)
+        {
+            return Err(ClientError::invalid("newest", "at most 100 messages of a conversation"));
+        }
         Ok(Login {
             protocol_version: PROTOCOL_VERSION,
             app_key: self.app_key.clone(),
@@ -246,6 +266,7 @@ impl fmt::Debug for Options {
             .field("server_name", &self.effective_server_name())
             .field("datagrams", &self.datagrams)
             .field("reconnect", &self.reconnect)
+            .field("sync", &self.sync.is_some())
             .field("app_key", &self.app_key)
             .field("user_id", &self.user_id)
             .field("platform", &self.platform)

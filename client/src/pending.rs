@@ -25,7 +25,7 @@ impl<T: 'static> Pending<T> {
     pub(crate) fn new(
         answered: Result<oneshot::Receiver<Answer>, ClientError>,
         deadline: Instant,
-        open: fn(Option<reply::Result>) -> Option<T>,
+        open: impl FnOnce(Option<reply::Result>) -> Option<T> + Send + 'static,
     ) -> Self {
         let outcome = async move {
             let result = match timeout_at(deadline, answered?).await {

@@ -1,7 +1,8 @@
 //! The task behind a client: it serves one connection after the other.
 //!
 //! Whether there is another, and when, is decided by [`schedule`]. Between two connections every call fails at once, and nothing is
-//! kept to be sent later: an app that is told so can decide, and one that finds its messages sent minutes later cannot.
+//! kept to be sent later: an app that is told so can decide, and one that finds its messages sent minutes later cannot. Only what was
+//! submitted waits, since its app has asked for that.
 
 mod schedule;
 
@@ -24,6 +25,7 @@ use crate::event::{self, Closed, Event};
 use crate::options::{Options, Reconnect};
 use crate::resume::{Memory, ResumeTicket};
 use crate::session::{self, Session};
+use crate::submission::Submissions;
 use crate::transport::{self, Link};
 
 /// A link over which the login has succeeded, and what has come behind the answer.
@@ -55,6 +57,7 @@ pub(crate) async fn run(
         schedule: Schedule::new(Instant::now()),
         untold: VecDeque::new(),
         unrestored: Vec::new(),
+        submissions: Submissions::default(),
     };
     let (end, link) = keeper.keep(established).await;
 
@@ -62,10 +65,13 @@ pub(crate) async fn run(
     let error = end.call_error();
     calls.close();
     while let Some(call) = calls.recv().await {
-        if let Call::Request { answer, .. } = call {
-            tell(answer, Err(error.clone()));
+        match call {
+            Call::Request { answer, .. } => tell(answer, Err(error.clone())),
+            Call::Submit(submitted) => keeper.submissions.take(*submitted),
+            Call::Unanswered { .. } => {}
         }
     }
+    keeper.submissions.end_all(&error);
     // Nobody waits for the end any more when this fails.
     drop(closed.send(end));
     drop(events);
@@ -85,6 +91,8 @@ struct Keeper {
     untold: VecDeque<Event>,
     /// Rooms of the session before that this one is not inside yet.
     unrestored: Vec<String>,
+    /// Messages that wait for a connection.
+    submissions: Submissions,
 }
 
 /// The app wants no connection any more.
@@ -99,7 +107,9 @@ impl Keeper {
                 link,
                 wish,
                 unrestored,
+                submissions,
             } = self.serve(established).await;
+            self.submissions = submissions;
             self.schedule.on_lost(Instant::now());
             let verdict = match (self.options.reconnect, wish) {
                 (Reconnect::Automatic, Wish::GoOn) => Verdict::of(closed.code, &closed.detail, closed.retry_after),
@@ -127,6 +137,7 @@ impl Keeper {
             heartbeat_interval,
             events: std::mem::take(&mut self.untold),
             restoring: Restoring::new(unrestored, Instant::now()),
+            submissions: std::mem::take(&mut self.submissions),
         };
         let Queues { calls, events } = &mut self.queues;
         connection::serve(beginning, calls, events, &self.memory).await
@@ -186,6 +197,7 @@ impl Keeper {
     async fn while_down<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Unwanted> {
         let mut work = std::pin::pin!(work);
         let Queues { calls, events } = &mut self.queues;
+        let submissions = &mut self.submissions;
         loop {
             tokio::select! {
                 outcome = &mut work => return Ok(outcome),
@@ -197,6 +209,7 @@ impl Keeper {
                         return Err(Unwanted(Closed::new(ErrorCode::NO_ERROR, "", "")));
                     }
                     Some(Call::Request { answer, .. }) => tell(answer, Err(ClientError::down())),
+                    Some(Call::Submit(submitted)) => submissions.take(*submitted),
                     Some(Call::Unanswered { .. }) => {}
                 },
             }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use prost::Message;
 use sluice_protocol::{Login, limits};
 
+use crate::following::Following;
 use crate::places::Places;
 use crate::session::Session;
+use crate::sync::KnownConversation;
 
 /// The longest login: what may be sent before its answer, without the few bytes around it.
 const LOGIN_BYTES_MAX: usize = limits::CLIENT_FRAME_BYTES_BEFORE_LOGIN - 16;
@@ -19,6 +21,8 @@ pub(crate) struct Memory {
     pub(crate) places: Places,
     /// The newest token the server took, if it is not that of the options.
     pub(crate) token: Option<String>,
+    /// If the client follows conversations.
+    pub(crate) following: Option<Following>,
 }
 
 /// A secret that no log shows.
@@ -32,7 +36,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Resumes a session whose connection was lost, see [`Client::resume`](crate::Client::resume): a secret, as good as the token for as
-/// long as the session is kept, and the newest message known of each room.
+/// long as the session is kept, and the newest message known of each room, and of each conversation if the client follows them.
 ///
 /// Its messages are those that came until it was taken. Read the lost connection's events to their end, and nothing is missing and
 /// nothing comes twice.
@@ -41,6 +45,7 @@ pub struct ResumeTicket {
     secret: Secret,
     started_at_ms: i64,
     places: Places,
+    conversations: Vec<KnownConversation>,
 }
 
 impl ResumeTicket {
@@ -49,12 +54,17 @@ impl ResumeTicket {
             secret: memory.session.resume_secret.clone(),
             started_at_ms: memory.session.started_at_ms,
             places: memory.places.clone(),
+            conversations: memory.following.as_ref().map(Following::known).unwrap_or_default(),
         }
     }
 
     /// The rooms the session was inside, and the sequence number of the newest message known of each.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, u64)> {
         self.places.iter()
+    }
+
+    pub(crate) fn conversations(&self) -> impl Iterator<Item = KnownConversation> {
+        self.conversations.iter().cloned()
     }
 
     pub(crate) fn started_at_ms(&self) -> i64 {
@@ -113,6 +123,7 @@ mod tests {
             secret: Secret("5".repeat(32)),
             started_at_ms: i64::MAX,
             places,
+            conversations: Vec::new(),
         }
     }
 

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// In the order in which a message passes them.
-const STAGES: [&str; 10] = [
+const STAGES: [&str; 11] = [
     "accept",
     "admission",
     "transport",
     "handshake",
     "session",
     "command",
+    "conversation",
     "room",
     "fan_out",
     "outbox",
@@ -19,7 +20,7 @@ const STAGES: [&str; 10] = [
 ];
 
 /// What any stage may use. They know each other, and no stage.
-const LEAVES: [&str; 15] = [
+const LEAVES: [&str; 16] = [
     "class",
     "clock",
     "config",
@@ -29,6 +30,7 @@ const LEAVES: [&str; 15] = [
     "missed",
     "metrics",
     "policy",
+    "push",
     "rate_limit",
     "refusal",
     "store",

@@ -29,6 +29,7 @@ mod room_policies;
 mod rooms;
 mod schemathesis;
 mod server_api;
+mod server_api_conversations;
 mod server_api_rooms;
 mod server_api_users;
 mod sessions;

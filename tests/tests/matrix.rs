@@ -5,6 +5,7 @@
 //! before and after: where nothing may happen, nothing does.
 
 mod commands;
+mod conversations;
 mod exposure;
 mod log_lines;
 mod paths;

@@ -20,13 +20,13 @@ use crate::rooms::{enter, join_chat_room, no_rate_limits};
 const ROOM: &str = "lobby";
 
 /// As fast as a test can.
-fn unhindered(config: &mut Config) {
+pub(crate) fn unhindered(config: &mut Config) {
     no_rate_limits(config);
     config.apps[0].api_keys[0].rate = Rate::Unlimited;
 }
 
 /// What a call answers that succeeds, without its code.
-async fn ask(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) -> Value {
+pub(crate) async fn ask(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) -> Value {
     let mut answer = ApiCall::new(path, fields).send(gateway.api()).await;
     assert_eq!(
         (answer.status, answer.code()),
@@ -39,12 +39,12 @@ async fn ask(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) -> Value {
 }
 
 /// A call that succeeds and answers nothing more.
-async fn order(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) {
+pub(crate) async fn order(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) {
     assert_eq!(ask(gateway, path, fields).await, json!({}), "{path} {fields:?}");
 }
 
 /// The status and code of a call that fails.
-async fn refused_with(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) -> (u16, i64) {
+pub(crate) async fn refused_with(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) -> (u16, i64) {
     let answer = ApiCall::new(path, fields).send(gateway.api()).await;
     let message = answer.json["errorMessage"].as_str().unwrap_or_default();
     assert!(!message.is_empty(), "{path} {fields:?}: {answer:?}");

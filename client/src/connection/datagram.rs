@@ -6,6 +6,9 @@ use sluice_protocol::{Frame, frame::Body, limits};
 
 use crate::event::Event;
 
+/// A message of a room says the same whoever reads it.
+const NOBODY: &str = "";
+
 /// The event in a datagram, or `None` for anything but exactly one frame with a room message.
 ///
 /// Datagrams overtake the stream and get lost. A reply, a gap notice or an event about members would mean something else there,
@@ -19,7 +22,7 @@ pub(super) fn open(datagram: &Bytes) -> Option<Event> {
         Frame {
             request_id: 0,
             body: Some(body @ Body::RoomMessage(_)),
-        } => Event::from_body(body),
+        } => Event::from_body(body, NOBODY),
         _ => None,
     }
 }

@@ -1,10 +1,17 @@
 //! The rules of conversations with a made-up clock, in the real transactions of a store.
 
+mod against_a_model;
+mod blacklists;
+mod combining;
 mod creating;
 mod groups;
 mod looking;
 mod members;
 mod power_cut;
+mod publishing;
+mod reading;
+mod recalling;
+mod sending;
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -31,6 +38,7 @@ pub(super) struct Answer {
     pub result: reply::Result,
     pub told: Vec<Told>,
     pub reached: Vec<(i64, i64)>,
+    pub published: Vec<Published>,
 }
 
 /// An event, and who gets it.
@@ -67,16 +75,31 @@ impl Chats {
             instant: Instant::now(),
             unix_ms: 1_800_000_000_000,
         };
-        let (store, _) = Store::open(&folder, now.unix_ms).expect("the store opens");
         let mut app = App::new("app");
         change(&mut app);
+        Self::open(Folder(folder), now, app)
+    }
+
+    fn open(folder: Folder, now: Now, app: App) -> Self {
+        let (store, _) = Store::open(&folder.0, now.unix_ms).expect("the store opens");
         let apps = [app];
         let policies = Arc::new(Policies::new(&apps));
         Self {
             conversations: Conversations::new(store, &apps, policies, WorkerIndex(9)),
             now: Cell::new(now),
-            _folder: Folder(folder),
+            _folder: folder,
         }
+    }
+
+    /// The same after the gateway was stopped and started, with the settings of the default.
+    pub(super) fn restarted(self) -> Self {
+        let Self {
+            conversations,
+            now,
+            _folder: folder,
+        } = self;
+        drop(conversations);
+        Self::open(folder, now.get(), App::new("app"))
     }
 
     pub(super) fn wait(&self, time: Duration) {
@@ -110,12 +133,17 @@ impl Chats {
             self.read(move |rows| inner().look_up(rows, &asked, now))
         };
         let Outcome {
-            result, tell, reached, ..
+            result,
+            tell,
+            reached,
+            published,
+            ..
         } = outcome?;
         Ok(Answer {
             result,
             told: tell.into_iter().map(told).collect(),
             reached,
+            published,
         })
     }
 

@@ -450,6 +450,8 @@ pub struct OwnConversation {
 /// a client sees each conversation in order.
 ///
 /// A page is at most about 512 KiB. Ask with its `next_cursor` until that is empty; then events flow. A session that never asks gets no events of conversations.
+/// The cursor is good on the connection that asked for the first page; on another one, and when ConversationsLost has come, begin anew. A session may begin anew at any
+/// time. Where a conversation's first message in the pages does not follow what the client has, QueryMessages has those in between.
 ///
 /// Errors: 33003 (detail: the field), 20607 ("rate" or "overload"), 5004 and 31003 (retry_after_ms says when).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -484,7 +486,7 @@ pub struct SyncPage {
     #[prost(string, tag = "4")]
     pub next_cursor: ::prost::alloc::string::String,
 }
-/// Says how far this user has got. Both only grow. Errors: 33003, 21406, 22406, 4303.
+/// Says how far this user has got. Both only grow, and not beyond the newest message; what was read has been delivered too. Errors: 33003, 21406, 22406, 4303.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AckMessages {
     #[prost(enumeration = "ConversationType", tag = "1")]

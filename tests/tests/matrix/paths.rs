@@ -10,6 +10,7 @@ use sluice_protocol::frame::Body;
 use sluice_tests::{API_SECRET, APP_KEY, ApiAnswer, ApiCall, Gateway, RawClient, Transport, unix_ms, wait_until};
 
 use super::{OTHER, OTHER_API_SECRET, THIRD, THIRD_API_SECRET, ask, three_apps};
+use crate::conversations::listen;
 use crate::rooms::{enter, expect_quiet, join_chat_room, next_message, send, text};
 
 /// What calls name: all of it is there in the app of the tests, and in no other.
@@ -24,6 +25,10 @@ struct Names {
     kind: String,
     word: String,
     message: String,
+    /// A group that the user and the rogue are in.
+    group: String,
+    /// Of that group.
+    said: String,
 }
 
 /// One path: what a call of it takes, and what it comes to in another app, which has nothing of the kind.
@@ -36,6 +41,7 @@ struct Row {
 
 const DONE: i64 = 200;
 const NO_SUCH_ROOM: i64 = 23410;
+const NO_SUCH_CONVERSATION: i64 = 4303;
 const WAS_NOT_THERE: i64 = 1015;
 
 /// Every path of the document.
@@ -46,7 +52,7 @@ fn paths() -> Vec<String> {
 
 /// What a call of this path takes. A path that is new has no row, which fails.
 fn row(path: &str, names: &Names) -> Row {
-    use ApiScope::{Attribute, Message, Moderation, Room, User, Word};
+    use ApiScope::{Attribute, Conversation, Group, Message, Moderation, Room, User, Word};
     let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let room = || text("chatroomId", &names.room);
     let user = || text("userId", &names.user);
@@ -66,6 +72,14 @@ fn row(path: &str, names: &Names) -> Row {
             text("messageUID", &names.message),
             text("conversationType", "4"),
         ]
+    };
+    let group = || text("groupId", &names.group);
+    let named = || text("groupName", "Altered");
+    let in_group = || vec![text("conversationType", "3"), text("targetId", &names.group)];
+    let said_to = |field: &str, target: &str| [vec![text(field, target)], words().to_vec()].concat();
+    let template = || {
+        let values = [text("values", "[{\"{a}\":\"b\"}]")];
+        [said_to("toUserId", &names.rogue), values.to_vec()].concat()
     };
     let (scope, fields, elsewhere) = match path.strip_suffix(".json").expect("all end so") {
         "/user/getToken" => (User, vec![user()], DONE),
@@ -144,7 +158,51 @@ fn row(path: &str, names: &Names) -> Row {
             let to = vec![text("toChatroomId", &names.room)];
             (Message, [to, words().to_vec()].concat(), DONE)
         }
-        "/message/chatroom/broadcast" | "/message/broadcast" => (Message, words().to_vec(), DONE),
+        "/message/chatroom/broadcast" | "/message/broadcast" | "/message/online/broadcast" => {
+            (Message, words().to_vec(), DONE)
+        }
+        "/message/private/publish" | "/statusmessage/private/publish" | "/message/system/publish" => {
+            (Message, said_to("toUserId", &names.rogue), DONE)
+        }
+        "/message/private/publish_template" | "/message/system/publish_template" => (Message, template(), DONE),
+        "/message/group/publish" | "/statusmessage/group/publish" => {
+            (Message, said_to("toGroupId", &names.group), DONE)
+        }
+        "/message/discussion/publish" => (Message, said_to("toDiscussionId", &names.group), DONE),
+        "/conversation/message/history/clean" => (
+            Message,
+            [in_group(), vec![text("fromUserId", &names.user)]].concat(),
+            NO_SUCH_CONVERSATION,
+        ),
+
+        "/group/create" => (Group, vec![group(), named(), user()], DONE),
+        "/group/join" | "/group/quit" | "/group/dismiss" => (Group, vec![group(), user()], DONE),
+        "/group/refresh" => (Group, vec![group(), named()], DONE),
+        "/group/sync" => (Group, vec![user()], DONE),
+        "/group/user/query" => (Group, vec![group()], DONE),
+        "/user/group/query" => (Group, vec![user()], DONE),
+        "/group/user/gag/add" => (Group, vec![group(), user(), text("minute", "60")], DONE),
+        "/group/user/gag/rollback" => (Group, vec![group(), rogue()], DONE),
+        "/group/user/gag/list" | "/group/ban/add" | "/group/ban/rollback" | "/group/ban/query" => {
+            (Group, vec![group()], DONE)
+        }
+        "/group/user/ban/whitelist/add" => (Group, vec![group(), user()], DONE),
+        "/group/user/ban/whitelist/rollback" => (Group, vec![group(), rogue()], DONE),
+        "/group/user/ban/whitelist/query" => (Group, vec![group()], DONE),
+
+        "/user/blacklist/add" => (User, vec![user(), text("blackUserId", "other")], DONE),
+        "/user/blacklist/remove" => (User, vec![user(), text("blackUserId", &names.rogue)], DONE),
+        "/user/whitelist/add" => (User, vec![user(), text("whiteUserId", "other")], DONE),
+        "/user/whitelist/remove" => (User, vec![user(), text("whiteUserId", &names.rogue)], DONE),
+        "/user/blacklist/query" | "/user/whitelist/query" | "/user/whitesetting/query" => (User, vec![user()], DONE),
+        "/user/whitesetting/set" => (User, vec![user(), text("whiteSetting", "0")], DONE),
+        "/user/chat/fb/set" => (User, vec![user(), text("state", "1"), text("type", "PERSON")], DONE),
+        "/user/chat/fb/querylist" => (User, vec![text("num", "200")], DONE),
+
+        "/conversation/query" => (Conversation, vec![user()], DONE),
+        "/conversation/get" | "/conversation/user/query" | "/conversation/history" => {
+            (Conversation, in_group(), NO_SUCH_CONVERSATION)
+        }
         "/message/recall" | "/message/chatroom/recall" => (Message, recall(), DONE),
 
         "/sensitiveword/add" => (Word, vec![text("word", "added"), text("replaceWord", "*")], DONE),
@@ -187,6 +245,14 @@ impl House {
         let message = send(&mut witness, 2, text(room, "hello")).await.message_id.to_string();
         next_message(&mut witness).await;
         let (of_room, of_rogue, hour) = (("chatroomId", room), ("userId", rogue), ("minute", "60"));
+        let of_group = ("groupId", "friends");
+        let members = [of_group, ("groupName", "Friends"), ("userId", user), of_rogue];
+        let in_group = [
+            ("fromUserId", user),
+            ("toGroupId", "friends"),
+            ("objectName", "a:b"),
+            ("content", "hi"),
+        ];
         let topic = [of_room, ("userId", user), ("key", "topic"), ("value", "none")];
         let types = [("objectName", "app:one"), ("objectnames", "app:one")];
         for (path, fields) in [
@@ -202,9 +268,24 @@ impl House {
             ("/chatroom/whitelist/add.json", &types[1..]),
             ("/chatroom/entry/set.json", &topic),
             ("/sensitiveword/add.json", &[("word", "darns")]),
+            ("/group/create.json", &members),
+            ("/group/user/gag/add.json", &[of_group, of_rogue, hour]),
+            ("/group/ban/add.json", &[of_group]),
+            ("/group/user/ban/whitelist/add.json", &[of_group, of_rogue]),
+            ("/user/blacklist/add.json", &[("userId", user), ("blackUserId", rogue)]),
+            ("/user/whitelist/add.json", &[("userId", user), ("whiteUserId", rogue)]),
+            (
+                "/user/whitesetting/set.json",
+                &[("userId", user), ("whiteSetting", "1")],
+            ),
+            ("/user/chat/fb/set.json", &[of_rogue, ("state", "1")]),
         ] {
             ask(&gateway, path, fields).await;
         }
+        let said = ask(&gateway, "/message/group/publish.json", &in_group).await;
+        let said = said["messageUIDs"][0]["messageUID"].as_str().expect("an id").to_owned();
+        // From now on she is told of the group.
+        listen(&mut witness).await;
         match witness.event().await {
             Body::RoomAttributesChanged(_) => {}
             other => panic!("{other:?}"),
@@ -216,6 +297,8 @@ impl House {
             kind: "app:one".into(),
             word: "darns".into(),
             message,
+            group: "friends".into(),
+            said,
         };
         Self {
             gateway,
@@ -243,7 +326,17 @@ impl House {
 /// Whether a path only asks.
 fn asks(path: &str) -> bool {
     let last = path.trim_end_matches(".json").rsplit('/').next().expect("a last part");
-    ["query", "list", "get", "exist", "check", "checkOnline"].contains(&last)
+    [
+        "query",
+        "querylist",
+        "list",
+        "get",
+        "exist",
+        "check",
+        "checkOnline",
+        "history",
+    ]
+    .contains(&last)
 }
 
 fn secret_without(scope: ApiScope) -> String {
@@ -367,10 +460,13 @@ async fn a_call_of_the_rightful_server_is_what_the_rows_say() {
         let another = ApiScope::ALL
             .into_iter()
             .find(|scope| *scope != row.scope)
-            .expect("there are six");
+            .expect("there are more");
         let call = call_of(APP_KEY, &secret_without(another), &path, &row);
         let answer = call.send(house.gateway.api()).await;
-        assert!([DONE, NO_SUCH_ROOM].contains(&answer.code()), "{path}: {answer:?}");
+        assert!(
+            [DONE, NO_SUCH_ROOM, NO_SUCH_CONVERSATION].contains(&answer.code()),
+            "{path}: {answer:?}"
+        );
         assert_eq!(
             document["paths"][&path]["post"]["tags"],
             json!([row.scope.name()]),
@@ -395,7 +491,9 @@ fn comparable(answer: &ApiAnswer, names: &Names) -> (u16, Vec<(String, String)>,
     let text = text
         .replace(&names.kind, "KIND")
         .replace(&names.word, "WORD")
-        .replace(&names.message, "MESSAGE");
+        .replace(&names.message, "MESSAGE")
+        .replace(&names.group, "GROUP")
+        .replace(&names.said, "SAID");
     (answer.status, headers.cloned().collect(), text)
 }
 
@@ -436,6 +534,8 @@ async fn another_apps_server_meets_nothing_of_an_app_and_is_answered_as_if_there
         kind: "app:two".into(),
         word: "hecks".into(),
         message: house.names.message.bytes().rev().map(char::from).collect(),
+        group: "enemies".into(),
+        said: house.names.said.bytes().rev().map(char::from).collect(),
     };
     let before = house.look().await;
     for path in paths() {

@@ -52,7 +52,7 @@ impl Client {
         }
     }
 
-    async fn online(gateway: &Gateway, app: &str, user: &str, seconds: i64) -> Self {
+    pub(super) async fn online(gateway: &Gateway, app: &str, user: &str, seconds: i64) -> Self {
         let mut client = Self::connect(gateway).await;
         let done = client.call(login(app, user, seconds)).await;
         assert_eq!(done.code, 0, "{done:?}");
@@ -90,13 +90,13 @@ impl Client {
         frames
     }
 
-    async fn done(&mut self, command: Body) -> Reply {
+    pub(super) async fn done(&mut self, command: Body) -> Reply {
         let reply = self.call(command).await;
         assert_eq!(reply.code, 0, "{reply:?}; {self:?}");
         reply
     }
 
-    async fn wait_for_event(&mut self, what: &str, mut is_it: impl FnMut(&Body) -> bool) {
+    pub(super) async fn wait_for_event(&mut self, what: &str, mut is_it: impl FnMut(&Body) -> bool) {
         while !self.events.iter().any(&mut is_it) {
             match self.raw.next_frame().await {
                 Frame {

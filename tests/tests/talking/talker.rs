@@ -90,6 +90,8 @@ struct Connected {
     synced: bool,
     /// Which of the messages without an answer were sent on it.
     sent: BTreeSet<u32>,
+    /// What it said it knew when it asked what it had missed.
+    known: HashMap<Place, u64>,
     /// What came as an event or in a page of a sync: each message once.
     seen: BTreeSet<(Place, u64)>,
     /// How many messages of a conversation the pages of the sync had.
@@ -164,12 +166,13 @@ impl Talker {
     ) -> io::Result<()> {
         let mut line = timeout(PATIENCE, Line::open(way)).await??;
         let mut here = Connected::default();
+        here.known = self.known();
         for progress in self.progress.values_mut() {
             progress.telling = progress.told;
         }
         line.send(LOGIN, Body::Login(self.target.login_command(&self.user)))
             .await?;
-        line.send(SYNC, Body::SyncConversations(self.sync(String::new())))
+        line.send(SYNC, Body::SyncConversations(self.sync(&here.known, String::new())))
             .await?;
         let mut next_message = interval(self.pace);
         next_message.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -186,10 +189,12 @@ impl Talker {
                         Some(Body::ConversationMessage(message)) => self.handle_message(&mut here, &message),
                         Some(Body::ConversationsLost(_)) => {
                             here = Connected {
+                                known: self.known(),
                                 sent: here.sent,
+                                acks: here.acks,
                                 ..Connected::default()
                             };
-                            line.send(SYNC, Body::SyncConversations(self.sync(String::new()))).await?;
+                            line.send(SYNC, Body::SyncConversations(self.sync(&here.known, String::new()))).await?;
                         }
                         // A login whose connection was cut can still be on its way in the gateway when the next has been taken,
                         // and then puts it off.
@@ -239,7 +244,7 @@ impl Talker {
                     self.handle_end_of_sync(here);
                     self.ask_for_what_was_left_out(line, here).await?;
                 } else {
-                    line.send(SYNC, Body::SyncConversations(self.sync(page.next_cursor)))
+                    line.send(SYNC, Body::SyncConversations(self.sync(&here.known, page.next_cursor)))
                         .await?;
                 }
             }
@@ -314,13 +319,8 @@ impl Talker {
     /// A message that the server has sent by itself, or for a sync: each comes once on a connection, and none that was known.
     fn handle_message(&mut self, here: &mut Connected, message: &ConversationMessage) {
         let place = self.place_of(message);
-        let known = self.progress.get(&place).map_or(0, |progress| progress.known);
-        // Of its own it may have had the answer before.
-        let is_own = message
-            .sender
-            .as_ref()
-            .is_some_and(|sender| sender.user_id == self.user);
-        if !here.seen.insert((place.clone(), message.sequence)) || (message.sequence <= known && !is_own) {
+        let was_known = here.known.get(&place).is_some_and(|known| message.sequence <= *known);
+        if !here.seen.insert((place.clone(), message.sequence)) || was_known {
             let what = format!("{} was sent message {} of {place:?} twice", self.user, message.sequence);
             self.book.fault(what);
         }
@@ -360,19 +360,24 @@ impl Talker {
         }
     }
 
-    fn sync(&self, cursor: String) -> SyncConversations {
+    fn sync(&self, known: &HashMap<Place, u64>, cursor: String) -> SyncConversations {
         let mut command = SyncConversations {
             newest: u32::try_from(NEWEST).expect("a few"),
             cursor,
             ..SyncConversations::default()
         };
-        for (place, progress) in self.progress.iter().filter(|(_, progress)| progress.known > 0) {
+        for (place, known) in known {
             let (kind, id) = place.named_by(&self.user);
             command.known_types.push(i32::from(kind).unsigned_abs());
             command.known_ids.push(id.to_owned());
-            command.known_sequences.push(progress.known);
+            command.known_sequences.push(*known);
         }
         command
+    }
+
+    fn known(&self) -> HashMap<Place, u64> {
+        let some = self.progress.iter().filter(|(_, progress)| progress.known > 0);
+        some.map(|(place, progress)| (place.clone(), progress.known)).collect()
     }
 
     /// One conversation at a time.

@@ -6,6 +6,8 @@ use crate::config::{AppState, RoomEnds, SingleLogin, TokenAlgorithm};
 
 #[path = "tests/api.rs"]
 mod api;
+#[path = "tests/conversations.rs"]
+mod conversations;
 
 /// An app, and nothing that would need a certificate.
 const APP: &str = r#"

@@ -308,8 +308,8 @@ fn of_several_faults_the_first_in_the_order_of_the_checks_is_told() {
         |message| message.conversation_type = ConversationType::Group.into(),
         |message| message.r#type = MessageType::Command.into(),
         |message| message.target_id = "g".into(),
-        |message| message.priority = 0,
         |message| message.object_name = String::new(),
+        |message| message.priority = 0,
         |message| message.content.truncate(5 * 1024),
         |message| message.keep = 0,
     ];
@@ -323,8 +323,8 @@ fn of_several_faults_the_first_in_the_order_of_the_checks_is_told() {
         (20109, ""),
         (20606, ""),
         (33003, "target_id"),
-        (33003, "priority"),
         (33003, "object_name"),
+        (33003, "priority"),
         (20115, "5120"),
         (33003, "keep"),
     ];
