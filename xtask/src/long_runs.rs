@@ -6,9 +6,18 @@ use crate::{Outcome, failure};
 /// The power fails under the store.
 pub(crate) fn power_cut(cuts: &str) -> Outcome {
     run(
-        &["--package", "sluice-gateway", "--lib", "--", "tests::power_cut::"],
+        &["--package", "sluice-gateway", "--lib", "--", "conversation::tests::power_cut::"],
         "SLUICE_TEST_POWER_CUTS",
         cuts,
+    )
+}
+
+/// Conversations against a plain model of them.
+pub(crate) fn histories(number: &str) -> Outcome {
+    run(
+        &["--package", "sluice-gateway", "--lib", "--", "conversation::tests::against_a_model::"],
+        "SLUICE_TEST_CONVERSATION_HISTORIES",
+        number,
     )
 }
 
@@ -26,6 +35,21 @@ pub(crate) fn cut_connections(times: &str) -> Outcome {
     run(
         &["--package", "sluice-tests", "--", "connection_cuts::"],
         "SLUICE_TEST_CONNECTION_CUTS",
+        times,
+    )
+}
+
+/// Random histories of conversations are played.
+pub(crate) fn histories(times: &str) -> Outcome {
+    run(
+        &[
+            "--package",
+            "sluice-gateway",
+            "--lib",
+            "--",
+            "conversation::tests::against_a_model::",
+        ],
+        "SLUICE_TEST_CONVERSATION_HISTORIES",
         times,
     )
 }
