@@ -6,7 +6,13 @@ use crate::{Outcome, failure};
 /// The power fails under the store.
 pub(crate) fn power_cut(cuts: &str) -> Outcome {
     run(
-        &["--package", "sluice-gateway", "--lib", "--", "conversation::tests::power_cut::"],
+        &[
+            "--package",
+            "sluice-gateway",
+            "--lib",
+            "--",
+            "conversation::tests::power_cut::",
+        ],
         "SLUICE_TEST_POWER_CUTS",
         cuts,
     )
@@ -15,7 +21,13 @@ pub(crate) fn power_cut(cuts: &str) -> Outcome {
 /// Conversations against a plain model of them.
 pub(crate) fn histories(number: &str) -> Outcome {
     run(
-        &["--package", "sluice-gateway", "--lib", "--", "conversation::tests::against_a_model::"],
+        &[
+            "--package",
+            "sluice-gateway",
+            "--lib",
+            "--",
+            "conversation::tests::against_a_model::",
+        ],
         "SLUICE_TEST_CONVERSATION_HISTORIES",
         number,
     )
