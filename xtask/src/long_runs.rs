@@ -18,39 +18,6 @@ pub(crate) fn power_cut(cuts: &str) -> Outcome {
     )
 }
 
-/// Conversations against a plain model of them.
-pub(crate) fn histories(number: &str) -> Outcome {
-    run(
-        &[
-            "--package",
-            "sluice-gateway",
-            "--lib",
-            "--",
-            "conversation::tests::against_a_model::",
-        ],
-        "SLUICE_TEST_CONVERSATION_HISTORIES",
-        number,
-    )
-}
-
-/// The gateway is killed.
-pub(crate) fn kill(times: &str) -> Outcome {
-    run(
-        &["--package", "sluice-tests", "--", "kill::"],
-        "SLUICE_TEST_KILLS",
-        times,
-    )
-}
-
-/// Connections are cut.
-pub(crate) fn cut_connections(times: &str) -> Outcome {
-    run(
-        &["--package", "sluice-tests", "--", "connection_cuts::"],
-        "SLUICE_TEST_CONNECTION_CUTS",
-        times,
-    )
-}
-
 /// Random histories of conversations are played.
 pub(crate) fn histories(times: &str) -> Outcome {
     run(
