@@ -33,6 +33,24 @@ pub(crate) fn histories(times: &str) -> Outcome {
     )
 }
 
+/// The gateway is killed.
+pub(crate) fn kill(times: &str) -> Outcome {
+    run(
+        &["--package", "sluice-tests", "--", "kill::"],
+        "SLUICE_TEST_KILLS",
+        times,
+    )
+}
+
+/// Connections are cut.
+pub(crate) fn cut_connections(times: &str) -> Outcome {
+    run(
+        &["--package", "sluice-tests", "--", "connection_cuts::"],
+        "SLUICE_TEST_CONNECTION_CUTS",
+        times,
+    )
+}
+
 fn run(tests: &[&str], variable: &str, times: &str) -> Outcome {
     if times.parse::<u32>().is_err() {
         return failure(format!("how often is a whole number, not {times:?}"));
