@@ -10,7 +10,7 @@ mod outbox;
 mod outstanding;
 mod restoring;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +29,7 @@ use self::outstanding::Outstanding;
 pub(crate) use self::outstanding::{Answer, tell};
 use self::restoring::Restored;
 pub(crate) use self::restoring::Restoring;
+use crate::conversation::ConversationId;
 use crate::error::ClientError;
 use crate::event::{self, Closed, Event, RoomRejoined};
 use crate::following::{Following, is_of_conversations};
@@ -112,6 +113,7 @@ pub(crate) async fn serve(
         memory: memory.clone(),
         restoring: beginning.restoring,
         submissions: beginning.submissions,
+        sent_in: HashMap::new(),
         wish: Wish::GoOn,
     };
     if let Some(following) = &mut connection.memory().following {
@@ -155,6 +157,8 @@ struct Connection {
     memory: Arc<Mutex<Memory>>,
     restoring: Restoring,
     submissions: Submissions,
+    /// Requests that send a message in a conversation.
+    sent_in: HashMap<u32, ConversationId>,
     wish: Wish,
 }
 
@@ -299,6 +303,7 @@ impl Connection {
         while self.may_ask()
             && let Some((request_id, command)) = self.submissions.next(now, || self.outstanding.next_id())
         {
+            self.note_message(request_id, &command);
             self.outbox.push(&Frame {
                 request_id,
                 body: Some(command),
@@ -380,6 +385,7 @@ impl Connection {
 
     fn handle_reply(&mut self, request_id: u32, reply: Reply) {
         let answer = answer_of(reply);
+        self.on_message_answered(request_id, &answer);
         let refusal = answer.as_ref().err().cloned();
         match self.restoring.on_answer(request_id, refusal, Instant::now()) {
             None => {
@@ -397,6 +403,31 @@ impl Connection {
                 _ => self.on_room_lost(room_id, ClientError::unexpected_reply()),
             },
         }
+    }
+
+    /// Where a message goes that is sent. Its answer does not say.
+    fn note_message(&mut self, request_id: u32, command: &Body) {
+        if let Body::SendMessage(message) = command
+            && let Some(conversation) = ConversationId::of_wire(message.conversation_type, &message.target_id)
+        {
+            self.sent_in.insert(request_id, conversation);
+        }
+    }
+
+    /// The server has taken a message of this client in a conversation.
+    fn on_message_answered(&mut self, request_id: u32, answer: &Answer) {
+        let Some(conversation) = self.sent_in.remove(&request_id) else {
+            return;
+        };
+        let Ok(Some(reply::Result::SendMessage(sent))) = answer else {
+            return;
+        };
+        let now = Instant::now();
+        let events = match &mut self.memory().following {
+            Some(following) => following.on_sent(conversation, sent.sequence, sent.message_id, now),
+            None => return,
+        };
+        events.into_iter().for_each(|event| self.deliver_or_keep(event));
     }
 
     /// Takes the answer to something that this client has asked by itself.
@@ -485,6 +516,7 @@ impl Connection {
                     self.wish = Wish::End;
                 }
                 let request_id = self.outstanding.insert(deadline, answer, Entry::of(&body));
+                self.note_message(request_id, &body);
                 self.outbox.push(&Frame {
                     request_id,
                     body: Some(body),

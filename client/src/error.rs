@@ -83,11 +83,12 @@ impl ClientError {
         )
     }
 
-    /// Whether the server says that it did nothing, and that the same may be done a little later.
+    /// Whether the same may be done a little later.
     pub(crate) fn is_for_a_while(&self) -> bool {
         [
             ErrorCode::TIMEOUT,
             ErrorCode::SERVER_UNAVAILABLE,
+            ErrorCode::INTERNAL_ERROR,
             ErrorCode::SEND_TOO_FAST,
             ErrorCode::REQUEST_TOO_FREQUENT,
         ]

@@ -42,6 +42,12 @@ const ACK_SPACING: Duration = Duration::from_millis(200);
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a number may be missing before history is asked: the answer to a message of this client may come behind what others said after it.
+const MISSING_GRACE: Duration = Duration::from_millis(250);
+
+/// Messages of this client that are remembered while it asks what it missed.
+const EARLY_MAX: usize = 1024;
+
 /// The wait after a refusal that names none.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -91,8 +97,10 @@ pub(crate) struct Following {
     newest: u32,
     stage: Stage,
     positions: HashMap<ConversationId, Position>,
-    /// Conversations in which something is missing.
-    lacking: VecDeque<ConversationId>,
+    /// Conversations in which something is missing, and when history is asked for it.
+    lacking: VecDeque<(ConversationId, Instant)>,
+    /// Messages of this client that the server took before this client knew what it had missed: conversation, sequence and message id.
+    early: Vec<(ConversationId, u64, u64)>,
     ahead_bytes: usize,
     /// The page that was asked for: one at a time, since the server reads no further before it is told.
     page: Option<Asked>,
@@ -152,6 +160,7 @@ impl Following {
             stage: Stage::Wanted { cursor: String::new() },
             positions: positions.collect(),
             lacking: VecDeque::new(),
+            early: Vec::new(),
             ahead_bytes: 0,
             page: None,
             not_before: None,
@@ -228,7 +237,10 @@ impl Following {
         }
         match &self.stage {
             Stage::Wanted { cursor } => Some(Page::Sync { cursor: cursor.clone() }),
-            Stage::Current => self.lacking.front().cloned().map(Page::Fill),
+            Stage::Current => {
+                let mut due = self.lacking.iter().filter(|(_, at)| *at <= now);
+                due.next().map(|(conversation, _)| Page::Fill(conversation.clone()))
+            }
             Stage::Off => None,
         }
     }
@@ -277,7 +289,7 @@ impl Following {
             let Some(position) = self.positions.get(conversation) else {
                 continue;
             };
-            let taken = self.acks.taken.sequence(conversation).min(position.handed());
+            let taken = self.acks.taken.sequence(conversation).min(position.told());
             if taken <= position.acked {
                 // The app has still to take it.
                 *due = now + ACK_INTERVAL;
@@ -320,7 +332,11 @@ impl Following {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let page = match &self.page {
             Some(asked) => Some(asked.deadline),
-            None => self.not_before,
+            None => {
+                let lacking = self.lacking.iter().map(|(_, at)| *at).min();
+                let lacking = lacking.filter(|_| self.stage == Stage::Current);
+                lacking.max(self.not_before)
+            }
         };
         let under_way = |conversation: &ConversationId| self.acks.under_way.values().any(|(id, _)| id == conversation);
         let due = self
@@ -339,8 +355,9 @@ impl Following {
             self.not_before = Some(now + error.retry_after.unwrap_or(PAUSE));
         }
         match page {
+            Page::Sync { .. } if is_for_a_while => {}
             // From the beginning: what a cursor goes on from may be gone.
-            Page::Sync { cursor } if is_for_a_while || !cursor.is_empty() => self.begin(),
+            Page::Sync { cursor } if !cursor.is_empty() => self.begin(),
             Page::Sync { .. } => {
                 self.stage = Stage::Off;
                 events.push(Event::ConversationsUnavailable { error });
@@ -376,6 +393,48 @@ impl Following {
             Some(cursor) => Stage::Wanted { cursor },
             None => Stage::Current,
         };
+        if self.stage == Stage::Current {
+            for (conversation, sequence, message_id) in std::mem::take(&mut self.early) {
+                self.take_own(conversation, sequence, message_id, now, events);
+            }
+        }
+    }
+
+    /// The server has taken a message of this client, of which no event tells it. What the app is to be told now.
+    pub(crate) fn on_sent(
+        &mut self,
+        conversation: ConversationId,
+        sequence: u64,
+        message_id: u64,
+        now: Instant,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        if sequence == 0 {
+            return events;
+        }
+        // What came before it in a conversation that this client does not know may be in the pages still to come.
+        if self.stage == Stage::Current || self.positions.contains_key(&conversation) {
+            self.take_own(conversation, sequence, message_id, now, &mut events);
+        } else if self.early.len() < EARLY_MAX {
+            self.early.push((conversation, sequence, message_id));
+        }
+        events
+    }
+
+    fn take_own(
+        &mut self,
+        conversation: ConversationId,
+        sequence: u64,
+        message_id: u64,
+        now: Instant,
+        events: &mut Vec<Event>,
+    ) {
+        self.positions
+            .entry(conversation.clone())
+            .or_insert_with(|| Position::at(sequence, message_id));
+        self.change(&conversation, now, events, |position, bytes_left, events| {
+            position.take_own(sequence, message_id, bytes_left, events);
+        });
     }
 
     fn on_filled(
@@ -405,6 +464,16 @@ impl Following {
             Some(Event::ConversationsLost) => self.begin(),
             Some(event) => {
                 match &event {
+                    Event::ConversationMessageEdited(edited) => {
+                        self.change_ahead(&edited.conversation, edited.sequence, |message| {
+                            message.clone_from(edited);
+                        });
+                    }
+                    Event::ConversationMessageRecalled(recalled) => {
+                        self.change_ahead(&recalled.conversation, recalled.sequence, |message| {
+                            message.take_back(recalled);
+                        });
+                    }
                     Event::PositionMoved(moved) if moved.user_id == self.own_user_id => {
                         self.on_delivered(&moved.conversation, moved.delivered_sequence);
                     }
@@ -445,19 +514,34 @@ impl Following {
         change: impl FnOnce(&mut Position, usize, &mut Vec<Event>),
     ) {
         let Some(position) = self.positions.get_mut(conversation) else {
-            self.lacking.retain(|other| other != conversation);
+            self.lacking.retain(|(other, _)| other != conversation);
             return;
         };
         let bytes = position.ahead_bytes();
         change(position, AHEAD_BYTES_MAX.saturating_sub(self.ahead_bytes), events);
         self.ahead_bytes = self.ahead_bytes - bytes + position.ahead_bytes();
-        match (position.is_lacking(), self.lacking.contains(conversation)) {
-            (true, false) => self.lacking.push_back(conversation.clone()),
-            (false, true) => self.lacking.retain(|other| other != conversation),
+        let was_lacking = self.lacking.iter().any(|(other, _)| other == conversation);
+        match (position.is_lacking(), was_lacking) {
+            (true, false) => self.lacking.push_back((conversation.clone(), now + MISSING_GRACE)),
+            (false, true) => self.lacking.retain(|(other, _)| other != conversation),
             _ => {}
         }
-        if position.handed() > position.acked {
+        if position.told() > position.acked {
             self.acks.due.entry(conversation.clone()).or_insert(now);
+        }
+    }
+
+    /// A message was changed that may be waiting here.
+    fn change_ahead(
+        &mut self,
+        conversation: &ConversationId,
+        sequence: u64,
+        change: impl FnOnce(&mut ConversationMessage),
+    ) {
+        if let Some(position) = self.positions.get_mut(conversation) {
+            self.ahead_bytes -= position.ahead_bytes();
+            position.change_ahead(sequence, change);
+            self.ahead_bytes += position.ahead_bytes();
         }
     }
 
@@ -465,7 +549,7 @@ impl Following {
         if let Some(position) = self.positions.remove(conversation) {
             self.ahead_bytes -= position.ahead_bytes();
         }
-        self.lacking.retain(|other| other != conversation);
+        self.lacking.retain(|(other, _)| other != conversation);
         self.acks.due.remove(conversation);
     }
 
@@ -489,7 +573,7 @@ impl Following {
             return;
         };
         position.acked = position.acked.max(sequence);
-        if position.acked >= position.handed() {
+        if position.acked >= position.told() {
             self.acks.due.remove(conversation);
         }
     }

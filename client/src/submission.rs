@@ -35,8 +35,11 @@ const UNDER_WAY_MAX: usize = 16;
 /// After so long a message without an answer is sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The wait after a refusal that names none.
+/// The wait after a refusal that names none. It doubles from one to the next,
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// up to this.
+const PAUSE_MAX: Duration = Duration::from_secs(32);
 
 /// What became of a message that was submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,13 +156,15 @@ pub(crate) struct Submitted {
 }
 
 /// Messages that wait, in the order of each conversation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Submissions {
     conversations: HashMap<ConversationId, VecDeque<Waiting>>,
     /// Conversations of which the first message may be sent.
     ready: VecDeque<ConversationId>,
     under_way: HashMap<u32, UnderWay>,
     not_before: Option<Instant>,
+    /// Of the next refusal that names none.
+    pause: Duration,
     count: usize,
     bytes: usize,
 }
@@ -176,6 +181,20 @@ struct Waiting {
 struct UnderWay {
     conversation: ConversationId,
     deadline: Instant,
+}
+
+impl Default for Submissions {
+    fn default() -> Self {
+        Self {
+            conversations: HashMap::new(),
+            ready: VecDeque::new(),
+            under_way: HashMap::new(),
+            not_before: None,
+            pause: PAUSE,
+            count: 0,
+            bytes: 0,
+        }
+    }
 }
 
 impl Submissions {
@@ -225,8 +244,10 @@ impl Submissions {
             Ok(Some(reply::Result::SendMessage(sent))) => Ended::Sent(sent.clone().into()),
             Ok(_) => Ended::Unknown(ClientError::unexpected_reply()),
             Err(error) if error.is_for_a_while() => {
-                self.not_before = Some(now + error.retry_after.unwrap_or(PAUSE));
-                if error.code == ErrorCode::TIMEOUT {
+                self.not_before = Some(now + error.retry_after.unwrap_or(self.pause));
+                self.pause = PAUSE_MAX.min(self.pause * 2);
+                // With these it may have been taken; the others are answered before anything is done.
+                if ![ErrorCode::SEND_TOO_FAST, ErrorCode::REQUEST_TOO_FREQUENT].contains(&error.code) {
                     self.doubt(&conversation);
                 }
                 self.ready.push_front(conversation);
@@ -234,6 +255,7 @@ impl Submissions {
             }
             Err(error) => Ended::Failed(error.clone()),
         };
+        self.pause = PAUSE;
         self.end_first(conversation, ended);
         true
     }

@@ -2,6 +2,7 @@
 //! opening one.
 
 mod calls;
+mod conversations;
 mod events;
 mod heartbeat;
 mod login;

@@ -29,7 +29,7 @@ fn gateway(change: impl FnOnce(&mut Config)) -> Gateway {
 }
 
 /// The way to a gateway, which can be cut.
-struct Relay {
+pub(crate) struct Relay {
     address: SocketAddr,
     gateway: Arc<Mutex<SocketAddr>>,
     under_way: Arc<Mutex<JoinSet<()>>>,
@@ -39,7 +39,7 @@ struct Relay {
 }
 
 impl Relay {
-    async fn to(gateway: SocketAddr) -> Self {
+    pub(crate) async fn to(gateway: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let under_way = Arc::new(Mutex::new(JoinSet::new()));
@@ -71,21 +71,21 @@ impl Relay {
     }
 
     /// Ends all connections without a word.
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.under_way.lock().expect("no panic").abort_all();
     }
 
     /// Where new connections go.
-    fn lead_to(&self, gateway: SocketAddr) {
+    pub(crate) fn lead_to(&self, gateway: SocketAddr) {
         *self.gateway.lock().expect("no panic") = gateway;
     }
 
     /// Lets new connections through, or makes them wait.
-    fn open(&self, is_open: bool) {
+    pub(crate) fn open(&self, is_open: bool) {
         self.is_open.send_replace(is_open);
     }
 
-    fn options(&self, gateway: &Gateway, user: &str, transport: Transport) -> Options {
+    pub(crate) fn options(&self, gateway: &Gateway, user: &str, transport: Transport) -> Options {
         Options::new(self.address.to_string(), gateway.app_key(), user, gateway.token(user))
             .transport(transport.of_client())
             .trust(Trust::CertificateFile(gateway.certificate()))

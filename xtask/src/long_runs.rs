@@ -6,9 +6,30 @@ use crate::{Outcome, failure};
 /// The power fails under the store.
 pub(crate) fn power_cut(cuts: &str) -> Outcome {
     run(
-        &["--package", "sluice-gateway", "--lib", "--", "tests::power_cut::"],
+        &[
+            "--package",
+            "sluice-gateway",
+            "--lib",
+            "--",
+            "conversation::tests::power_cut::",
+        ],
         "SLUICE_TEST_POWER_CUTS",
         cuts,
+    )
+}
+
+/// Random histories of conversations are played.
+pub(crate) fn histories(times: &str) -> Outcome {
+    run(
+        &[
+            "--package",
+            "sluice-gateway",
+            "--lib",
+            "--",
+            "conversation::tests::against_a_model::",
+        ],
+        "SLUICE_TEST_CONVERSATION_HISTORIES",
+        times,
     )
 }
 

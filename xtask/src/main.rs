@@ -25,6 +25,7 @@ Tasks:
   codegen, docs           write generated code and the tables in docs anew, from their sources
   schemathesis [--examples N]  try the server API with N made-up cases for each path (300)
   power-cut [--cuts N]    let the power fail N times (1000) under the store
+  histories [--times N]   play N random histories of conversations (100000) against a plain model
   kill [--times N]        kill the gateway N times (100) while clients talk
   cut-connections [--times N]  cut connections at every step of the protocol, N times each (50)
   fuzz [--seconds N]      run every fuzz target for N seconds (60); needs cargo-fuzz
@@ -58,6 +59,8 @@ fn main() -> ExitCode {
         ["schemathesis", "--examples", examples] => schemathesis::run(examples),
         ["power-cut"] => long_runs::power_cut("1000"),
         ["power-cut", "--cuts", cuts] => long_runs::power_cut(cuts),
+        ["histories"] => long_runs::histories("100000"),
+        ["histories", "--times", times] => long_runs::histories(times),
         ["kill"] => long_runs::kill("100"),
         ["kill", "--times", times] => long_runs::kill(times),
         ["cut-connections"] => long_runs::cut_connections("50"),

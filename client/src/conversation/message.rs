@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use sluice_protocol::{MediaInfo, MessageKeep, Priority, SenderInfo, UserInfo};
 
-use crate::conversation::ConversationId;
+use crate::conversation::{ConversationId, MessageTakenBack};
 use crate::message::MessageKind;
 
-/// A message of a conversation this user is in: of others, and of this user's other devices.
+/// A message of a conversation this user is in: of others, and of this user's other devices. Of what this client sends there is the answer alone,
+/// unless that was lost: then it comes like those of others, and is known by `client_message_id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConversationMessage {
@@ -105,6 +106,22 @@ impl ConversationMessage {
             }),
             history_left: message.history.then_some(message.left),
         })
+    }
+
+    /// What is left of it when it is taken back.
+    pub(crate) fn take_back(&mut self, event: &MessageTakenBack) {
+        self.content = Bytes::new();
+        self.extended_data = String::new();
+        self.media = None;
+        self.mentioned_user_ids = Vec::new();
+        self.mention_all = false;
+        self.push_content = String::new();
+        self.push_data = String::new();
+        self.combined_id = String::new();
+        self.recalled = Some(Recalled {
+            at_ms: event.recalled_at_ms,
+            by_user_id: event.by_user_id.clone(),
+        });
     }
 
     /// About how much memory it takes.

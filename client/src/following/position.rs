@@ -18,14 +18,33 @@ pub(super) struct Position {
     handed: u64,
     /// The message id of the newest that was handed over; 0: none was.
     handed_id: u64,
+    /// The newest of those that the app hears of: its own messages have an answer instead.
+    told: u64,
     /// The greatest message id that came.
     newest_id: u64,
-    ahead: BTreeMap<u64, ConversationMessage>,
+    ahead: BTreeMap<u64, Ahead>,
     ahead_bytes: usize,
     /// The highest number that is known of.
     beyond: u64,
     /// What the server knows to be delivered.
     pub(super) acked: u64,
+}
+
+/// What came before its turn.
+#[derive(Debug)]
+enum Ahead {
+    Message(ConversationMessage),
+    /// A message of this client, of which the answer came: its message id.
+    Own(u64),
+}
+
+impl Ahead {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Message(message) => message.weight(),
+            Self::Own(_) => size_of::<Self>(),
+        }
+    }
 }
 
 /// What history says behind what is known.
@@ -60,6 +79,11 @@ impl Position {
         self.handed
     }
 
+    /// The newest message that the app takes from its queue.
+    pub(super) fn told(&self) -> u64 {
+        self.told
+    }
+
     pub(super) fn handed_id(&self) -> u64 {
         self.handed_id
     }
@@ -71,17 +95,35 @@ impl Position {
 
     /// A message came. What can be handed over now goes to `events`; with `bytes_left` for those that must wait.
     pub(super) fn take(&mut self, message: ConversationMessage, bytes_left: usize, events: &mut Vec<Event>) {
-        self.look_at(&message);
-        let sequence = message.sequence;
+        self.look_at(message.sequence, message.message_id);
+        self.put(message.sequence, Ahead::Message(message), bytes_left, events);
+    }
+
+    /// A message of this client was taken by the server. No event says so.
+    pub(super) fn take_own(&mut self, sequence: u64, message_id: u64, bytes_left: usize, events: &mut Vec<Event>) {
+        self.look_at(sequence, message_id);
+        self.put(sequence, Ahead::Own(message_id), bytes_left, events);
+    }
+
+    fn put(&mut self, sequence: u64, came: Ahead, bytes_left: usize, events: &mut Vec<Event>) {
         if sequence <= self.handed || self.ahead.contains_key(&sequence) {
             return;
         }
         if sequence == self.handed + 1 {
-            self.hand_over(message, events);
+            self.hand_over(sequence, came, events);
             self.drain(events);
-        } else if self.ahead.len() < AHEAD_MAX && message.weight() <= bytes_left {
+        } else if self.ahead.len() < AHEAD_MAX && came.weight() <= bytes_left {
+            self.ahead_bytes += came.weight();
+            self.ahead.insert(sequence, came);
+        }
+    }
+
+    /// A message is another now. One that still waits has its turn as it is now.
+    pub(super) fn change_ahead(&mut self, sequence: u64, change: impl FnOnce(&mut ConversationMessage)) {
+        if let Some(Ahead::Message(message)) = self.ahead.get_mut(&sequence) {
+            self.ahead_bytes -= message.weight();
+            change(message);
             self.ahead_bytes += message.weight();
-            self.ahead.insert(sequence, message);
         }
     }
 
@@ -89,14 +131,18 @@ impl Position {
     pub(super) fn fill(&mut self, page: Vec<ConversationMessage>, more: bool, events: &mut Vec<Event>) -> Filled {
         let mut filled = if more { Filled::Further } else { Filled::Nothing };
         for message in page {
-            self.look_at(&message);
-            if message.sequence <= self.handed {
+            let sequence = message.sequence;
+            self.look_at(sequence, message.message_id);
+            if sequence <= self.handed {
                 continue;
             }
             filled = Filled::Further;
-            self.skip_to(message.sequence, &message.conversation, events);
-            self.forget_ahead(message.sequence);
-            self.hand_over(message, events);
+            self.skip_to(sequence, &message.conversation, events);
+            let came = match self.take_ahead(sequence) {
+                Some(own @ Ahead::Own(_)) => own,
+                _ => Ahead::Message(message),
+            };
+            self.hand_over(sequence, came, events);
         }
         self.drain(events);
         filled
@@ -104,25 +150,25 @@ impl Position {
 
     /// What is missing will not come. Hands over the others.
     pub(super) fn give_up(&mut self, conversation: &ConversationId, events: &mut Vec<Event>) {
-        while let Some((sequence, message)) = self.ahead.pop_first() {
-            self.ahead_bytes -= message.weight();
+        while let Some((sequence, came)) = self.ahead.pop_first() {
+            self.ahead_bytes -= came.weight();
             self.skip_to(sequence, conversation, events);
-            self.hand_over(message, events);
+            self.hand_over(sequence, came, events);
         }
         self.skip_to(self.beyond + 1, conversation, events);
     }
 
     /// Notes that a message exists. A number that was handed over with an id that is newer than all is of another conversation with the same
     /// name: a group that was made again, say.
-    fn look_at(&mut self, message: &ConversationMessage) {
-        if message.sequence <= self.handed && message.message_id > self.newest_id && self.newest_id > 0 {
+    fn look_at(&mut self, sequence: u64, message_id: u64) {
+        if sequence <= self.handed && message_id > self.newest_id && self.newest_id > 0 {
             *self = Self {
                 handed_id: self.handed_id,
                 ..Self::default()
             };
         }
-        self.newest_id = self.newest_id.max(message.message_id);
-        self.beyond = self.beyond.max(message.sequence);
+        self.newest_id = self.newest_id.max(message_id);
+        self.beyond = self.beyond.max(sequence);
     }
 
     /// Tells that all before `sequence` that has not been handed over is missing.
@@ -134,13 +180,20 @@ impl Position {
                 last_sequence: sequence - 1,
             }));
             self.handed = sequence - 1;
+            self.told = sequence - 1;
         }
     }
 
-    fn hand_over(&mut self, message: ConversationMessage, events: &mut Vec<Event>) {
-        self.handed = message.sequence;
-        self.handed_id = message.message_id;
-        events.push(Event::ConversationMessage(Box::new(message)));
+    fn hand_over(&mut self, sequence: u64, came: Ahead, events: &mut Vec<Event>) {
+        self.handed = sequence;
+        match came {
+            Ahead::Message(message) => {
+                self.handed_id = message.message_id;
+                self.told = sequence;
+                events.push(Event::ConversationMessage(Box::new(message)));
+            }
+            Ahead::Own(message_id) => self.handed_id = message_id,
+        }
     }
 
     fn drain(&mut self, events: &mut Vec<Event>) {
@@ -148,17 +201,17 @@ impl Position {
             if *next.key() > self.handed + 1 {
                 break;
             }
-            let message = next.remove();
-            self.ahead_bytes -= message.weight();
-            if message.sequence > self.handed {
-                self.hand_over(message, events);
+            let (sequence, came) = next.remove_entry();
+            self.ahead_bytes -= came.weight();
+            if sequence > self.handed {
+                self.hand_over(sequence, came, events);
             }
         }
     }
 
-    fn forget_ahead(&mut self, sequence: u64) {
-        if let Some(message) = self.ahead.remove(&sequence) {
-            self.ahead_bytes -= message.weight();
-        }
+    fn take_ahead(&mut self, sequence: u64) -> Option<Ahead> {
+        let came = self.ahead.remove(&sequence)?;
+        self.ahead_bytes -= came.weight();
+        Some(came)
     }
 }

@@ -87,6 +87,7 @@ impl Script {
 
     /// What it asks history for, and what comes of the answer.
     fn fill(&mut self, sequences: impl IntoIterator<Item = u64>, more: bool) -> (u64, Vec<String>) {
+        self.now += MISSING_GRACE;
         let (request_id, command) = self.next().expect("it asks for what is missing");
         let Body::QueryMessages(query) = command else {
             panic!("not {command:?}")
@@ -227,6 +228,7 @@ fn an_app_without_history_hears_what_is_here_and_what_is_missing() {
     let mut script = Script::synced(&known(10));
     script.live(12);
     script.live(14);
+    script.now += MISSING_GRACE;
     let (request_id, _) = script.next().expect("it asks for what is missing");
     let events = script.answer(request_id, &refusal(ErrorCode::HISTORY_SERVICE_OFF));
     assert_eq!(events, ["11-11 missing", "12", "13-13 missing", "14"]);
@@ -237,6 +239,7 @@ fn an_app_without_history_hears_what_is_here_and_what_is_missing() {
 fn a_server_that_has_too_much_to_do_is_asked_again_when_it_says() {
     let mut script = Script::synced(&known(10));
     script.live(12);
+    script.now += MISSING_GRACE;
     let (request_id, _) = script.next().expect("it asks for what is missing");
     let mut error = ClientError::new(ErrorCode::REQUEST_TOO_FREQUENT, "rate", "");
     error.retry_after = Some(Duration::from_millis(300));
@@ -375,4 +378,70 @@ fn what_is_not_kept_is_told_as_it_comes() {
     assert_eq!(script.live(0), ["0"]);
     assert_eq!(script.live(0), ["0"]);
     assert_eq!(script.live(11), ["11"]);
+}
+
+#[test]
+fn of_what_this_client_sent_there_is_no_event_and_nothing_is_missing() {
+    let mut script = Script::synced(&known(10));
+    let group = || ConversationId::group(GROUP);
+    // The answer may come behind what others said after it.
+    assert_eq!(script.live(12), [""; 0]);
+    assert_eq!(script.next(), None, "history is not asked at once");
+    let events = script.following.on_sent(group(), 11, 7011, script.now);
+    assert_eq!(told(events), ["12"]);
+    assert_eq!(told(script.following.on_sent(group(), 13, 7013, script.now)), [""; 0]);
+    assert_eq!(script.live(14), ["14"]);
+    script.take(14);
+    script.now += MISSING_GRACE;
+    let (request_id, sequence) = script.next_ack().expect("nothing is missing");
+    assert_eq!(sequence, 14);
+    script.acked(request_id, 14);
+    script.following.on_sent(group(), 15, 7015, script.now);
+    assert_eq!(
+        script.following.next_deadline(),
+        None,
+        "one's own messages are not acknowledged"
+    );
+}
+
+#[test]
+fn what_is_sent_while_pages_come_hides_nothing_that_is_in_them() {
+    let mut script = Script::new(&SyncOptions::default());
+    let sent = script
+        .following
+        .on_sent(ConversationId::group(GROUP), 8, 7008, script.now);
+    assert_eq!(told(sent), [""; 0]);
+    let page = WirePage {
+        messages: messages(5..=7),
+        ..WirePage::default()
+    };
+    assert_eq!(script.sync(page), ["synced 0", "5", "6", "7"]);
+    assert_eq!(script.live(9), ["9"]);
+}
+
+#[test]
+fn what_is_taken_back_while_it_waits_comes_as_such() {
+    let mut script = Script::synced(&known(10));
+    let said = WireMessage {
+        content: "secret".into(),
+        ..message(12)
+    };
+    script.event(Body::ConversationMessage(said));
+    let recalled = sluice_protocol::MessageRecalled {
+        r#type: ConversationType::Group.into(),
+        target_id: GROUP.into(),
+        sequence: 12,
+        recalled_at_ms: 5,
+        ..Default::default()
+    };
+    let events = script.following.on_event(Body::MessageRecalled(recalled), script.now);
+    assert!(matches!(events[..], [Event::ConversationMessageRecalled(_)]));
+    let events = script
+        .following
+        .on_event(Body::ConversationMessage(message(11)), script.now);
+    assert!(matches!(
+        &events[..],
+        [_, Event::ConversationMessage(message)] if message.content.is_empty() && message.recalled.is_some()
+    ));
+    assert_eq!(script.following.ahead_bytes, 0);
 }

@@ -108,6 +108,7 @@ fn a_refusal_is_the_end_and_one_for_a_while_is_not() {
     let mut queue = Queue::new();
     let mut first = queue.submit("bob", "b1");
     let mut second = queue.submit("bob", "b2");
+    let mut pause = PAUSE;
     for code in [
         ErrorCode::SEND_TOO_FAST,
         ErrorCode::TIMEOUT,
@@ -117,8 +118,9 @@ fn a_refusal_is_the_end_and_one_for_a_while_is_not() {
         assert_eq!(name, "b1");
         queue.answer(request_id, &refusal(code));
         assert_eq!(queue.next(), None);
-        assert_eq!(queue.submissions.next_deadline(), Some(queue.now + PAUSE));
-        queue.now += PAUSE;
+        assert_eq!(queue.submissions.next_deadline(), Some(queue.now + pause));
+        queue.now += pause;
+        pause *= 2;
     }
     let (request_id, _) = queue.next().expect("it is sent");
     queue.answer(request_id, &refusal(ErrorCode::NOT_IN_GROUP));

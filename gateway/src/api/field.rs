@@ -8,6 +8,9 @@ use crate::api::failure::{Code, Failure};
 /// Longest that a gag or block may last: 30 days in minutes, as the vendor has it.
 pub(super) const MINUTES_MAX: i64 = 43_200;
 
+/// Fields of each object of a list: places of a template.
+pub(super) const OBJECT_FIELDS_MAX: usize = 64;
+
 /// Longest piece of a wrong value that an answer repeats, in characters.
 const FOUND_CHARACTERS_MAX: usize = 40;
 
@@ -314,10 +317,12 @@ fn group(field: &Field, id: &str) -> Result<String, Failure> {
 }
 
 fn objects(field: &Field, items: &[Value]) -> Result<Vec<Map<String, Value>>, Failure> {
-    let objects = items.iter().map(|item| item.as_object().cloned());
-    objects
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Failure::parameter(format!("{}: expected a list of objects", field.name)))
+    let fits = |object: &&Map<String, Value>| object.len() <= OBJECT_FIELDS_MAX;
+    let objects = items.iter().map(|item| item.as_object().filter(fits).cloned());
+    objects.collect::<Option<Vec<_>>>().ok_or_else(|| {
+        let expected = format!("a list of objects with at most {OBJECT_FIELDS_MAX} fields");
+        Failure::parameter(format!("{}: expected {expected}", field.name))
+    })
 }
 
 fn texts(field: &Field, items: &[Value]) -> Result<Vec<String>, Failure> {

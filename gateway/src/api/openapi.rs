@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use sluice_protocol::limits;
 
 use crate::api::failure::CODES;
-use crate::api::field::{Count, Field, Kind, MINUTES_MAX, Need};
+use crate::api::field::{Count, Field, Kind, MINUTES_MAX, Need, OBJECT_FIELDS_MAX};
 use crate::api::path::{Answer, AnswerKind, Group, Path, Presence};
 use crate::api::{body, paths, signature};
 
@@ -25,7 +25,7 @@ pub fn document() -> String {
         "info": {
             "title": "Sluice server API",
             "version": env!("CARGO_PKG_VERSION"),
-            "summary": "How an app's server steers rooms and users",
+            "summary": "How an app's server steers rooms, groups and users, and sends messages",
             "description": "Every path takes a form or an object of JSON with the same names, and may be called without `.json` too. \
                             Fields that are not known and empty values are passed over. Lists repeat the name in a form, and are arrays in JSON. \
                             Every answer has a `code`; those that are not 200 have an `errorMessage`.",
@@ -150,7 +150,7 @@ fn field_schema(field: &Field) -> Value {
             "description": "A list of objects of JSON, as text or as it is.",
             "anyOf": [
                 { "type": "string", "maxLength": bytes_max, "contentMediaType": "application/json" },
-                { "type": "array", "maxItems": body::PAIRS_MAX, "items": { "type": "object" } },
+                { "type": "array", "maxItems": body::PAIRS_MAX, "items": { "type": "object", "maxProperties": OBJECT_FIELDS_MAX } },
             ],
         }),
         Kind::NamedRooms => named_schema(

@@ -205,11 +205,10 @@ fn fill(rows: &dyn Rows, mut stretches: Vec<Stretch>, mut page: SyncPage) -> Rul
         }
     }
     stretches.retain(|stretch| stretch.next <= stretch.last);
-    let mut left: i64 = stretches.iter().map(Stretch::len).sum();
-    for message in page.messages.iter_mut().rev() {
+    let later: i64 = stretches.iter().map(Stretch::len).sum();
+    for (left, message) in (later..).zip(page.messages.iter_mut().rev()) {
         message.history = true;
         message.left = u32::try_from(left).unwrap_or(u32::MAX);
-        left += 1;
     }
     page.next_cursor = cursor_of(&stretches);
     Ok(page)

@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::change::RoomList;
 use crate::store::tests::{Folder, NOW_MS};
-use crate::store::{Kept, Store, file};
+use crate::store::{ConversationRow, Kept, RowsMut, Store, file};
 
 /// One row in each table of version 1.
 const ROWS_OF_VERSION_1: &str = "
@@ -38,6 +38,48 @@ fn a_file_of_version_1_is_brought_forward_with_all_that_is_in_it() {
     assert_eq!(room.users[0].0, RoomList::Block);
     assert_eq!(room.attributes[0].1.version, 9);
     assert_eq!(apps[0].3.text, "***");
+}
+
+/// One row more, in a table that version 3 changed.
+const ROW_OF_VERSION_3: &str = "
+    INSERT INTO room_attributes (app, room, name, content, owner_id, version, goes_with_owner, set_at_ms)
+        VALUES ('app', 'room', 'size', 'XL', '', 10, 0, 77);";
+
+#[test]
+fn a_file_of_version_3_gets_conversations_and_keeps_what_is_in_it() {
+    let folder = Folder::new();
+    let mut conn = connection(&folder);
+    migrate(&mut conn, 0, &MIGRATIONS[..1]).expect("migrated");
+    conn.execute_batch(ROWS_OF_VERSION_1).expect("rows");
+    migrate(&mut conn, 1, &MIGRATIONS[..3]).expect("migrated");
+    conn.execute_batch(ROW_OF_VERSION_3).expect("a row");
+    assert_eq!(version(&conn), Ok(3));
+    drop(conn);
+    let (store, Kept { rooms, apps }) = Store::open(&folder.0, NOW_MS).expect("it opens");
+    let [room] = &rooms[..] else { panic!("{rooms:?}") };
+    assert_eq!(room.users[0].0, RoomList::Block);
+    let mut attributes: Vec<_> = room
+        .attributes
+        .iter()
+        .map(|(key, row)| (&**key, row.set_at_ms))
+        .collect();
+    attributes.sort_unstable();
+    assert_eq!(attributes.last(), Some(&("size", 77)));
+    assert_eq!((attributes.len(), apps.len()), (2, 1));
+
+    let (tell, told) = std::sync::mpsc::channel();
+    let insert = |rows: &dyn RowsMut| {
+        rows.insert_conversation(&ConversationRow {
+            id: 8,
+            app: "app".to_owned(),
+            ..ConversationRow::default()
+        })
+    };
+    store.transact(insert, move |kept| tell.send(kept).expect("the test waits"));
+    assert_eq!(told.recv(), Ok(Ok(())));
+    drop(store);
+    let (again, kept) = Store::open(&folder.0, NOW_MS).expect("it opens again");
+    assert_eq!((again.greatest_id(), kept.rooms.len()), (8, 1));
 }
 
 #[test]

@@ -66,7 +66,10 @@ struct Mood {
 impl History {
     /// A moment to cut at: anywhere, or near a sync, a truncation or a deletion, where things go wrong if they do.
     pub(crate) fn moment(&self, chance: &mut Chance) -> usize {
-        let anywhere = chance.below(self.0.len() + 1);
+        // What was there before is there at all of them.
+        let is_found = |event: &&Event| matches!(event, Event::Found { .. });
+        let first = self.0.iter().take_while(is_found).count();
+        let anywhere = first + chance.below(self.0.len() - first + 1);
         if chance.in_100(50) {
             return anywhere;
         }
@@ -78,7 +81,7 @@ impl History {
         };
         let next = self.0[anywhere..].iter().position(is_delicate);
         let near = anywhere + next.unwrap_or(0) + chance.below(5);
-        near.saturating_sub(2).min(self.0.len())
+        near.saturating_sub(2).clamp(first, self.0.len())
     }
 
     /// What was noted before `moment`.

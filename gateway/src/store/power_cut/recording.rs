@@ -70,7 +70,13 @@ impl Recording {
         std::fs::create_dir_all(folder).expect("a folder for temporary files");
         // As SQLite names it.
         let folder = folder.canonicalize().expect("it was made");
-        let state = Mutex::default();
+        let mut state = State::default();
+        for entry in std::fs::read_dir(&folder).expect("it can be listed").flatten() {
+            if let (Some(name), Ok(bytes)) = (entry.file_name().to_str(), std::fs::read(entry.path())) {
+                state.appeared(name, Some(bytes));
+            }
+        }
+        let state = Mutex::new(state);
         let recording = Arc::new(Self { folder, state });
         let mut all = unpoisoned(&RECORDINGS);
         all.retain(|other| other.strong_count() > 0);
@@ -92,17 +98,30 @@ impl Recording {
         unpoisoned(&self.state).history.0.push(event);
     }
 
-    /// The file of this name, which was `found` with this content or is made now.
+    /// The file of this name. If it is not known, it was `found` with this content, or is made now.
     fn opened(&self, name: &str, found: Option<Vec<u8>>) -> FileNumber {
         let mut state = unpoisoned(&self.state);
-        if let Some(file) = state.names.get(name) {
-            return *file;
+        match state.names.get(name) {
+            Some(file) => *file,
+            None => state.appeared(name, found),
         }
-        let file = state.files;
-        state.files += 1;
+    }
+
+    fn deleted(&self, name: &str, lasting: bool) {
+        let mut state = unpoisoned(&self.state);
+        state.names.remove(name);
         let name = name.to_owned();
-        state.names.insert(name.clone(), file);
-        state.history.0.push(match found {
+        state.history.0.push(Event::Deleted { name, lasting });
+    }
+}
+
+impl State {
+    fn appeared(&mut self, name: &str, found: Option<Vec<u8>>) -> FileNumber {
+        let file = self.files;
+        self.files += 1;
+        let name = name.to_owned();
+        self.names.insert(name.clone(), file);
+        self.history.0.push(match found {
             Some(bytes) => Event::Found {
                 file,
                 name,
@@ -111,13 +130,6 @@ impl Recording {
             None => Event::Made { file, name },
         });
         file
-    }
-
-    fn deleted(&self, name: &str, lasting: bool) {
-        let mut state = unpoisoned(&self.state);
-        state.names.remove(name);
-        let name = name.to_owned();
-        state.history.0.push(Event::Deleted { name, lasting });
     }
 }
 
