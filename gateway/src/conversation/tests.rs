@@ -12,6 +12,7 @@ mod publishing;
 mod reading;
 mod recalling;
 mod sending;
+mod serving;
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ pub(super) struct Answer {
     pub told: Vec<Told>,
     pub reached: Vec<(i64, i64)>,
     pub published: Vec<Published>,
+    pub found: Found,
 }
 
 /// An event, and who gets it.
@@ -137,13 +139,14 @@ impl Chats {
             tell,
             reached,
             published,
-            ..
+            found,
         } = outcome?;
         Ok(Answer {
             result,
             told: tell.into_iter().map(told).collect(),
             reached,
             published,
+            found,
         })
     }
 
