@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::change::RoomList;
 use crate::store::tests::{Folder, NOW_MS};
-use crate::store::{ConversationRow, Kept, RowsMut, Store, file};
+use crate::store::{Asker, ConversationRow, Kept, RowsMut, Store, file};
 
 /// One row in each table of version 1.
 const ROWS_OF_VERSION_1: &str = "
@@ -75,7 +75,9 @@ fn a_file_of_version_3_gets_conversations_and_keeps_what_is_in_it() {
             ..ConversationRow::default()
         })
     };
-    store.transact(insert, move |kept| tell.send(kept).expect("the test waits"));
+    store.transact(Asker::Server, insert, move |kept| {
+        tell.send(kept).expect("the test waits")
+    });
     assert_eq!(told.recv(), Ok(Ok(())));
     drop(store);
     let (again, kept) = Store::open(&folder.0, NOW_MS).expect("it opens again");
