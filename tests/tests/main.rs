@@ -36,6 +36,7 @@ mod server_api_users;
 mod sessions;
 mod silence;
 mod slow_members;
+mod store_failures;
 mod talking;
 mod tls;
 mod user_blocks;

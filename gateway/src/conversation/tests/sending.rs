@@ -528,6 +528,55 @@ fn ids_and_times_rise_when_the_clock_steps_back_and_after_a_restart() {
 }
 
 #[test]
+fn messages_of_many_at_once_have_every_number_once_and_are_told_in_order() {
+    const EACH: usize = 50;
+    let users = ["ann", "bob", "cid", "dan"];
+    let chats = Chats::new();
+    let discussion = chats.discussion("ann", &users[1..]);
+    let (tell, told) = mpsc::channel();
+    let say = |user: &'static str| {
+        let (chats, discussion, tell) = (chats.conversations.clone(), discussion.clone(), tell.clone());
+        std::thread::spawn(move || {
+            for number in 0..EACH {
+                let asked = Asked {
+                    app: AppIndex(0),
+                    by: Actor::User(named(user)),
+                    command: Command::Send(Box::new(text(
+                        ConversationType::Discussion,
+                        &discussion,
+                        &number.to_string(),
+                    ))),
+                };
+                let tell = tell.clone();
+                chats.ask(asked, move |outcome| {
+                    let told = outcome.expect("it is sent").tell.remove(0);
+                    tell.send((told.sequence, user, number)).expect("the test waits");
+                });
+            }
+        })
+    };
+    let threads = users.map(say);
+    for thread in threads {
+        thread.join().expect("it does not panic");
+    }
+    let all: Vec<_> = told.iter().take(users.len() * EACH).collect();
+    let numbers: Vec<i64> = all.iter().map(|(sequence, ..)| *sequence).collect();
+    assert_eq!(
+        numbers,
+        (1..=200).collect::<Vec<i64>>(),
+        "in the order in which they are told"
+    );
+    for user in users {
+        let said: Vec<usize> = all.iter().filter(|said| said.1 == user).map(|said| said.2).collect();
+        assert_eq!(
+            said,
+            (0..EACH).collect::<Vec<_>>(),
+            "in the order in which {user} said them"
+        );
+    }
+}
+
+#[test]
 fn whoever_comes_later_is_told_from_then_on() {
     let chats = Chats::new();
     let group = chats.group("ann", &[]);
