@@ -51,7 +51,7 @@ fn a_file_from_a_newer_version_is_refused_and_stays_as_it_is() {
             error,
             StoreError::Newer {
                 found: 99,
-                known: 4,
+                known: 5,
                 ..
             }
         ),
