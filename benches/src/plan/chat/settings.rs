@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     conversations: usize,
     /// With --list: messages of each conversation, rising; each number is measured
-    #[arg(long, value_name = "M,…", value_delimiter = ',', default_value = "10,100,1000")]
+    #[arg(long, value_name = "M,…", value_delimiter = ',', default_value = "10,100")]
     messages: Vec<usize>,
     /// With --list: questions each second
     #[arg(long, value_name = "R", default_value_t = 200.0)]
