@@ -12,7 +12,6 @@ use sluice_client::{
     ConversationQuery, DeleteAttributes, ErrorCode, Event, Events, Member, MemberRefusal, MessagesQuery, NewGroup,
     OutgoingMessage, Pending, RoomEntered, SendOutcome, SentMessage, SetAttributes, Submission, SwitchOptions,
 };
-use sluice_protocol::Outcome as CodeOutcome;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -433,7 +432,7 @@ impl<'a> Conversation<'a> {
 /// Whether a call failed because the connection was lost. If that is for good, the events say so.
 fn is_of_a_loss(error: &ClientError) -> bool {
     let unsent = [ErrorCode::CONNECTION_UNAVAILABLE, ErrorCode::SIGNAL_SEND_FAILED];
-    error.code.outcome() == CodeOutcome::Close || unsent.contains(&error.code)
+    error.is_of_lost_connection() || unsent.contains(&error.code)
 }
 
 /// Names for messages that no other run of this program gives.
