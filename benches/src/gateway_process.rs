@@ -182,6 +182,10 @@ room_messages_per_second = "unlimited"
 moves_per_second = "unlimited"
 {rooms}
 
+[conversations]
+writes_per_second = "unlimited"
+queries_per_second = "unlimited"
+
 [log]
 level = "warn"
 

@@ -95,6 +95,13 @@ enum Plan {
     /// nanoseconds for each member to join, to get a broadcast and to leave, beside a bare loop over as many sinks. Every size
     /// is measured in a process of its own.
     Million(plan::million::Arguments),
+    /// What do messages of conversations cost that are on disk before they are acknowledged?
+    ///
+    /// N users in pairs and in groups. In turns: a bare loop that inserts the same rows into the same tables, one sync for 256
+    /// messages; and the gateway, with as many messages in flight as keep its groups full. Then an open loop at half of what the
+    /// gateway committed: from the intended time to the acknowledgement, and from there to each online member. With --list instead:
+    /// the list of conversations and the newest page of one, with more and more messages in the table.
+    Chat(plan::chat::Arguments),
     /// What do frames cost to encode and decode beyond bare prost?
     ///
     /// The codec and prost alone take turns on the same messages, on one core. The figure to look at is our speed divided by
@@ -140,6 +147,7 @@ fn main() -> ExitCode {
         Plan::Memory(arguments) => finish(plan::memory::run(&arguments)),
         Plan::Million(arguments) => finish(plan::million::run(&arguments)),
         Plan::MillionRoom(arguments) => finish(plan::million::run_room(&arguments)),
+        Plan::Chat(arguments) => finish(plan::chat::run(&arguments)),
         Plan::Codec(arguments) => finish(plan::codec::run(&arguments)),
         Plan::Chart(arguments) => finish(chart::run(&arguments)),
         Plan::Receive => child::obey(receiver::run),

@@ -38,6 +38,16 @@ pub struct ClientError {
     pub retry_after: Option<Duration>,
     /// With 23428: why each attribute was refused. Otherwise empty.
     pub refused: Vec<AttributeRefusal>,
+    pub(crate) cause: Cause,
+}
+
+/// Where an error comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The server's answer, or something found here.
+    Call,
+    /// The connection ended before there was an answer.
+    End,
 }
 
 impl ClientError {
@@ -48,6 +58,7 @@ impl ClientError {
             detail: detail.into(),
             retry_after: None,
             refused: Vec::new(),
+            cause: Cause::Call,
         }
     }
 
@@ -68,6 +79,7 @@ impl ClientError {
                 }
                 _ => Vec::new(),
             },
+            cause: Cause::Call,
         }
     }
 
@@ -81,6 +93,18 @@ impl ClientError {
             "",
             "the connection is lost and will be opened again",
         )
+    }
+
+    /// Whether the connection ended before there was an answer. Codes do not tell: 31003 ends a connection, and is an answer too. With
+    /// [`Reconnect::Automatic`](crate::Reconnect::Automatic) events say what comes of the connection.
+    #[must_use]
+    pub fn is_of_lost_connection(&self) -> bool {
+        self.cause == Cause::End
+    }
+
+    pub(crate) fn of_end(mut self) -> Self {
+        self.cause = Cause::End;
+        self
     }
 
     /// Whether the same may be done a little later.

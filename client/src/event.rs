@@ -230,7 +230,7 @@ impl Closed {
 
     /// What a call fails with that was still unanswered at the end.
     pub(crate) fn call_error(&self) -> ClientError {
-        self.error().unwrap_or_else(ClientError::unavailable)
+        self.error().unwrap_or_else(ClientError::unavailable).of_end()
     }
 }
 

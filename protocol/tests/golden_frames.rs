@@ -210,3 +210,156 @@ fn a_close() {
         },
     );
 }
+
+#[test]
+fn a_message_to_a_user() {
+    assert_golden(
+        "480805c202431203626f62180b42036d2d324a270a1568747470733a2f2f6578616d706c652e636f6d2f6312036a7067 \
+         188080800528800530e0035a03626f626a0561206361747802",
+        Frame {
+            request_id: 5,
+            body: Some(Body::SendMessage(SendMessage {
+                conversation_type: ConversationType::Peer.into(),
+                target_id: "bob".into(),
+                r#type: MessageType::Image.into(),
+                client_message_id: "m-2".into(),
+                media: Some(MediaInfo {
+                    url: "https://example.com/c".into(),
+                    format: "jpg".into(),
+                    size_bytes: 10_485_760,
+                    width: 640,
+                    height: 480,
+                    ..MediaInfo::default()
+                }),
+                mentioned_user_ids: vec!["bob".into()],
+                push_content: "a cat".into(),
+                keep: MessageKeep::Stored.into(),
+                ..SendMessage::default()
+            })),
+        },
+    );
+}
+
+#[test]
+fn a_question_for_what_was_missed() {
+    assert_golden(
+        "1c0802ca021708141a020200220563686573732203626f622a0328ac02",
+        Frame {
+            request_id: 2,
+            body: Some(Body::SyncConversations(SyncConversations {
+                newest: 20,
+                cursor: String::new(),
+                known_types: vec![2, 0],
+                known_ids: vec!["chess".into(), "bob".into()],
+                known_sequences: vec![40, 300],
+            })),
+        },
+    );
+}
+
+#[test]
+fn an_ack_of_messages() {
+    let ack = AckMessages {
+        r#type: ConversationType::Group.into(),
+        id: "chess".into(),
+        delivered_sequence: 300,
+        read_sequence: 41,
+    };
+    assert_golden(
+        "130803d2020e08021205636865737318ac022029",
+        Frame {
+            request_id: 3,
+            body: Some(Body::AckMessages(ack)),
+        },
+    );
+}
+
+fn message_of_a_group() -> ConversationMessage {
+    ConversationMessage {
+        conversation_type: ConversationType::Group.into(),
+        target_id: "chess".into(),
+        sequence: 41,
+        message_id: 1 << 40,
+        server_time_ms: 1_700_000_000_123,
+        sender: Some(UserInfo {
+            user_id: "carol".into(),
+            user_name: "Carol".into(),
+        }),
+        r#type: MessageType::Text.into(),
+        content: Bytes::from_static(b"e4"),
+        client_message_id: "m-3".into(),
+        ..ConversationMessage::default()
+    }
+}
+
+#[test]
+fn a_message_of_a_group() {
+    assert_golden(
+        "37a2053408021205636865737318292080808080802028fbd095ffbc31320e0a056361726f6c12054361726f6c380142 \
+         02653462036d2d33",
+        Frame {
+            request_id: 0,
+            body: Some(Body::ConversationMessage(message_of_a_group())),
+        },
+    );
+}
+
+#[test]
+fn a_page_of_what_was_missed() {
+    let info = ConversationInfo {
+        r#type: ConversationType::Group.into(),
+        id: "chess".into(),
+        name: "Chess".into(),
+        member_count: 3,
+        created_at_ms: 1_700_000_000_000,
+        last_sequence: 42,
+        ..ConversationInfo::default()
+    };
+    let page = SyncPage {
+        conversations: vec![OwnConversation {
+            info: Some(info),
+            role: MemberRole::Manager.into(),
+            delivered_sequence: 40,
+            read_sequence: 39,
+            unread: 2,
+            first_sequence: 1,
+        }],
+        more_conversations: 1,
+        messages: vec![ConversationMessage {
+            history: true,
+            left: 1,
+            ..message_of_a_group()
+        }],
+        next_cursor: "9.42.42".into(),
+    };
+    assert_golden(
+        "7708021273ca02700a270a1b0802120563686573731a05436865737338034080d095ffbc31502a100218282027280230 \
+         0110011a3a08021205636865737318292080808080802028fbd095ffbc31320e0a056361726f6c12054361726f6c3801 \
+         4202653462036d2d338002018802012207392e34322e3432",
+        Frame {
+            request_id: 2,
+            body: Some(Body::Reply(Reply {
+                result: Some(reply::Result::SyncPage(page)),
+                ..Reply::default()
+            })),
+        },
+    );
+}
+
+#[test]
+fn a_change_of_a_conversation_that_sets_one_field_to_nothing_and_leaves_the_others() {
+    let update = UpdateConversation {
+        r#type: ConversationType::Group.into(),
+        id: "chess".into(),
+        name: None,
+        attributes: None,
+        notice: Some(String::new()),
+    };
+    assert_golden(
+        "100809b2030b0802120563686573732a00",
+        Frame {
+            request_id: 9,
+            body: Some(Body::UpdateConversation(update)),
+        },
+    );
+}

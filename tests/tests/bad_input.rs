@@ -9,13 +9,18 @@ use rustls::ClientConnection;
 use rustls_pki_types::ServerName;
 use sluice_codec::encode;
 use sluice_protocol::frame::Body;
-use sluice_protocol::{ALPN, Close, ErrorCode, Frame, Login, Logout, Ping, Reply, RoomMessage, limits};
+use sluice_protocol::{
+    ALPN, Close, ConversationMessage, ConversationsLost, ErrorCode, Frame, Login, Logout, Ping, QueryBlacklist, Reply,
+    RoomMessage, limits,
+};
 use sluice_tests::crafted::{field, framed, length_prefix, request_id, unknown_command};
 use sluice_tests::{
     Gateway, RawClient, Transport, on_all_transports, quic_connect, tls_client_config, tls_connect, wait_until, within,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::conversations::to_peer;
 
 on_all_transports!(
     an_empty_frame_ends_the_connection,
@@ -204,13 +209,15 @@ async fn what_only_a_server_says_is_not_supported_and_the_connection_lives(trans
         Body::Reply(Reply::default()),
         Body::Close(Close::default()),
         Body::RoomMessage(RoomMessage::default()),
+        Body::ConversationMessage(ConversationMessage::default()),
+        Body::ConversationsLost(ConversationsLost {}),
     ];
     for (id, body) in (1..).zip(bodies) {
         let reply = client.call(id, body).await;
         assert_eq!(reply.code, ErrorCode::OPERATION_NOT_SUPPORTED.number(), "{client:?}");
     }
     // Commands and events that nobody has invented yet; their content is nobody's business.
-    for (id, number) in (100..).zip([20, 23, 41, 63, 78, 127]) {
+    for (id, number) in (100..).zip([20, 23, 39, 95, 127]) {
         let body = [request_id(id), field(number, &[0xff; 9])].concat();
         client.send_bytes(&framed(&body)).await;
         assert_eq!(
@@ -237,6 +244,8 @@ async fn a_command_without_a_request_id_is_refused_and_the_connection_lives(tran
         Body::Ping(Ping {}),
         Body::Logout(Logout {}),
         Body::Login(Login::default()),
+        Body::QueryBlacklist(QueryBlacklist::default()),
+        Body::SendMessage(to_peer("bob", "no answer, please")),
     ] {
         client.send(0, body).await;
         let reply = client.reply(0).await;

@@ -3,6 +3,7 @@
 mod attributes;
 mod backlog_budget;
 mod bad_input;
+mod chat_conversations;
 mod client_conversations;
 mod client_resume;
 mod client_rooms;

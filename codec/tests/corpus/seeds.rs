@@ -1,5 +1,7 @@
 //! Inputs made from real frames: every kind of body, and every way to be wrong that has a name.
 
+mod conversations;
+
 use bytes::Bytes;
 use prost::Message;
 use sluice_codec::encode;
@@ -34,7 +36,7 @@ pub(crate) fn client_frame() -> Seeds {
         ("broken-no-body", vec![0x08, 7]),
         ("broken-two-bodies", [&ping[..], &join].concat()),
         ("broken-same-body-twice", [&ping[..], &ping].concat()),
-        ("broken-known-and-later-body", [&ping[..], &[0x92, 0x03, 0]].concat()),
+        ("broken-known-and-later-body", [&ping[..], &[0xba, 0x02, 0]].concat()),
         ("broken-truncated", join[..join.len() - 1].to_vec()),
         ("broken-text", bad_text),
         ("broken-length", bad_length),
@@ -45,7 +47,7 @@ pub(crate) fn client_frame() -> Seeds {
         ("broken-group-end", [&ping[..], &[0x1c]].concat()),
         ("broken-field-zero", [&ping[..], &[0x00, 0]].concat()),
         ("broken-varint", [&[0x08][..], &[0xff; 10], &[1]].concat()),
-        ("later-command", vec![0x08, 7, 0x92, 0x03, 2, 0xff, 0xff]),
+        ("later-command", vec![0x08, 7, 0xba, 0x02, 2, 0xff, 0xff]),
         ("later-event", vec![0x92, 0x07, 2, 0xff, 0xff]),
         ("later-frame-field", [&[0x18, 1, 0x7d, 0, 0, 0, 0][..], &ping].concat()),
         (
@@ -126,6 +128,12 @@ fn frame(request_id: u32, body: Body) -> Frame {
 }
 
 fn commands() -> Vec<(&'static str, Body)> {
+    let mut commands = of_sessions_and_rooms();
+    commands.extend(conversations::commands());
+    commands
+}
+
+fn of_sessions_and_rooms() -> Vec<(&'static str, Body)> {
     let (room_id, room_name) = (String::from("lobby"), String::from("The lobby"));
     vec![
         (
@@ -303,6 +311,12 @@ fn commands() -> Vec<(&'static str, Body)> {
 }
 
 fn not_commands() -> Vec<(&'static str, Body)> {
+    let mut others = replies_and_events();
+    others.extend(conversations::events());
+    others
+}
+
+fn replies_and_events() -> Vec<(&'static str, Body)> {
     let room_id = String::from("lobby");
     let alice = UserInfo {
         user_id: "alice".into(),

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sluice_client::{Client, Event, Events, Options, Reconnect, Transport, Trust};
+use sluice_client::{Client, Event, Events, Options, Reconnect, SyncOptions, Transport, Trust};
 use sluice_gateway::development::{APP, certificate_path, issue_token};
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -49,6 +49,8 @@ const INTERRUPTED: u8 = 130;
 /// second; each event is a line of standard output. Ends at the end of input, once everything is acknowledged. A
 /// connection that is lost is opened again.
 ///
+/// `/to` and `/group` talk with a user and in a group, where what was missed comes at the next login.
+///
 /// In the folder of a gateway in development mode it needs no token and no certificate: both come from the data folder.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = output::HELP)]
@@ -56,9 +58,9 @@ pub(crate) struct ChatArguments {
     /// The user id to log in as
     #[arg(long, value_name = "ID")]
     user: String,
-    /// The room to enter
+    /// The room to enter [default: none, to talk with users and in groups]
     #[arg(long, value_name = "ID")]
-    room: String,
+    room: Option<String>,
     /// What carries the connection
     #[arg(long, value_enum, default_value = "tcp")]
     transport: TransportArgument,
@@ -135,7 +137,8 @@ impl ChatArguments {
         };
         let options = Options::new(address, &self.app, &self.user, token)
             .transport(transport)
-            .reconnect(Reconnect::Automatic);
+            .reconnect(Reconnect::Automatic)
+            .sync(SyncOptions::default());
         Ok(match &self.ca {
             Some(file) => options.trust(Trust::CertificateFile(file.clone())),
             None => options

@@ -16,6 +16,10 @@ const FIELDS: &[Field] = &[
     Field::optional("keys", Kind::Array { bytes_max: 40 }, "Texts."),
     Field::optional("text", Kind::Text { bytes_max: 10 }, "A text."),
     Field::optional("page", Kind::Number { min: 0, max: 9 }, "A page."),
+    Field::optional("groupId", Kind::Group, "A group."),
+    Field::optional("group", Kind::NamedGroups, "Groups.").many(2),
+    Field::optional("targetId", Kind::Target, "A target."),
+    Field::optional("values", Kind::Objects { bytes_max: 40 }, "Objects."),
 ];
 
 fn form(text: &str) -> Result<Fields, Failure> {
@@ -179,4 +183,48 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn groups_targets_and_lists_of_objects_are_what_they_must_be() {
+    let group = |id: &str| Checked::Conversation(id.to_owned());
+    let fields = form(
+        "userId=a&groupId=Team_7-b&group%5Bg%5D=G&group%5Bh%5D=&targetId=%E4%BD%A0&values=%5B%7B%22a%22%3A1%7D%5D",
+    );
+    assert_eq!(values(fields.clone(), "groupId"), [group("Team_7-b")]);
+    let named = |id: &str, name: &str| Checked::NamedGroup(id.to_owned(), name.to_owned());
+    assert_eq!(values(fields.clone(), "group"), [named("g", "G"), named("h", "")]);
+    assert_eq!(values(fields.clone(), "targetId"), [group("你")]);
+    let object = json!({"a": 1}).as_object().expect("an object").clone();
+    assert_eq!(values(fields, "values"), [Checked::Objects(vec![object])]);
+
+    let same = json(json!({ "userId": "a", "group": { "g": "G" }, "values": [{ "a": 1 }, {}] }));
+    assert_eq!(values(same.clone(), "group"), [named("g", "G")]);
+    assert!(matches!(&values(same, "values")[..], [Checked::Objects(objects)] if objects.len() == 2));
+
+    let code = |fields: Result<Fields, Failure>| fields.expect_err("it is wrong").code;
+    let with = |more: &str| form(&format!("userId=a&{more}"));
+    for wrong in [
+        "groupId=a+b",
+        "groupId=a%3Ab",
+        "group%5Ba+b%5D=x",
+        "group=x",
+        "values=x",
+        "values=%5B1%5D",
+        "values=%7B%7D",
+    ] {
+        assert_eq!(code(with(wrong)), Code::PARAMETER, "{wrong}");
+    }
+    let long = |length: usize| "x".repeat(length);
+    assert!(with(&format!("groupId={}", long(64))).is_ok());
+    assert_eq!(code(with(&format!("groupId={}", long(65)))), Code::TOO_LONG);
+    assert!(with(&format!("targetId={}", long(256))).is_ok());
+    assert_eq!(code(with(&format!("targetId={}", long(257)))), Code::TOO_LONG);
+    assert_eq!(code(with(&format!("group%5Bg%5D={}", long(101)))), Code::TOO_LONG);
+    let places = |count: usize| {
+        let object: Map<String, Value> = (0..count).map(|number| (number.to_string(), Value::Null)).collect();
+        json(json!({ "userId": "a", "values": [object] }))
+    };
+    assert!(places(64).is_ok());
+    assert_eq!(code(places(65)), Code::PARAMETER);
 }

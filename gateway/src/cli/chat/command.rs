@@ -20,7 +20,20 @@ pub(super) enum Command {
     Delete { keys: Vec<String> },
     Switch { room_id: String },
     LeaveAll,
+    To { user_id: String },
+    Group { id: String },
+    Room,
+    CreateGroup { id: String, user_ids: Vec<String> },
+    Add { user_ids: Vec<String> },
+    Quit,
+    Conversations,
+    History { count: u32 },
+    Read,
+    Recall { message_id: u64 },
 }
+
+/// Messages that are shown where no number is named.
+const HISTORY_DEFAULT: u32 = 20;
 
 impl Command {
     /// As it is written.
@@ -32,6 +45,16 @@ impl Command {
             Self::Delete { .. } => "/delete",
             Self::Switch { .. } => "/switch",
             Self::LeaveAll => "/leave-all",
+            Self::To { .. } => "/to",
+            Self::Group { .. } => "/group",
+            Self::Room => "/room",
+            Self::CreateGroup { .. } => "/create-group",
+            Self::Add { .. } => "/add",
+            Self::Quit => "/quit",
+            Self::Conversations => "/conversations",
+            Self::History { .. } => "/history",
+            Self::Read => "/read",
+            Self::Recall { .. } => "/recall",
         }
     }
 }
@@ -49,7 +72,8 @@ pub(super) fn parse(mut line: String) -> Result<Input, Failure> {
         return Ok(Input::Text(line));
     }
     command(&line).map(Input::Command).ok_or_else(|| {
-        let usage = "/members, /attributes, /set KEY VALUE, /delete KEY…, /switch ROOM, /leave-all; // says a slash";
+        let usage = "/members, /attributes, /set KEY VALUE, /delete KEY…, /switch ROOM, /leave-all, /to USER, /group ID, /room, \
+                     /create-group ID USER…, /add USER…, /quit, /conversations, /history [N], /read, /recall ID; // says a slash";
         Failure::invalid("command", format!("not a command: {line}; there are {usage}"))
     })
 }
@@ -76,6 +100,30 @@ fn command(line: &str) -> Option<Command> {
             room_id: words.next()?.to_owned(),
         },
         "/leave-all" => Command::LeaveAll,
+        "/to" => Command::To {
+            user_id: words.next()?.to_owned(),
+        },
+        "/group" => Command::Group {
+            id: words.next()?.to_owned(),
+        },
+        "/room" => Command::Room,
+        "/create-group" => Command::CreateGroup {
+            id: words.next()?.to_owned(),
+            user_ids: words.by_ref().map(str::to_owned).collect(),
+        },
+        "/add" => {
+            let user_ids: Vec<String> = words.map(str::to_owned).collect();
+            return Some(Command::Add { user_ids }).filter(|_| !rest.trim().is_empty());
+        }
+        "/quit" => Command::Quit,
+        "/conversations" => Command::Conversations,
+        "/history" => Command::History {
+            count: words.next().map_or(Ok(HISTORY_DEFAULT), str::parse).ok()?,
+        },
+        "/read" => Command::Read,
+        "/recall" => Command::Recall {
+            message_id: words.next()?.parse().ok()?,
+        },
         _ => return None,
     };
     words.next().is_none().then_some(command)
@@ -116,6 +164,28 @@ mod tests {
                     value: "green  tea".into(),
                 },
             ),
+            ("/to bob", Command::To { user_id: "bob".into() }),
+            ("/group cats", Command::Group { id: "cats".into() }),
+            ("/room", Command::Room),
+            (
+                "/create-group cats bob carol",
+                Command::CreateGroup {
+                    id: "cats".into(),
+                    user_ids: vec!["bob".into(), "carol".into()],
+                },
+            ),
+            (
+                "/add bob",
+                Command::Add {
+                    user_ids: vec!["bob".into()],
+                },
+            ),
+            ("/quit", Command::Quit),
+            ("/conversations", Command::Conversations),
+            ("/history", Command::History { count: 20 }),
+            ("/history 5", Command::History { count: 5 }),
+            ("/read", Command::Read),
+            ("/recall 77", Command::Recall { message_id: 77 }),
             (
                 "/delete topic mood",
                 Command::Delete {
@@ -138,6 +208,11 @@ mod tests {
             "/delete ",
             "/switch",
             "/switch a b",
+            "/to",
+            "/group a b",
+            "/add ",
+            "/history many",
+            "/recall this",
         ] {
             let refusal = parsed(line).expect_err(line);
             assert!(refusal.starts_with("33003 InvalidParameter (command): "), "{refusal}");

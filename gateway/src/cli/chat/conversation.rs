@@ -8,10 +8,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use sluice_client::{
-    Attributes, AttributesWritten, Client, ClientError, DeleteAttributes, ErrorCode, Event, Events, Member,
-    OutgoingMessage, Pending, RoomEntered, SentMessage, SetAttributes, SwitchOptions,
+    Attributes, AttributesWritten, Client, ClientError, Conversation as Listed, ConversationId, ConversationMessage,
+    ConversationQuery, DeleteAttributes, ErrorCode, Event, Events, Member, MemberRefusal, MessagesQuery, NewGroup,
+    OutgoingMessage, Pending, RoomEntered, SendOutcome, SentMessage, SetAttributes, Submission, SwitchOptions,
 };
-use sluice_protocol::Outcome as CodeOutcome;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -37,6 +37,10 @@ pub(super) struct Conversation<'a> {
     input_ended: bool,
     /// Where what is said goes; nowhere once all rooms were left.
     room: Option<String>,
+    /// The conversation in which it goes instead.
+    talk: Option<ConversationId>,
+    /// Messages in conversations that have no answer yet, oldest first. The client sends them again where that is needed.
+    submitted: VecDeque<(ConversationId, Submission)>,
     standing: Standing,
     /// Oldest first.
     unacknowledged: VecDeque<Sent>,
@@ -79,6 +83,14 @@ enum Answer {
     Written(AttributesWritten),
     Entered(RoomEntered),
     LeftAll(Vec<String>),
+    Listed(Vec<Listed>),
+    History(Vec<ConversationMessage>),
+    /// What is said goes there from now on; `None`: nowhere but to the room.
+    Talk(Option<ConversationId>),
+    /// Users who could not be added.
+    Added(Vec<MemberRefusal>),
+    /// There is nothing more to say of it.
+    Done,
 }
 
 /// The room is entered again because it was gone when the connection came back. No line says this.
@@ -92,7 +104,9 @@ impl<'a> Conversation<'a> {
             lines,
             pace: Pace::default(),
             input_ended: false,
-            room: Some(arguments.room.clone()),
+            room: arguments.room.clone(),
+            talk: None,
+            submitted: VecDeque::new(),
             standing: Standing::Inside,
             unacknowledged: VecDeque::new(),
             unsent: VecDeque::new(),
@@ -111,8 +125,10 @@ impl<'a> Conversation<'a> {
         events: &mut Events,
         output: &mut Output<impl Write>,
     ) -> Result<Outcome, Failure> {
-        let room = self.client.enter_room(&self.arguments.room, "").await?;
-        output.entered(&room)?;
+        if let Some(room_id) = &self.arguments.room {
+            let room = self.client.enter_room(room_id, "").await?;
+            output.entered(&room)?;
+        }
         let mut finished_at = None;
         // One listener for the whole conversation: a new one for each turn would miss what comes between.
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
@@ -127,7 +143,7 @@ impl<'a> Conversation<'a> {
             }
             let can_send = self.standing == Standing::Inside
                 && self.asked.is_none()
-                && self.unacknowledged.len() < UNACKNOWLEDGED_MAX;
+                && self.unacknowledged.len() + self.submitted.len() < UNACKNOWLEDGED_MAX;
             let wants_to_send = can_send && !(self.input_ended && self.unsent.is_empty());
             let next_at = self.pace.next_at(Instant::now()).filter(|_| wants_to_send);
             let sends = wants_to_send && next_at.is_none();
@@ -142,6 +158,9 @@ impl<'a> Conversation<'a> {
                     None => self.input_ended = true,
                 },
                 acknowledged = oldest(&mut self.unacknowledged) => self.handle_acknowledgement(acknowledged)?,
+                (conversation, outcome) = first_submitted(&mut self.submitted) => {
+                    self.handle_outcome(&conversation, outcome, output)?;
+                }
                 (command, answer) = answered(&mut self.asked) => self.handle_answer(command, answer, output)?,
                 renewed = renewed(&mut self.renewal) => match renewed {
                     // The next login tells again that the token will end.
@@ -167,19 +186,27 @@ impl<'a> Conversation<'a> {
             Some(count) => self.messages_of_others >= count && self.lines.is_empty(),
             None => self.input_ended,
         };
-        waited && self.unacknowledged.is_empty() && self.unsent.is_empty() && self.asked.is_none()
+        waited
+            && self.unacknowledged.is_empty()
+            && self.submitted.is_empty()
+            && self.unsent.is_empty()
+            && self.asked.is_none()
     }
 
     fn handle_line(&mut self, line: String, output: &mut Output<impl Write>) -> Result<(), Failure> {
         match parse(line) {
             Ok(Input::Nothing) => {}
+            Ok(Input::Text(text)) if self.talk.is_some() => self.submit(text),
             Ok(Input::Text(text)) => {
                 let message = OutgoingMessage::text(self.room()?, text).client_message_id(self.message_names.next());
                 self.send(message);
             }
             Ok(Input::Command(command)) => {
                 let name = command.name();
-                self.ask(name, self.answer_to(command)?);
+                match self.answer_to(command) {
+                    Ok(answer) => self.ask(name, answer),
+                    Err(failure) => output.mistake(&failure)?,
+                }
             }
             // A typing error is no reason to go.
             Err(failure) => output.mistake(&failure)?,
@@ -191,8 +218,33 @@ impl<'a> Conversation<'a> {
         self.room.as_deref().ok_or_else(|| Failure::Local {
             code: ErrorCode::NOT_IN_CHATROOM,
             detail: "",
-            message: "all rooms were left".to_owned(),
+            message: "all rooms were left, or none was entered".to_owned(),
         })
+    }
+
+    fn talk(&self) -> Result<ConversationId, Failure> {
+        let missing = || Failure::invalid("command", "say first in which conversation: /to USER or /group ID");
+        self.talk.clone().ok_or_else(missing)
+    }
+
+    fn submit(&mut self, text: String) {
+        if let Some(conversation) = &self.talk {
+            let submission = self.client.submit(OutgoingMessage::text(conversation, text));
+            self.submitted.push_back((conversation.clone(), submission));
+            self.pace.take(Instant::now());
+        }
+    }
+
+    fn handle_outcome(
+        &mut self,
+        conversation: &ConversationId,
+        outcome: SendOutcome,
+        output: &mut Output<impl Write>,
+    ) -> Result<(), Failure> {
+        match outcome {
+            SendOutcome::Sent(sent) => output.sent(conversation, &sent),
+            SendOutcome::Failed(error) | SendOutcome::Unknown { error, .. } => Err(error.into()),
+        }
     }
 
     fn send(&mut self, message: OutgoingMessage) {
@@ -214,8 +266,17 @@ impl<'a> Conversation<'a> {
     ) -> Result<impl Future<Output = Result<Answer, ClientError>> + use<>, Failure> {
         let client = self.client.clone();
         let room = match (&command, &self.room) {
-            (Command::Switch { .. } | Command::LeaveAll, None) => String::new(),
-            _ => self.room()?.to_owned(),
+            (
+                Command::Members | Command::Attributes | Command::Set { .. } | Command::Delete { .. } | Command::Room,
+                None,
+            ) => return Err(self.room().expect_err("there is none")),
+            (_, room) => room.clone().unwrap_or_default(),
+        };
+        let talk = match &command {
+            Command::Add { .. } | Command::Quit | Command::History { .. } | Command::Read | Command::Recall { .. } => {
+                Some(self.talk()?)
+            }
+            _ => None,
         };
         Ok(async move {
             Ok(match command {
@@ -235,6 +296,20 @@ impl<'a> Conversation<'a> {
                     Answer::Entered(client.switch_room(&room, &room_id, options).await?)
                 }
                 Command::LeaveAll => Answer::LeftAll(client.leave_all_rooms().await?),
+                Command::To { user_id } => Answer::Talk(Some(ConversationId::peer(user_id))),
+                Command::Group { id } => Answer::Talk(Some(ConversationId::group(id))),
+                Command::Room => Answer::Talk(None),
+                Command::CreateGroup { id, user_ids } => {
+                    let group = NewGroup::named("").id(id).users(user_ids);
+                    Answer::Talk(Some(client.create_group(group).await?.info.conversation))
+                }
+                Command::Conversations => Answer::Listed(
+                    client
+                        .query_conversations(ConversationQuery::default())
+                        .await?
+                        .conversations,
+                ),
+                command => in_conversation(&client, command, talk).await?,
             })
         })
     }
@@ -263,6 +338,20 @@ impl<'a> Conversation<'a> {
                 self.room = None;
                 output.left_all(&rooms)
             }
+            Ok(Answer::Listed(conversations)) => output.conversations(&conversations),
+            Ok(Answer::History(messages)) => output.history(&messages),
+            Ok(Answer::Talk(talk)) => {
+                self.talk = talk;
+                Ok(())
+            }
+            Ok(Answer::Added(refused)) => refused.into_iter().try_for_each(|refusal| {
+                output.mistake(&Failure::Local {
+                    code: refusal.code,
+                    detail: command,
+                    message: refusal.user_id,
+                })
+            }),
+            Ok(Answer::Done) => Ok(()),
             // The next connection makes it enter again.
             Err(error) if command == ENTER_AGAIN && is_of_a_loss(&error) => Ok(()),
             Err(error) if command == ENTER_AGAIN => Err(error.into()),
@@ -298,6 +387,9 @@ impl<'a> Conversation<'a> {
                 if message.sender.user_id != self.arguments.user {
                     self.messages_of_others += 1;
                 }
+            }
+            Event::ConversationMessage(message) if message.sender.user_id != self.arguments.user => {
+                self.messages_of_others += 1;
             }
             Event::Gap(gap) => self.seen_sequence = self.seen_sequence.max(gap.last_sequence),
             Event::TokenWillExpire { .. } if self.arguments.token.is_none() => {
@@ -340,7 +432,7 @@ impl<'a> Conversation<'a> {
 /// Whether a call failed because the connection was lost. If that is for good, the events say so.
 fn is_of_a_loss(error: &ClientError) -> bool {
     let unsent = [ErrorCode::CONNECTION_UNAVAILABLE, ErrorCode::SIGNAL_SEND_FAILED];
-    error.code.outcome() == CodeOutcome::Close || unsent.contains(&error.code)
+    error.is_of_lost_connection() || unsent.contains(&error.code)
 }
 
 /// Names for messages that no other run of this program gives.
@@ -371,6 +463,48 @@ async fn all_members(client: &Client, room_id: &str) -> Result<Vec<Member>, Clie
         members.push(member);
     }
     Ok(members)
+}
+
+/// A command about the conversation in which what is said goes.
+async fn in_conversation(
+    client: &Client,
+    command: Command,
+    talk: Option<ConversationId>,
+) -> Result<Answer, ClientError> {
+    let Some(talk) = talk else { return Ok(Answer::Done) };
+    Ok(match command {
+        Command::Add { user_ids } => Answer::Added(client.add_members(&talk, user_ids).await?.refused),
+        Command::Quit => {
+            client.quit_conversation(&talk).await?;
+            Answer::Talk(None)
+        }
+        Command::History { count } => {
+            let query = MessagesQuery::default().limit(count);
+            Answer::History(client.query_messages(&talk, query).await?.messages)
+        }
+        Command::Read => {
+            let newest = client.query_conversation(&talk).await?.info.last_sequence;
+            client.mark_read(&talk, newest).await?;
+            Answer::Done
+        }
+        Command::Recall { message_id } => {
+            client.recall_message(&talk, message_id).await?;
+            Answer::Done
+        }
+        _ => Answer::Done,
+    })
+}
+
+/// The oldest message in a conversation that has no answer yet, once it has one. Cancel safe.
+async fn first_submitted(submitted: &mut VecDeque<(ConversationId, Submission)>) -> (ConversationId, SendOutcome) {
+    let Some((_, submission)) = submitted.front_mut() else {
+        return pending().await;
+    };
+    let outcome = submission.await;
+    match submitted.pop_front() {
+        Some((conversation, _)) => (conversation, outcome),
+        None => pending().await,
+    }
 }
 
 /// The answer to the oldest message that has none yet; the message stays. Cancel safe.

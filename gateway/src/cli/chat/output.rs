@@ -7,7 +7,8 @@ use std::io::Write;
 
 use serde::Serialize;
 use sluice_client::{
-    AttributeRefusal, Attributes, ClientError, Event, Member, MessageKind, RoomDestroyedReason, RoomEntered,
+    AttributeRefusal, Attributes, ClientError, Conversation, ConversationId, ConversationMessage, Event, Member,
+    MessageKind, RoomDestroyedReason, RoomEntered, SentMessage,
 };
 
 use super::failure::Failure;
@@ -46,6 +47,22 @@ Output:
     attributes         room, version, attributes
     left_all           rooms
     refused            command, code, name, detail, [key]
+  and in conversations, where `conversation` is peer, group, discussion or system, and `id` the other user or the id:
+    synced             conversations, more
+    conversation_list  conversations
+    conversation_message, conversation_edited
+                       conversation, id, sequence, message_id, time_ms, user, name, type,
+                       content or content_hex, [object_name, url, extended_data, client_message_id, edited_ms,
+                       taken_back_ms]
+    sent               conversation, id, sequence, message_id
+    conversation_recalled  conversation, id, sequence, message_id, by
+    conversation_joined, conversation_left  conversation, id, users (ids), members, by
+    invited, conversation_changed  conversation, id, name, by
+    conversation_kicked_out, group_dismissed  conversation, id, by
+    position           conversation, id, user, delivered_sequence, read_sequence
+    conversation_gap   conversation, id, first_sequence, last_sequence
+    conversations_unavailable  code, name, detail
+  Conversations are objects with conversation, id, name, members, sequence (of the newest message) and unread.
   Users are objects with user and name. message_id is a string of decimal digits, as it may exceed 2^53.
   Attributes are objects with key, value, owner and version.
 
@@ -56,6 +73,17 @@ Commands:
   /delete KEY...     deletes some
   /switch ROOM       leaves the room and enters this one
   /leave-all         leaves all rooms
+  /to USER           what is said from now on goes to this user alone
+  /group ID          what is said from now on goes to this group
+  /room              what is said from now on goes to the room again
+  /create-group ID USER...
+                     makes a group of these users, and speaks there
+  /add USER...       adds users to the group
+  /quit              leaves the group
+  /conversations     whom this user talks with, newest first
+  /history [N]       the newest N messages of the conversation (20)
+  /read              marks the conversation as read
+  /recall ID         takes the message with this id back
   A line that begins with two slashes says one.
 
 Exit code:
@@ -91,6 +119,26 @@ impl<W: Write> Output<W> {
 
     pub(super) fn left_all(&mut self, rooms: &[String]) -> Result<(), Failure> {
         self.either(|| json::left_all(rooms), || readable::left_all(rooms))
+    }
+
+    pub(super) fn conversations(&mut self, conversations: &[Conversation]) -> Result<(), Failure> {
+        let json = || json::EventLine::ConversationList {
+            conversations: json::conversation::list(conversations),
+        };
+        self.either(json, || readable::conversation::list(conversations))
+    }
+
+    pub(super) fn history(&mut self, messages: &[ConversationMessage]) -> Result<(), Failure> {
+        messages.iter().try_for_each(|message| {
+            let json = || json::EventLine::ConversationMessage(Box::new(json::conversation::message(message)));
+            self.either(json, || readable::conversation::message(message))
+        })
+    }
+
+    /// The server has a message that was sent in a conversation.
+    pub(super) fn sent(&mut self, conversation: &ConversationId, sent: &SentMessage) -> Result<(), Failure> {
+        let readable = || readable::conversation::sent(conversation, sent);
+        self.either(|| json::conversation::sent(conversation, sent), readable)
     }
 
     /// A command was not done.
@@ -165,6 +213,11 @@ fn kind_name(kind: &MessageKind) -> String {
         MessageKind::Text => "text".to_owned(),
         MessageKind::Command => "command".to_owned(),
         MessageKind::Barrage => "barrage".to_owned(),
+        MessageKind::Image => "image".to_owned(),
+        MessageKind::File => "file".to_owned(),
+        MessageKind::Audio => "audio".to_owned(),
+        MessageKind::Video => "video".to_owned(),
+        MessageKind::Combined => "combined".to_owned(),
         MessageKind::Custom { .. } => "custom".to_owned(),
         MessageKind::Other(number) => number.to_string(),
         _ => "other".to_owned(),

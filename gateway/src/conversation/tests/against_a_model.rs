@@ -486,7 +486,7 @@ fn play_read(chats: &Chats, model: &mut Model, from: Place, by: usize, up_to: u6
 fn compare(chats: &Chats, model: &Model) {
     let places = (0..SLOTS).map(Place::Slot).chain((0..USERS.len()).map(Place::With));
     for place in places.filter(|place| model.is_there(*place)) {
-        for by in 0..USERS.len() {
+        for (by, user) in USERS.into_iter().enumerate() {
             let (kind, id) = model.name(place);
             let command = QueryMessages {
                 r#type: kind.into(),
@@ -494,7 +494,7 @@ fn compare(chats: &Chats, model: &Model) {
                 limit: 1000,
                 ..QueryMessages::default()
             };
-            let history = said(chats.ask(USERS[by], Command::History(command)), |answer| {
+            let history = said(chats.ask(user, Command::History(command)), |answer| {
                 match answer.result {
                     reply::Result::Messages(page) => page.messages,
                     other => panic!("{other:?}"),
@@ -504,11 +504,9 @@ fn compare(chats: &Chats, model: &Model) {
                 r#type: kind.into(),
                 id,
             };
-            let own = said(chats.ask(USERS[by], Command::Query(command)), |answer| {
-                match answer.result {
-                    reply::Result::OwnConversation(own) => (own.info.expect("what it is").last_sequence, own.unread),
-                    other => panic!("{other:?}"),
-                }
+            let own = said(chats.ask(user, Command::Query(command)), |answer| match answer.result {
+                reply::Result::OwnConversation(own) => (own.info.expect("what it is").last_sequence, own.unread),
+                other => panic!("{other:?}"),
             });
             match model.inside(place, by) {
                 Err(refused) => {

@@ -1,5 +1,7 @@
 //! Events as JSON objects for programs.
 
+pub(super) mod conversation;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -8,6 +10,7 @@ use sluice_client::{
     RoomMessage, SystemMessage, UserInfo,
 };
 
+use self::conversation::{Listed, Which};
 use super::{destroyed_reason, kind_name};
 use crate::cli::chat::failure::Failure;
 
@@ -138,6 +141,81 @@ pub(super) enum EventLine<'a> {
     },
     LeftAll {
         rooms: &'a [String],
+    },
+    ConversationMessage(Box<conversation::MessageLine<'a>>),
+    ConversationEdited(Box<conversation::MessageLine<'a>>),
+    ConversationRecalled {
+        #[serde(flatten)]
+        which: Which<'a>,
+        sequence: u64,
+        message_id: String,
+        by: &'a str,
+    },
+    ConversationJoined {
+        #[serde(flatten)]
+        which: Which<'a>,
+        users: &'a [String],
+        members: u32,
+        by: &'a str,
+    },
+    ConversationLeft {
+        #[serde(flatten)]
+        which: Which<'a>,
+        users: &'a [String],
+        members: u32,
+        by: &'a str,
+    },
+    Invited {
+        #[serde(flatten)]
+        which: Which<'a>,
+        name: &'a str,
+        by: &'a str,
+    },
+    ConversationKickedOut {
+        #[serde(flatten)]
+        which: Which<'a>,
+        by: &'a str,
+    },
+    ConversationChanged {
+        #[serde(flatten)]
+        which: Which<'a>,
+        name: &'a str,
+        by: &'a str,
+    },
+    GroupDismissed {
+        #[serde(flatten)]
+        which: Which<'a>,
+        by: &'a str,
+    },
+    Position {
+        #[serde(flatten)]
+        which: Which<'a>,
+        user: &'a str,
+        delivered_sequence: u64,
+        read_sequence: u64,
+    },
+    Synced {
+        conversations: Vec<Listed<'a>>,
+        more: u32,
+    },
+    ConversationGap {
+        #[serde(flatten)]
+        which: Which<'a>,
+        first_sequence: u64,
+        last_sequence: u64,
+    },
+    ConversationsUnavailable {
+        #[serde(flatten)]
+        reason: Reason<'a>,
+    },
+    ConversationList {
+        conversations: Vec<Listed<'a>>,
+    },
+    Sent {
+        #[serde(flatten)]
+        which: Which<'a>,
+        sequence: u64,
+        message_id: String,
     },
     Refused {
         command: &'a str,
@@ -432,7 +510,7 @@ pub(super) fn event(event: &Event) -> Option<EventLine<'_>> {
         Event::TokenWillExpire { remaining } => EventLine::TokenWillExpire {
             seconds: remaining.as_secs(),
         },
-        _ => return None,
+        _ => return conversation::event(event),
     })
 }
 

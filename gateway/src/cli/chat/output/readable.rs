@@ -1,5 +1,7 @@
 //! Events as lines for people.
 
+pub(super) mod conversation;
+
 use std::fmt::Write as _;
 
 use sluice_client::{
@@ -139,7 +141,7 @@ pub(super) fn event(event: &Event) -> Option<String> {
             )
         }
         Event::TokenWillExpire { remaining } => format!("* the token ends in {} s", remaining.as_secs()),
-        _ => return None,
+        _ => return conversation::event(event),
     })
 }
 
