@@ -15,7 +15,7 @@ use crate::receiver::user_id;
 use crate::stamp::{STAMP_BYTES, Stamp};
 
 /// The tables of conversations, as the gateway makes them.
-const TABLES: &str = include_str!("../../../../gateway/src/store/migrations/0004_conversations.sql");
+const TABLES: &str = include_str!("../../../../gateway/src/store/migrations/0005_conversations.sql");
 
 /// What the gateway's store writes to a file it keeps.
 const INSERT_MESSAGE: &str =
