@@ -33,7 +33,7 @@ pub(super) struct Position {
 /// What came before its turn.
 #[derive(Debug)]
 enum Ahead {
-    Message(ConversationMessage),
+    Message(Box<ConversationMessage>),
     /// A message of this client, of which the answer came: its message id.
     Own(u64),
 }
@@ -96,7 +96,7 @@ impl Position {
     /// A message came. What can be handed over now goes to `events`; with `bytes_left` for those that must wait.
     pub(super) fn take(&mut self, message: ConversationMessage, bytes_left: usize, events: &mut Vec<Event>) {
         self.look_at(message.sequence, message.message_id);
-        self.put(message.sequence, Ahead::Message(message), bytes_left, events);
+        self.put(message.sequence, Ahead::Message(Box::new(message)), bytes_left, events);
     }
 
     /// A message of this client was taken by the server. No event says so.
@@ -140,7 +140,7 @@ impl Position {
             self.skip_to(sequence, &message.conversation, events);
             let came = match self.take_ahead(sequence) {
                 Some(own @ Ahead::Own(_)) => own,
-                _ => Ahead::Message(message),
+                _ => Ahead::Message(Box::new(message)),
             };
             self.hand_over(sequence, came, events);
         }
@@ -190,7 +190,7 @@ impl Position {
             Ahead::Message(message) => {
                 self.handed_id = message.message_id;
                 self.told = sequence;
-                events.push(Event::ConversationMessage(Box::new(message)));
+                events.push(Event::ConversationMessage(message));
             }
             Ahead::Own(message_id) => self.handed_id = message_id,
         }
