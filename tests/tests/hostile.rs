@@ -1,5 +1,6 @@
 //! Clients that try to get more than their share, by what each limit leaves open: all others must not notice.
 
+mod conversations;
 mod empty_records;
 
 use std::time::Duration;

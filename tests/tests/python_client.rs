@@ -8,7 +8,7 @@ use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sluice_client::{Client, Event, Events, History, LeaveReason, OutgoingMessage};
+use sluice_client::{Client, Event, Events, History, LeaveReason, OutgoingMessage, SendOutcome, SyncOptions};
 use sluice_tests::{Ended, Gateway, TemporaryFolder, Transport, within};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -216,6 +216,50 @@ async fn it_gets_the_history_it_asks_for_and_then_what_is_said() {
         assert_eq!(
             dora.stdout,
             "* entered den, 2 inside\nbob: two [history, 1 left]\nbob: three [history, 0 left]\ndora: four\n"
+        );
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn it_talks_with_one_user_who_may_be_away() {
+    let Some(python) = Python::new() else { return };
+    for transport in TRANSPORTS {
+        let gateway = Gateway::start(|_| {});
+        let dora = python.chat(
+            &gateway,
+            transport,
+            gateway.token("dora"),
+            &["--to", "bob", "--say", "hello"],
+        );
+        let dora = finished(dora).await;
+        assert_eq!((dora.code, dora.stderr.as_str()), (Some(0), ""), "over {transport}");
+
+        let options = gateway.options("bob", transport).sync(SyncOptions::default());
+        let (bob, mut events) = within("a login", Client::connect(options)).await.expect("a login");
+        assert!(matches!(next(&mut events).await, Event::ConversationsSynced(_)));
+        let Event::ConversationMessage(message) = next(&mut events).await else {
+            panic!("dora has said something")
+        };
+        assert_eq!((&*message.content, &*message.conversation.id), (&b"hello"[..], "dora"));
+        let answer = OutgoingMessage::text(&message.conversation, "here now");
+        let outcome = within("an outcome", bob.submit(answer)).await;
+        assert!(matches!(outcome, SendOutcome::Sent(_)), "{outcome:?}");
+
+        let dora = python.chat(
+            &gateway,
+            transport,
+            gateway.token("dora"),
+            &["--to", "bob", "--wait", "1"],
+        );
+        let dora = finished(dora).await;
+        assert_eq!((dora.code, dora.stderr.as_str()), (Some(0), ""), "over {transport}");
+        // Her own message is of another connection, and was not acknowledged.
+        assert_eq!(dora.stdout, "dora to bob: hello\nbob to dora: here now\n");
+        let moved = next(&mut events).await;
+        assert!(
+            matches!(&moved, Event::PositionMoved(moved) if moved.read_sequence == 2),
+            "{moved:?}"
         );
         gateway.stop().await;
     }

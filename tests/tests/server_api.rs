@@ -45,7 +45,7 @@ fn paths() -> Vec<String> {
         "/metrics",
         "/livez",
         "/nonsense.json",
-        "/group/create.json",
+        "/group/remarks/set.json",
         "/openapi.json",
         "/user",
         "/%00",
@@ -228,7 +228,7 @@ async fn paths_methods_and_bodies_that_are_wrong_are_told_apart() {
     get.method = "GET".to_owned();
     refused(get, 400, 1002).await;
     // What the vendor has and we do not, whatever is sent there.
-    refused(ApiCall::new("/group/create.json", &[]), 430, 1009).await;
+    refused(ApiCall::new("/group/remarks/set.json", &[]), 430, 1009).await;
     refused(
         ApiCall::new("/push.json", &[]).json(&json!({ "platform": ["ios"] })),
         430,

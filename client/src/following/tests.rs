@@ -177,6 +177,7 @@ fn what_was_missed_is_asked_for_page_by_page_and_told_once() {
     assert_eq!(script.live(7), [""; 0]);
     assert_eq!(script.live(8), ["8"]);
     assert_eq!(script.following.known()[0].sequence, 8);
+    assert_eq!(script.following.ahead_bytes, 0, "nothing waits");
 }
 
 #[test]
@@ -444,4 +445,138 @@ fn what_is_taken_back_while_it_waits_comes_as_such() {
         [_, Event::ConversationMessage(message)] if message.content.is_empty() && message.recalled.is_some()
     ));
     assert_eq!(script.following.ahead_bytes, 0);
+}
+
+#[test]
+fn what_history_has_of_this_client_itself_is_no_event_either() {
+    let mut script = Script::synced(&known(10));
+    let sent = script
+        .following
+        .on_sent(ConversationId::group(GROUP), 12, 7012, script.now);
+    assert_eq!(told(sent), [""; 0]);
+    let (_, events) = script.fill(11..=13, false);
+    assert_eq!(events, ["11", "13"]);
+}
+
+/// A server with one conversation, and a client whose connection dies now and then.
+struct World {
+    script: Script,
+    dice: u64,
+    /// Who sent each message: this client, or somebody else.
+    said: Vec<Sender>,
+    told: Vec<String>,
+    /// Up to where the server has told this connection.
+    live_from: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Own,
+    Other,
+}
+
+impl World {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.dice = self
+            .dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.dice >> 33) % sides
+    }
+
+    fn last(&self) -> u64 {
+        self.said.len() as u64
+    }
+
+    fn say(&mut self, sender: Sender) {
+        self.said.push(sender);
+        let sequence = self.last();
+        match (sender, self.live_from) {
+            (Sender::Own, _) => {
+                let (group, now) = (ConversationId::group(GROUP), self.script.now);
+                let events = self.script.following.on_sent(group, sequence, 7000 + sequence, now);
+                self.told.extend(told(events));
+            }
+            (Sender::Other, Some(_)) => {
+                let events = self.script.live(sequence);
+                self.told.extend(events);
+                // Now and then twice.
+                if self.roll(8) == 0 {
+                    let events = self.script.live(sequence);
+                    self.told.extend(events);
+                }
+            }
+            (Sender::Other, None) => {}
+        }
+    }
+
+    /// Answers what the client asks.
+    fn serve(&mut self) -> bool {
+        let Some((request_id, command)) = self.script.next() else {
+            return false;
+        };
+        let last = self.last();
+        let result = match command {
+            Body::SyncConversations(sync) => {
+                let known = sync.known_sequences.first().copied().unwrap_or(0);
+                let first = (known + 1).max(last.saturating_sub(self.roll(5)));
+                self.live_from = Some(last);
+                reply::Result::SyncPage(WirePage {
+                    messages: messages(first..=last),
+                    ..WirePage::default()
+                })
+            }
+            Body::QueryMessages(query) => {
+                let first = query.message_id.saturating_sub(7000) + 1;
+                let to = last.min(first + self.roll(6));
+                reply::Result::Messages(Messages {
+                    messages: messages(first..=to),
+                    more: to < last,
+                    ..Messages::default()
+                })
+            }
+            other => panic!("{other:?}"),
+        };
+        let events = self.script.answer(request_id, &Ok(Some(result)));
+        self.told
+            .extend(events.into_iter().filter(|event| !event.starts_with("synced")));
+        true
+    }
+}
+
+#[test]
+fn whatever_happens_each_message_of_others_is_told_once_and_in_order() {
+    for seed in 0..300 {
+        let mut world = World {
+            script: Script::new(&known(0)),
+            dice: seed,
+            said: Vec::new(),
+            told: Vec::new(),
+            live_from: None,
+        };
+        for _ in 0..200 {
+            match world.roll(20) {
+                0 => {
+                    world.live_from = None;
+                    world.script.following.on_connected();
+                }
+                1..=5 => world.say(Sender::Own),
+                6..=13 => world.say(Sender::Other),
+                _ => {
+                    world.serve();
+                }
+            }
+            world.script.now += Duration::from_millis(100);
+        }
+        loop {
+            world.script.now += Duration::from_secs(1);
+            if !world.serve() {
+                break;
+            }
+        }
+        let of_others = (1..).zip(&world.said).filter(|(_, sender)| **sender == Sender::Other);
+        let expected: Vec<String> = of_others.map(|(sequence, _): (u64, _)| sequence.to_string()).collect();
+        assert_eq!(world.told, expected, "seed {seed}");
+        assert_eq!(world.script.following.ahead_bytes, 0, "seed {seed}");
+    }
 }

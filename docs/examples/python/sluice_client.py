@@ -16,6 +16,13 @@ session of one that has lost its connection:
 
     again = await Client.connect("127.0.0.1", 7400)
     resumed = (await again.resume(client, "dev", "dora", token)).resumed
+
+Messages to one user are kept by the server until they are acknowledged, and longer as history:
+
+    async for message in client.sync():
+        print(message)
+    await client.send_text_to("erin", "hello")
+    await client.ack("erin", delivered=message.sequence)
 """
 
 import argparse
@@ -32,12 +39,12 @@ import sys
 import time
 import tomllib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from sluice.v1 import frame_pb2, message_pb2, room_pb2, session_pb2
+from sluice.v1 import conversation_pb2, frame_pb2, message_pb2, room_pb2, session_pb2
 
 PROTOCOL_VERSION = 1
 ALPN = "sluice/1"
@@ -303,6 +310,70 @@ class Client:
         )
         return (await self._call(send_message=message)).send_message
 
+    async def send_text_to(
+        self, user_id: str, text: str, client_message_id: str | None = None
+    ) -> message_pb2.SendMessageResult:
+        """Sends a text to one user. When this returns, the server has it on its disk. This connection gets no event of it;
+        the other one does, and all other devices of both.
+
+        After an error 5004, 31003 or 4200, or the end of the connection, the message may or may not have been taken. Send it
+        again with the same `client_message_id`, and those behind it after it: docs/protocol.md, "Unknown outcomes"."""
+        message = message_pb2.SendMessage(
+            conversation_type=message_pb2.CONVERSATION_TYPE_PEER,
+            target_id=user_id,
+            type=message_pb2.MESSAGE_TYPE_TEXT,
+            content=text.encode(),
+            client_message_id=client_message_id or str(uuid.uuid4()),
+        )
+        return (await self._call(send_message=message)).send_message
+
+    async def sync(
+        self, newest: int = 0, known: dict[str, int] | None = None
+    ) -> AsyncIterator[conversation_pb2.ConversationMessage]:
+        """What came while this user was away, page after page: of each conversation the newest messages (1 to 100; 0: 20).
+        `known` says of conversations with one user up to which sequence number they are here. Take all of it: only then
+        events of conversations come, on this connection. Ask again after the event `conversations_lost`.
+
+        What begins above what is known leaves a gap: `history` has what is in it."""
+        known = known or {}
+        sync = conversation_pb2.SyncConversations(
+            newest=newest,
+            known_types=[message_pb2.CONVERSATION_TYPE_PEER] * len(known),
+            known_ids=list(known.keys()),
+            known_sequences=list(known.values()),
+        )
+        while True:
+            page = (await self._call(sync_conversations=sync)).sync_page
+            for message in page.messages:
+                yield message
+            if not page.next_cursor:
+                return
+            sync = conversation_pb2.SyncConversations(newest=newest, cursor=page.next_cursor)
+
+    async def ack(self, user_id: str, delivered: int = 0, read: int = 0) -> conversation_pb2.AckMessagesResult:
+        """Says up to which sequence number of a conversation with one user messages are kept by this device, and up to which
+        they have been read. What was delivered does not come again with the next `sync`. Call it once for many messages."""
+        ack = conversation_pb2.AckMessages(
+            type=message_pb2.CONVERSATION_TYPE_PEER, id=user_id, delivered_sequence=delivered, read_sequence=read
+        )
+        return (await self._call(ack_messages=ack)).ack_messages
+
+    async def history(self, user_id: str, page_size: int = 0) -> AsyncIterator[conversation_pb2.ConversationMessage]:
+        """The messages of a conversation with one user from the newest back, asked for `page_size` (1 to 1000; 0: 20) at a
+        time."""
+        beyond = 0
+        while True:
+            query = conversation_pb2.QueryMessages(
+                type=message_pb2.CONVERSATION_TYPE_PEER, id=user_id, limit=page_size, message_id=beyond
+            )
+            page = (await self._call(query_messages=query)).messages
+            for message in reversed(page.messages):
+                yield message
+            # Whether there is more does not depend on how much came.
+            if not page.more:
+                return
+            beyond = page.beyond_message_id
+
     async def next_event(self) -> frame_pb2.Frame | None:
         """What the server tells unasked, one after the other, and `None` after a logout. Any other end of the
         connection is raised."""
@@ -458,6 +529,9 @@ def show(frame: frame_pb2.Frame) -> None:
             text = event.content.decode(errors="replace")
             history = f" [history, {event.left} left]" if event.history else ""
             line = f"{event.sender.user_id}: {printable(text)}{history}"
+        case "conversation_message":
+            text = event.content.decode(errors="replace")
+            line = f"{event.sender.user_id} to {event.target_id}: {printable(text)}"
         case "room_member_joined":
             line = f"* {names(event.members)} joined, {event.member_count} inside"
         case "room_member_left":
@@ -488,6 +562,18 @@ def names(users) -> str:
     return ", ".join(user.user_id for user in users)
 
 
+async def until_taken(send: Callable[[str], Awaitable[message_pb2.SendMessageResult]]) -> message_pb2.SendMessageResult:
+    """Sends a message again, under the same id, for as long as the server says when to."""
+    client_message_id = str(uuid.uuid4())
+    while True:
+        try:
+            return await send(client_message_id)
+        except SluiceError as error:
+            if not error.retry_after_ms:
+                raise
+            await asyncio.sleep(error.retry_after_ms / 1000)
+
+
 class Chat:
     """What the command line does with a client."""
 
@@ -506,6 +592,9 @@ class Chat:
         """Logs in, enters the room, says and hears what the command line asks for, and logs out."""
         options = self.options
         await self.client.login(options.app, options.user, options.token or self.new_token(), user_name=options.name)
+        if options.to:
+            await self.talk(options.to)
+            return
         if options.history is None:
             entered = await self.client.enter_room(options.room)
         else:
@@ -518,20 +607,38 @@ class Chat:
             await self.receive(lambda: self.known >= self.newest >= said)
         await self.client.logout()
 
+    async def talk(self, user_id: str) -> None:
+        """Shows what was missed, says to one user what the command line asks for, and hears what that user says."""
+        with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C: log out all the same
+            newest = 0
+            async for message in self.client.sync():
+                newest = max(newest, self.take(message))
+            if newest:
+                await self.client.ack(user_id, delivered=newest, read=newest)
+            for text in self.options.say:
+                await until_taken(lambda name, text=text: self.client.send_text_to(user_id, text, name))
+            while self.heard < self.options.wait:
+                frame = await self.client.next_event()
+                if frame.WhichOneof("body") != "conversation_message":
+                    show(frame)
+                elif sequence := self.take(frame.conversation_message):
+                    await self.client.ack(user_id, delivered=sequence, read=sequence)
+        await self.client.logout()
+
+    def take(self, message: conversation_pb2.ConversationMessage) -> int:
+        """Shows a message. Its sequence number, if it is of the one we talk with; 0 for what others say."""
+        show(frame_pb2.Frame(conversation_message=message))
+        if message.sender.user_id != self.options.to or message.conversation_type != message_pb2.CONVERSATION_TYPE_PEER:
+            return 0
+        self.heard += 1
+        return message.sequence
+
     async def say(self) -> int:
         """Sends the texts one after the other, and returns the sequence number of the last. Where the server says when
         to try again (20604, too many in a second), the same message is sent again then, under the same id."""
         sequence = 0
         for text in self.options.say:
-            client_message_id = str(uuid.uuid4())
-            sent = None
-            while not sent:
-                try:
-                    sent = await self.client.send_text(self.options.room, text, client_message_id)
-                except SluiceError as error:
-                    if not error.retry_after_ms:
-                        raise
-                    await asyncio.sleep(error.retry_after_ms / 1000)
+            sent = await until_taken(lambda name, text=text: self.client.send_text(self.options.room, text, name))
             sequence = sent.sequence
             if not sent.distributed:
                 # Not an error, and not to be sent again. A gap notice tells everybody of it.
@@ -570,10 +677,12 @@ async def chat(options: argparse.Namespace) -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Chats in a room of a Sluice gateway over TCP or TLS.")
+    parser = argparse.ArgumentParser(description="Chats in a room of a Sluice gateway, or with one user, over TCP or TLS.")
     parser.add_argument("--user", required=True, metavar="ID")
     parser.add_argument("--name", default="", help="shown to others beside the id")
-    parser.add_argument("--room", required=True, metavar="ID", help="created if it does not exist")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--room", metavar="ID", help="created if it does not exist")
+    place.add_argument("--to", metavar="ID", help="a user to talk with in place of a room")
     parser.add_argument("--app", default="dev", metavar="KEY", help="the app key (default: dev)")
     parser.add_argument("--address", metavar="HOST:PORT", help="default: 127.0.0.1:7400, with --tls 127.0.0.1:7401")
     parser.add_argument("--tls", action="store_true", help="TLS in place of plain TCP")

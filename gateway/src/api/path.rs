@@ -45,7 +45,7 @@ pub(super) enum Group {
     Attribute,
     Message,
     Word,
-    Group,
+    Groups,
     UserList,
     Conversation,
     /// What is no path, or is not served.

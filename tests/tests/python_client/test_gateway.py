@@ -96,6 +96,35 @@ class Library(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await self.client.next_event()).room_message.sequence, 2)
         await self.client.logout()
 
+    async def test_what_is_said_to_one_user_is_kept(self):
+        await self.login()
+        other = f"u-{uuid.uuid4().hex[:8]}"
+        name = str(uuid.uuid4())
+        first = await self.client.send_text_to(other, "one", name)
+        again = await self.client.send_text_to(other, "one", name)
+        self.assertEqual((first.sequence, again.message_id, again.duplicate), (1, first.message_id, True))
+        await self.client.send_text_to(other, "two")
+        await self.client.send_text_to(other, "three")
+        history = [message.content async for message in self.client.history(other, 2)]
+        self.assertEqual(history, [b"three", b"two", b"one"])
+        position = await self.client.ack(other, delivered=2, read=1)
+        self.assertEqual((position.delivered_sequence, position.read_sequence), (2, 1))
+        self.assertEqual(await self.fails(self.client.send_text_to("erin", "me")), (33003, "target_id"))
+
+    async def test_what_was_missed_comes_until_it_is_acknowledged(self):
+        await self.login()
+        other = f"u-{uuid.uuid4().hex[:8]}"
+        for text in ("one", "two", "three"):
+            await self.client.send_text_to(other, text)
+        # One's own messages of another connection are missed too.
+        missed = [one async for one in self.client.sync() if one.target_id == other]
+        self.assertEqual([one.sequence for one in missed], [1, 2, 3])
+        known = [one async for one in self.client.sync(known={other: 2}) if one.target_id == other]
+        self.assertEqual([one.content for one in known], [b"three"])
+        await self.client.ack(other, delivered=3)
+        missed = [one async for one in self.client.sync() if one.target_id == other]
+        self.assertEqual(missed, [])
+
     async def test_commands_wait_for_a_login_and_one_is_enough(self):
         self.assertEqual(await self.fails(self.client.enter_room(self.room)), (6000121, ""))
         await self.login()

@@ -69,7 +69,7 @@ pub(super) const FAILED_GROUPS: Answer = Answer::new(
 pub(super) const PATHS: &[Path] = &[
     Path {
         path: "/group/create",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Changes,
         summary: "Makes a group and puts users in. One that exists gets the users and the name.",
@@ -79,7 +79,7 @@ pub(super) const PATHS: &[Path] = &[
     },
     Path {
         path: "/group/join",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Changes,
         summary: "Puts users into a group, which is made if there is none. Who is inside already stays.",
@@ -97,7 +97,7 @@ pub(super) const PATHS: &[Path] = &[
     },
     Path {
         path: "/group/quit",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Changes,
         summary: "Puts users out of a group. Who is not inside is passed over. A group that nobody is left in ends.",
@@ -107,7 +107,7 @@ pub(super) const PATHS: &[Path] = &[
     },
     Path {
         path: "/group/dismiss",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Changes,
         summary: "Ends a group: its members, its messages and what was decided about it are gone. One that does not exist is passed over.",
@@ -125,7 +125,7 @@ pub(super) const PATHS: &[Path] = &[
     },
     Path {
         path: "/group/refresh",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Changes,
         summary: "Renames a group. One that does not exist is passed over.",
@@ -145,7 +145,7 @@ pub(super) const PATHS: &[Path] = &[
     },
     Path {
         path: "/group/sync",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Changes,
         summary: "Says all groups that a user is in: puts the user into these, renames them, and puts the user out of all others.",
@@ -163,7 +163,7 @@ pub(super) const PATHS: &[Path] = &[
     },
     Path {
         path: "/group/user/query",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Asks,
         summary: "Lists who is inside of a group. A group that does not exist has nobody.",
@@ -184,7 +184,7 @@ pub(super) const PATHS: &[Path] = &[
     },
     Path {
         path: "/user/group/query",
-        group: Group::Group,
+        group: Group::Groups,
         scope: ApiScope::Group,
         effect: Effect::Asks,
         summary: "Lists the groups that a user is in, the one with the newest message first.",
