@@ -30,7 +30,6 @@ pub(super) enum Effect {
 /// Paths that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(
-    clippy::enum_variant_names,
     reason = "those of one of them are about groups of users"
 )]
 pub(super) enum Group {
