@@ -29,9 +29,6 @@ pub(super) enum Effect {
 
 /// Paths that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
-    reason = "those of one of them are about groups of users"
-)]
 pub(super) enum Group {
     User,
     Room,
