@@ -91,7 +91,6 @@ struct OfApp {
 /// What a rule knows beside the rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
-    pub app: AppIndex,
     /// What rows know the app by.
     pub app_key: &'a str,
     /// Which user ids there can be.
@@ -178,7 +177,6 @@ impl Inner {
         let of_app = &self.apps[usize::from(app.0)];
         let policy = self.policies.of(app);
         let context = Context {
-            app,
             app_key: &of_app.key,
             profile: of_app.profile,
             settings: &of_app.settings,

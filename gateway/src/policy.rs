@@ -21,7 +21,9 @@ use crate::store::{AppList, Change, Entry};
 use crate::words::{Words, WordsError};
 
 pub(crate) use list::{Full, List};
-pub(crate) use lists::{ALLOWED_TYPES, BLOCKS, GAGS, GROUP_GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, Name, PEER_GAGS, WORD_LIST};
+pub(crate) use lists::{
+    ALLOWED_TYPES, BLOCKS, GAGS, GROUP_GAGS, KEEP_ALIVE, LOW_TYPES, ListOf, Name, PEER_GAGS, WORD_LIST,
+};
 
 /// All apps, by their index.
 #[derive(Debug)]

@@ -33,7 +33,10 @@ pub(crate) enum Order {
         until_ms: Option<i64>,
     },
     /// Keeps all but those excepted from sending to a group, or lets them.
-    Mute { group: String, muted: bool },
+    Mute {
+        group: String,
+        muted: bool,
+    },
     Except {
         group: String,
         users: Vec<UserId>,
@@ -47,7 +50,10 @@ pub(crate) enum Order {
         add: bool,
     },
     /// Whether only those on their whitelists may write to these users.
-    OnlyWanted { users: Vec<UserId>, only: bool },
+    OnlyWanted {
+        users: Vec<UserId>,
+        only: bool,
+    },
     /// Shows a user of a conversation only what is said after this time.
     Hide {
         place: Place,
@@ -56,20 +62,40 @@ pub(crate) enum Order {
     },
 
     /// Who is inside of a group.
-    Members { group: String },
+    Members {
+        group: String,
+    },
     /// The groups that a user is in.
-    GroupsOf { user: UserId, skip: usize, limit: usize },
+    GroupsOf {
+        user: UserId,
+        skip: usize,
+        limit: usize,
+    },
     /// Who may not send to a group.
-    Gagged { group: String },
+    Gagged {
+        group: String,
+    },
     /// Which of these groups are muted.
-    AreMuted { groups: Vec<String> },
+    AreMuted {
+        groups: Vec<String>,
+    },
     /// All groups that are muted, by their ids.
-    Muted { skip: usize, limit: usize },
-    Excepted { group: String },
+    Muted {
+        skip: usize,
+        limit: usize,
+    },
+    Excepted {
+        group: String,
+    },
     /// A list of a user, newest first.
-    Listed { list: UserList, owner: UserId },
+    Listed {
+        list: UserList,
+        owner: UserId,
+    },
     /// To which of these users only those on their whitelists may write.
-    AreOnlyWanted { users: Vec<UserId> },
+    AreOnlyWanted {
+        users: Vec<UserId>,
+    },
     /// The conversations of a user, the one with the newest message first.
     List {
         user: UserId,
@@ -77,9 +103,15 @@ pub(crate) enum Order {
         skip: usize,
         limit: usize,
     },
-    Look { place: Place },
+    Look {
+        place: Place,
+    },
     /// A page of what was said after this one, oldest first.
-    History { place: Place, after: i64, limit: usize },
+    History {
+        place: Place,
+        after: i64,
+        limit: usize,
+    },
 }
 
 /// A conversation as the app's server names it.
@@ -138,7 +170,12 @@ pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, order
         Order::Gag { group, users, until_ms } => groups::gag(rows, context, by, group, users, *until_ms),
         Order::Mute { group, muted } => groups::mute(rows, context, by, group, *muted),
         Order::Except { group, users, excepted } => groups::except(rows, context, group, users, *excepted),
-        Order::EditList { list, owner, users, add } => {
+        Order::EditList {
+            list,
+            owner,
+            users,
+            add,
+        } => {
             let command = EditBlacklist {
                 add: *add,
                 user_ids: users.iter().map(|user| user.as_str().to_owned()).collect(),

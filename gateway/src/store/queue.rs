@@ -31,8 +31,10 @@ pub(super) enum Work {
     /// Changes that belong together.
     Changes(Vec<Change>),
     /// Something that reads and decides what to change. May be called again, if the transaction it was part of failed because of another.
-    Job(Box<dyn FnMut(&dyn RowsMut) -> Result<(), StoreError> + Send>),
+    Job(Job),
 }
+
+type Job = Box<dyn FnMut(&dyn RowsMut) -> Result<(), StoreError> + Send>;
 
 /// What a job counts: about as many rows as a message takes.
 const JOB_WEIGHT: usize = 1;

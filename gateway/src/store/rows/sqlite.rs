@@ -57,19 +57,14 @@ impl Rows for SqliteRows<'_> {
     fn conversation(&self, app: &str, kind: i32, key: &str) -> Read<Option<ConversationRow>> {
         let statement =
             format!("SELECT {CONVERSATION} FROM conversations c WHERE app = ?1 AND kind = ?2 AND name_key = ?3");
-        self.one(&statement, params![app, kind, key], |row| conversation(row))
-    }
-
-    fn conversation_by_id(&self, id: i64) -> Read<Option<ConversationRow>> {
-        let statement = format!("SELECT {CONVERSATION} FROM conversations c WHERE id = ?1");
-        self.one(&statement, [id], |row| conversation(row))
+        self.one(&statement, params![app, kind, key], conversation)
     }
 
     fn conversation_of_members(&self, app: &str, digest: &str) -> Read<Option<ConversationRow>> {
         let statement = format!(
             "SELECT {CONVERSATION} FROM conversations c WHERE app = ?1 AND members_digest = ?2 ORDER BY id LIMIT 1"
         );
-        self.one(&statement, [app, digest], |row| conversation(row))
+        self.one(&statement, [app, digest], conversation)
     }
 
     fn conversations(&self, query: &ConversationsQuery) -> Read<Vec<(ConversationRow, MemberRow)>> {
