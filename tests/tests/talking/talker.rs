@@ -165,8 +165,10 @@ impl Talker {
         lost: &mut Option<Instant>,
     ) -> io::Result<()> {
         let mut line = timeout(PATIENCE, Line::open(way)).await??;
-        let mut here = Connected::default();
-        here.known = self.known();
+        let mut here = Connected {
+            known: self.known(),
+            ..Connected::default()
+        };
         for progress in self.progress.values_mut() {
             progress.telling = progress.told;
         }
