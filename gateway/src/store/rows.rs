@@ -168,8 +168,6 @@ pub(crate) enum UserList {
 /// What there is to read.
 pub(crate) trait Rows {
     fn conversation(&self, app: &str, kind: i32, key: &str) -> Read<Option<ConversationRow>>;
-    #[cfg(test)]
-    fn conversation_by_id(&self, id: i64) -> Read<Option<ConversationRow>>;
     /// The oldest discussion with these members.
     fn conversation_of_members(&self, app: &str, digest: &str) -> Read<Option<ConversationRow>>;
     fn conversations(&self, query: &ConversationsQuery) -> Read<Vec<(ConversationRow, MemberRow)>>;

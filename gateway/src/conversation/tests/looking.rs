@@ -227,7 +227,8 @@ fn two_users_who_have_not_written_yet_have_an_empty_conversation_that_is_in_no_l
     let members = page(&chats, peer, "jerry", 1, "jerry");
     assert_eq!((&*members.members[0].user_id, &*members.next_cursor), ("tom", ""));
     assert_eq!(ids(&list(&chats, "tom", |_| ())), [""; 0]);
-    assert_eq!(chats.read(|rows| rows.conversation_by_id(0)), None, "nothing was made");
+    let row = chats.read(|rows| rows.conversation("app", ConversationType::Peer.into(), "jerry\ntom"));
+    assert_eq!(row, None, "nothing was made");
     pair(&chats, "tom", "jerry");
     assert_eq!(
         ids(&list(&chats, "tom", |_| ())),

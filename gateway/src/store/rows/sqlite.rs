@@ -60,12 +60,6 @@ impl Rows for SqliteRows<'_> {
         self.one(&statement, params![app, kind, key], conversation)
     }
 
-    #[cfg(test)]
-    fn conversation_by_id(&self, id: i64) -> Read<Option<ConversationRow>> {
-        let statement = format!("SELECT {CONVERSATION} FROM conversations c WHERE id = ?1");
-        self.one(&statement, [id], conversation)
-    }
-
     fn conversation_of_members(&self, app: &str, digest: &str) -> Read<Option<ConversationRow>> {
         let statement = format!(
             "SELECT {CONVERSATION} FROM conversations c WHERE app = ?1 AND members_digest = ?2 ORDER BY id LIMIT 1"

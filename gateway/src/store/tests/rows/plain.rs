@@ -70,10 +70,6 @@ impl Rows for Plain {
             .cloned())
     }
 
-    fn conversation_by_id(&self, id: i64) -> Read<Option<ConversationRow>> {
-        Ok(self.0.borrow().conversations.get(&id).cloned())
-    }
-
     fn conversation_of_members(&self, app: &str, digest: &str) -> Read<Option<ConversationRow>> {
         let state = self.0.borrow();
         // The oldest has the least id.
