@@ -40,6 +40,10 @@ pub(super) struct Share {
 }
 
 /// What a frame means to a member.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for one frame; a box would cost each an allocation"
+)]
 pub(crate) enum Arrival {
     /// The room message with this number.
     Message(u64),

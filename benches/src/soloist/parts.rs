@@ -34,6 +34,10 @@ pub(super) struct Player {
 }
 
 /// What a frame is to a soloist.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack for one frame; a box would cost each an allocation"
+)]
 enum Heard {
     Answer(u32, Reply),
     /// So many messages that are not timed, come or told as missed.
