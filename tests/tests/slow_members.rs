@@ -345,7 +345,8 @@ async fn a_member_that_cannot_even_take_what_may_not_be_missed_is_closed_as_slow
     scene.check_slow(&events, Story::Beginning);
     for (reader, slow_left) in scene.readers.iter_mut().zip(&mut scene.slow_left) {
         if *slow_left == 0 {
-            assert_eq!(happening(&reader.event().await), Some(Happening::Left(SLOW.into())));
+            let left = Happening::Left(format!("{SLOW}-{transport}"));
+            assert_eq!(happening(&reader.event().await), Some(left));
             *slow_left = 1;
         }
     }

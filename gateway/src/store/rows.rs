@@ -165,6 +165,10 @@ pub(crate) enum UserList {
     MutedAhead,
 }
 
+/// Messages looked at to count those that are unread: a few milliseconds. Who has sent more than this, or got more that does not count, since he
+/// read anything is told too few.
+pub(super) const UNREAD_LOOKED_AT: i64 = 10_000;
+
 /// What there is to read.
 pub(crate) trait Rows {
     fn conversation(&self, app: &str, kind: i32, key: &str) -> Read<Option<ConversationRow>>;
@@ -188,7 +192,7 @@ pub(crate) trait Rows {
     fn first_since(&self, conversation: i64, since: Since) -> Read<Option<i64>>;
     /// By sequence number, rising, whichever the direction.
     fn messages(&self, query: &MessagesQuery) -> Read<Vec<MessageRow>>;
-    /// Messages that count after this one, but those of one sender; at most so many.
+    /// Messages that count after this one, but those of one sender; at most so many, and of the next [`UNREAD_LOOKED_AT`] alone.
     fn count_unread(&self, conversation: i64, after: i64, but_of: &str, limit: usize) -> Read<usize>;
     fn sent(&self, app: &str, sender_id: &str, client_message_id: &str) -> Read<Option<SentRow>>;
     fn combined(&self, app: &str, user_id: &str, combined_id: &str) -> Read<Option<CombinedRow>>;

@@ -6,7 +6,7 @@ use sluice_protocol::ConversationType;
 
 use super::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
-    RowsMut, SentRow, Since, UserList,
+    RowsMut, SentRow, Since, UNREAD_LOOKED_AT, UserList,
 };
 use crate::store::error::{Stage, StoreError};
 
@@ -221,8 +221,10 @@ impl Rows for SqliteRows<'_> {
 
     fn count_unread(&self, conversation: i64, after: i64, but_of: &str, limit: usize) -> Read<usize> {
         let statement = "SELECT count(*) FROM (SELECT 1 FROM messages
-            WHERE conversation = ?1 AND sequence > ?2 AND counts AND NOT recalled AND sender_id <> ?3 LIMIT ?4)";
-        let row = params![conversation, after, but_of, signed(limit)];
+            WHERE conversation = ?1 AND sequence > ?2 AND sequence <= ?5
+                AND counts AND NOT recalled AND sender_id <> ?3 LIMIT ?4)";
+        let last = after.saturating_add(UNREAD_LOOKED_AT);
+        let row = params![conversation, after, but_of, signed(limit), last];
         let count = self.one(statement, row, |row| row.get::<_, i64>(0))?;
         Ok(unsigned(count.unwrap_or(0)))
     }
