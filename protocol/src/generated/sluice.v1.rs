@@ -438,7 +438,7 @@ pub struct OwnConversation {
     pub delivered_sequence: u64,
     #[prost(uint64, tag = "4")]
     pub read_sequence: u64,
-    /// Messages of others that count, after read_sequence; at most 999.
+    /// Messages of others that count, among the 10000 after read_sequence; at most 999.
     #[prost(uint32, tag = "5")]
     pub unread: u32,
     /// Messages before this one are not for this user, who came later.
