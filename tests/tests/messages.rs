@@ -7,8 +7,7 @@ use bytes::Bytes;
 use sluice_codec::encode;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    ConversationType, EnterRoom, Frame, MessageType, Ping, Priority, Reply, RoomMessage, SendMessage,
-    SendMessageResult, reply,
+    EnterRoom, Frame, MessageType, Ping, Priority, Reply, RoomMessage, SendMessage, SendMessageResult, reply,
 };
 use sluice_tests::{Gateway, RawClient, Transport, on_all_transports};
 
@@ -149,14 +148,7 @@ async fn what_is_not_served_is_refused_and_the_connection_lives(transport: Trans
         client_message_id: "m1".into(),
         ..good()
     };
-    for (request_id, command) in (2..).zip([
-        of_conversation(ConversationType::Peer.into()),
-        of_conversation(ConversationType::Group.into()),
-        of_conversation(77),
-        of_type(0),
-        of_type(11),
-        of_type(201),
-    ]) {
+    for (request_id, command) in (2..).zip([of_conversation(77), of_type(0), of_type(11), of_type(201)]) {
         let reply = alice.call(request_id, Body::SendMessage(command.clone())).await;
         assert_eq!(refused(&reply), (20606, ""), "{command:?}");
         match reply.result {

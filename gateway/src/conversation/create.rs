@@ -96,9 +96,14 @@ pub(super) fn make(
     let is_group = new.kind == i32::from(ConversationType::Group);
     // What the app's server has decided about a group of this id holds for this one.
     let muted = is_group && settle_ahead(rows, context, &new.key)?;
+    let last_sequence = match is_group {
+        true => rows.ended_group(context.app_key, &new.key)?,
+        false => 0,
+    };
     let row = ConversationRow {
         id: context.next_id(),
         muted,
+        last_sequence,
         app: context.app_key.to_owned(),
         creator_id: by.user_id().to_owned(),
         member_count: i64::try_from(members.len()).unwrap_or(i64::MAX),

@@ -178,7 +178,7 @@ pub(super) fn newcomer(context: Context<'_>, conversation: &ConversationRow, use
     }
 }
 
-/// Ends a conversation: nothing of it stays.
+/// Ends a conversation: nothing of it stays but how far the numbers of a group went.
 pub(super) fn end(rows: &dyn RowsMut, context: Context<'_>, conversation: &ConversationRow) -> Read<()> {
     if conversation.kind == i32::from(ConversationType::Group) {
         for list in [UserList::MuteException, UserList::LeftMuted] {
@@ -192,6 +192,7 @@ pub(super) fn end(rows: &dyn RowsMut, context: Context<'_>, conversation: &Conve
                 }
             }
         }
+        rows.put_ended_group(context.app_key, &conversation.key, conversation.last_sequence)?;
     }
     rows.remove_conversation(conversation.id)
 }

@@ -169,6 +169,11 @@ pub(crate) enum UserList {
 /// read anything is told too few.
 pub(super) const UNREAD_LOOKED_AT: i64 = 10_000;
 
+/// What names a conversation that is gone but for its messages: no id has a line break.
+fn removed_key(id: i64) -> String {
+    format!("\n{id}")
+}
+
 /// What there is to read.
 pub(crate) trait Rows {
     fn conversation(&self, app: &str, kind: i32, key: &str) -> Read<Option<ConversationRow>>;
@@ -182,6 +187,8 @@ pub(crate) trait Rows {
         user_id: &str,
         limit: usize,
     ) -> Read<(Vec<(ConversationRow, MemberRow)>, usize)>;
+    /// How far the numbers went of the groups with this name that are gone; 0 if there was none.
+    fn ended_group(&self, app: &str, key: &str) -> Read<i64>;
     fn member(&self, conversation: i64, user_id: &str) -> Read<Option<MemberRow>>;
     /// By user id, after this one.
     fn members(&self, conversation: i64, after: &str, limit: usize) -> Read<Vec<MemberRow>>;
@@ -225,8 +232,10 @@ pub(crate) trait RowsMut: Rows {
     fn insert_conversation(&self, row: &ConversationRow) -> Read<()>;
     /// All but what names it.
     fn update_conversation(&self, row: &ConversationRow) -> Read<()>;
-    /// With its members and messages.
+    /// Takes it from its members and gives its name free. Its messages, of which there may be millions, are deleted in the background, and then the row.
     fn remove_conversation(&self, id: i64) -> Read<()>;
+    /// Remembers how far the numbers of a group went.
+    fn put_ended_group(&self, app: &str, key: &str, last_sequence: i64) -> Read<()>;
     fn put_member(&self, row: &MemberRow) -> Read<()>;
     fn remove_member(&self, conversation: i64, user_id: &str) -> Read<bool>;
     fn insert_message(&self, row: &MessageRow) -> Read<()>;

@@ -7,6 +7,7 @@ use sluice_protocol::{
 
 use super::*;
 use crate::conversation::tests::members::{add, group, join, judged, members_of, set_managers};
+use crate::conversation::tests::sending::{result, send, to_group};
 use crate::store::{MemberRow, UserList};
 
 const ALL: [&str; 4] = ["jerry", "mary", "tom", "will"];
@@ -136,6 +137,34 @@ fn nothing_of_a_dismissed_group_stays_for_the_next_with_its_id() {
     chats.ask("mary", group("g", &["user1"])).unwrap();
     let members = members_of(&chats, "mary", ConversationType::Group, "g");
     assert_eq!(members.len(), 2);
+}
+
+#[test]
+fn the_next_group_with_the_id_of_a_dismissed_one_goes_on_behind_its_numbers() {
+    let chats = team();
+    for number in 1..=3 {
+        let message = to_group("g", "before");
+        assert_eq!(result(send(&chats, "tom", message)).sequence, number);
+    }
+    chats.ask("tom", dismiss()).unwrap();
+    chats.ask("tom", group("g", &["mary"])).unwrap();
+    // A client that has the first three of the group before takes this one for new.
+    let message = to_group("g", "after");
+    assert_eq!(result(send(&chats, "tom", message)).sequence, 4);
+    let newest = chats.read(|rows| {
+        let row = rows.conversation("app", ConversationType::Group.into(), "g")?;
+        let row = row.expect("it is there");
+        let member = rows.member(row.id, "mary")?.expect("a member");
+        Ok((row.last_sequence, member.first_sequence, member.read_sequence))
+    });
+    assert_eq!(newest, (4, 4, 3));
+    // And so does the one after that, of which nothing was sent.
+    chats.ask("tom", dismiss()).unwrap();
+    chats.ask("tom", group("g", &[])).unwrap();
+    chats.ask("tom", dismiss()).unwrap();
+    chats.ask("tom", group("g", &[])).unwrap();
+    let message = to_group("g", "later");
+    assert_eq!(result(send(&chats, "tom", message)).sequence, 5);
 }
 
 #[test]

@@ -154,6 +154,20 @@ fn a_temporary_conversation_that_is_over_goes_with_all_it_has() {
 }
 
 #[test]
+fn the_messages_of_a_conversation_that_was_removed_go_step_by_step_and_then_the_rest_of_it() {
+    let (_folder, conn) = database();
+    conversation(&conn, 1, "app", 390, None);
+    conversation(&conn, 2, "app", 1, None);
+    SqliteRows(&conn).remove_conversation(1).expect("it is removed");
+    assert_eq!(left(&conn, 1).len(), 390, "nobody waits for that");
+    assert_eq!(numbers(&conn, "SELECT conversation FROM conversation_members"), [2]);
+    let most = pass(&conn, &Retention::default());
+    assert!(most <= usize::from(STEP_MESSAGES) + 2, "{most}");
+    assert_eq!(numbers(&conn, "SELECT DISTINCT conversation FROM messages"), [2]);
+    assert_eq!(numbers(&conn, "SELECT id FROM conversations"), [2]);
+}
+
+#[test]
 fn repeats_are_recognised_for_a_week() {
     let (_folder, conn) = database();
     let rows = SqliteRows(&conn);

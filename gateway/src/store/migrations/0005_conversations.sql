@@ -103,6 +103,14 @@ CREATE TABLE combined_parts (
     PRIMARY KEY (app, user_id, combined_id, part)
 ) WITHOUT ROWID;
 
+-- How far the numbers went of a group that is gone: the next with its id goes on behind them, so that no client takes a new message for an old one.
+CREATE TABLE ended_groups (
+    app TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    last_sequence BIGINT NOT NULL,
+    PRIMARY KEY (app, name_key)
+) WITHOUT ROWID;
+
 -- Lists of users that a user has, and users of a conversation that are excepted from its mute.
 CREATE TABLE user_lists (
     app TEXT NOT NULL,

@@ -6,7 +6,7 @@ use sluice_protocol::ConversationType;
 
 use super::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
-    RowsMut, SentRow, Since, UNREAD_LOOKED_AT, UserList,
+    RowsMut, SentRow, Since, UNREAD_LOOKED_AT, UserList, removed_key,
 };
 use crate::store::error::{Stage, StoreError};
 
@@ -126,6 +126,12 @@ impl Rows for SqliteRows<'_> {
             row.get::<_, i64>(0)
         })?;
         Ok((found, unsigned(all.unwrap_or(0))))
+    }
+
+    fn ended_group(&self, app: &str, key: &str) -> Read<i64> {
+        let statement = "SELECT last_sequence FROM ended_groups WHERE app = ?1 AND name_key = ?2";
+        let last = self.one(statement, [app, key], |row| row.get(0))?;
+        Ok(last.unwrap_or(0))
     }
 
     fn member(&self, conversation: i64, user_id: &str) -> Read<Option<MemberRow>> {
@@ -383,9 +389,19 @@ impl RowsMut for SqliteRows<'_> {
     }
 
     fn remove_conversation(&self, id: i64) -> Read<()> {
-        self.run("DELETE FROM conversations WHERE id = ?1", [id])?;
         self.run("DELETE FROM conversation_members WHERE conversation = ?1", [id])?;
-        self.run("DELETE FROM messages WHERE conversation = ?1", [id])?;
+        let statement =
+            "UPDATE conversations SET name_key = ?2, members_digest = NULL, member_count = 0, muted = FALSE,
+                expires_at_ms = 0
+            WHERE id = ?1";
+        self.run(statement, params![id, removed_key(id)])?;
+        Ok(())
+    }
+
+    fn put_ended_group(&self, app: &str, key: &str, last_sequence: i64) -> Read<()> {
+        let statement = "INSERT INTO ended_groups (app, name_key, last_sequence) VALUES (?1, ?2, ?3)
+            ON CONFLICT (app, name_key) DO UPDATE SET last_sequence = excluded.last_sequence";
+        self.run(statement, params![app, key, last_sequence])?;
         Ok(())
     }
 

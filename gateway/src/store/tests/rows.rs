@@ -100,8 +100,10 @@ fn conversation(id: i64, one: usize, two: usize, number: i64) -> ConversationRow
 
 fn is_there(rows: &dyn Rows, id: i64) -> Read<bool> {
     for kind in KINDS {
-        if rows.conversation(app_of(id), kind, &format!("key {id}"))?.is_some() {
-            return Ok(true);
+        for key in [format!("key {id}"), format!("\n{id}")] {
+            if rows.conversation(app_of(id), kind, &key)?.is_some() {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
@@ -121,6 +123,7 @@ fn change(rows: &dyn RowsMut, (what, one, two, id, number): Change) -> Result<bo
             .map(|()| true),
         // Seldom, or there would never be much.
         2 if one == 0 => rows.remove_conversation(id).map(|()| true),
+        2 => rows.put_ended_group(app, user, number).map(|()| true),
         3 | 4 => {
             let member = MemberRow {
                 conversation: id,
@@ -233,6 +236,7 @@ fn same_answers(real: &dyn RowsMut, plain: &dyn RowsMut, limit: usize) -> Result
         same!(real, plain, |rows: &dyn Rows| rows
             .conversation_of_members(app, "digest 0"));
         same!(real, plain, |rows: &dyn Rows| rows.muted_groups(app, "key 1", limit));
+        same!(real, plain, |rows: &dyn Rows| rows.ended_group(app, USERS[0]));
         for user in USERS {
             same_of_user(real, plain, app, user, limit)?;
         }

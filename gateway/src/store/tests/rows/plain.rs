@@ -19,6 +19,8 @@ pub(super) struct Plain(RefCell<State>);
 #[derive(Debug, Default)]
 struct State {
     conversations: BTreeMap<i64, ConversationRow>,
+    /// By app and key.
+    ended: BTreeMap<(String, String), i64>,
     members: BTreeMap<(i64, String), MemberRow>,
     messages: BTreeMap<(i64, i64), MessageRow>,
     sent: BTreeMap<Three, SentRow>,
@@ -111,6 +113,11 @@ impl Rows for Plain {
         let count = found.len();
         found.truncate(limit);
         Ok((found, count))
+    }
+
+    fn ended_group(&self, app: &str, key: &str) -> Read<i64> {
+        let key = (app.to_owned(), key.to_owned());
+        Ok(self.0.borrow().ended.get(&key).copied().unwrap_or(0))
     }
 
     fn member(&self, conversation: i64, user_id: &str) -> Read<Option<MemberRow>> {
@@ -272,9 +279,23 @@ impl RowsMut for Plain {
 
     fn remove_conversation(&self, id: i64) -> Read<()> {
         let mut state = self.0.borrow_mut();
-        state.conversations.remove(&id);
         state.members.retain(|(conversation, _), _| *conversation != id);
-        state.messages.retain(|(conversation, _), _| *conversation != id);
+        if let Some(row) = state.conversations.get_mut(&id) {
+            *row = ConversationRow {
+                key: format!("\n{id}"),
+                members_digest: None,
+                member_count: 0,
+                muted: false,
+                expires_at_ms: Some(0),
+                ..row.clone()
+            };
+        }
+        Ok(())
+    }
+
+    fn put_ended_group(&self, app: &str, key: &str, last_sequence: i64) -> Read<()> {
+        let key = (app.to_owned(), key.to_owned());
+        self.0.borrow_mut().ended.insert(key, last_sequence);
         Ok(())
     }
 
