@@ -17,12 +17,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sluice_protocol::frame::Body;
-use sluice_protocol::{AckMessages, HistoryDirection, QueryMessages, SyncConversations, limits, reply};
+use sluice_protocol::{
+    AckMessages, HistoryDirection, QueryConversations, QueryMessages, SyncConversations, limits, reply,
+};
 use tokio::time::Instant;
 
 use self::position::{Filled, Position};
 use crate::connection::Answer;
-use crate::conversation::{ConversationId, ConversationMessage, ConversationsSynced, messages_page};
+use crate::conversation::{Conversation, ConversationId, ConversationMessage, ConversationsSynced, messages_page};
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::sync::{KnownConversation, SyncOptions, SyncPage};
@@ -45,8 +47,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a number may be missing before history is asked: the answer to a message of this client may come behind what others said after it.
 const MISSING_GRACE: Duration = Duration::from_millis(250);
 
-/// Messages of this client that are remembered while it asks what it missed.
-const EARLY_MAX: usize = 1024;
+/// Messages of this client that are remembered for conversations of which it has heard nothing else. One that is forgotten is told like those of others,
+/// if a page has it.
+const OWN_MAX: usize = 1024;
+
+/// Conversations on one page of the list.
+const LIST_CONVERSATIONS: u32 = 100;
 
 /// The wait after a refusal that names none.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -99,8 +105,13 @@ pub(crate) struct Following {
     positions: HashMap<ConversationId, Position>,
     /// Conversations in which something is missing, and when history is asked for it.
     lacking: VecDeque<(ConversationId, Instant)>,
-    /// Messages of this client that the server took before this client knew what it had missed: conversation, sequence and message id.
-    early: Vec<(ConversationId, u64, u64)>,
+    /// Messages of this client in conversations without a position: conversation, sequence and message id, the newest last. They make no position, since
+    /// what others said before them may still come.
+    own: VecDeque<(ConversationId, u64, u64)>,
+    /// Conversations of which the server has still to say how far they are: those that the first page was not asked for by name, and did not list.
+    uncompared: HashSet<ConversationId>,
+    /// How many of the list have been looked at for them.
+    listed: u32,
     ahead_bytes: usize,
     /// The page that was asked for: one at a time, since the server reads no further before it is told.
     page: Option<Asked>,
@@ -130,6 +141,7 @@ struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Page {
     Sync { cursor: String },
+    List,
     Fill(ConversationId),
 }
 
@@ -146,7 +158,7 @@ impl Following {
     pub(crate) fn new(options: &SyncOptions, own_user_id: &str) -> Self {
         let known = || options.known.iter();
         let positions = known().map(|known| {
-            let position = Position::at(known.sequence, known.message_id);
+            let position = Position::known(known.sequence, known.message_id);
             (known.conversation.clone(), position)
         });
         let taken = known().map(|known| (known.conversation.clone(), (known.sequence, known.message_id)));
@@ -160,7 +172,9 @@ impl Following {
             stage: Stage::Wanted { cursor: String::new() },
             positions: positions.collect(),
             lacking: VecDeque::new(),
-            early: Vec::new(),
+            own: VecDeque::new(),
+            uncompared: HashSet::new(),
+            listed: 0,
             ahead_bytes: 0,
             page: None,
             not_before: None,
@@ -237,6 +251,7 @@ impl Following {
         }
         match &self.stage {
             Stage::Wanted { cursor } => Some(Page::Sync { cursor: cursor.clone() }),
+            Stage::Current if !self.uncompared.is_empty() => Some(Page::List),
             Stage::Current => {
                 let mut due = self.lacking.iter().filter(|(_, at)| *at <= now);
                 due.next().map(|(conversation, _)| Page::Fill(conversation.clone()))
@@ -245,7 +260,7 @@ impl Following {
         }
     }
 
-    fn question(&self, page: &Page) -> Body {
+    fn question(&mut self, page: &Page) -> Body {
         match page {
             Page::Sync { cursor } => {
                 let mut command = SyncConversations {
@@ -254,17 +269,25 @@ impl Following {
                     ..SyncConversations::default()
                 };
                 if cursor.is_empty() {
-                    // The newest matter most: of others a gap shows when a message comes.
+                    // The newest matter most. The list says of the others how far they are.
                     let mut known: Vec<_> = self.positions.iter().collect();
                     known.sort_unstable_by_key(|(_, position)| std::cmp::Reverse(position.handed_id()));
-                    for (conversation, position) in known.into_iter().take(limits::KNOWN_CONVERSATIONS) {
+                    let others = known.split_off(known.len().min(limits::KNOWN_CONVERSATIONS));
+                    for (conversation, position) in known {
                         command.known_types.push(conversation.wire_type() as u32);
                         command.known_ids.push(conversation.id.clone());
                         command.known_sequences.push(position.handed());
                     }
+                    self.uncompared = others.into_iter().map(|(other, _)| other.clone()).collect();
+                    self.listed = 0;
                 }
                 Body::SyncConversations(command)
             }
+            Page::List => Body::QueryConversations(QueryConversations {
+                limit: LIST_CONVERSATIONS,
+                skip: self.listed,
+                ..QueryConversations::default()
+            }),
             Page::Fill(conversation) => Body::QueryMessages(QueryMessages {
                 r#type: conversation.wire_type().into(),
                 id: conversation.id.clone(),
@@ -311,6 +334,9 @@ impl Following {
         match (asked.page, answer) {
             (Page::Sync { cursor }, Ok(Some(reply::Result::SyncPage(page)))) => {
                 self.on_sync_page(page.clone(), cursor.is_empty(), now, &mut events);
+            }
+            (Page::List, Ok(Some(reply::Result::Conversations(page)))) => {
+                self.on_listed(page.clone(), now, &mut events);
             }
             (Page::Fill(conversation), Ok(Some(reply::Result::Messages(page)))) => {
                 let page = messages_page(page.clone(), &self.own_user_id);
@@ -362,7 +388,9 @@ impl Following {
                 self.stage = Stage::Off;
                 events.push(Event::ConversationsUnavailable { error });
             }
-            Page::Fill(_) if is_for_a_while => {}
+            Page::List | Page::Fill(_) if is_for_a_while => {}
+            // What is missing shows when the next message comes.
+            Page::List => self.uncompared.clear(),
             Page::Fill(conversation) => {
                 tracing::debug!(%error, "what is missing of a conversation cannot be had");
                 self.change(&conversation, now, events, |position, _, events| {
@@ -375,10 +403,7 @@ impl Following {
     fn on_sync_page(&mut self, page: sluice_protocol::SyncPage, is_first: bool, now: Instant, events: &mut Vec<Event>) {
         let page = SyncPage::of_wire(page, &self.own_user_id);
         for conversation in &page.conversations {
-            self.on_delivered(
-                &conversation.info.conversation,
-                conversation.position.delivered_sequence,
-            );
+            self.compare(conversation, now, events);
         }
         if is_first {
             events.push(Event::ConversationsSynced(ConversationsSynced {
@@ -393,11 +418,26 @@ impl Following {
             Some(cursor) => Stage::Wanted { cursor },
             None => Stage::Current,
         };
-        if self.stage == Stage::Current {
-            for (conversation, sequence, message_id) in std::mem::take(&mut self.early) {
-                self.take_own(conversation, sequence, message_id, now, events);
-            }
+    }
+
+    fn on_listed(&mut self, page: sluice_protocol::Conversations, now: Instant, events: &mut Vec<Event>) {
+        self.listed += u32::try_from(page.conversations.len()).unwrap_or(u32::MAX);
+        if !page.more || page.conversations.is_empty() {
+            self.uncompared.clear();
         }
+        for conversation in page.conversations.into_iter().filter_map(Conversation::of_wire) {
+            self.compare(&conversation, now, events);
+        }
+    }
+
+    /// The server says how far a conversation is, and how far this user has got in it: on whichever device, so what is new there need not be here.
+    fn compare(&mut self, conversation: &Conversation, now: Instant, events: &mut Vec<Event>) {
+        let info = &conversation.info;
+        self.uncompared.remove(&info.conversation);
+        self.change(&info.conversation, now, events, |position, _, _| {
+            position.acked = conversation.position.delivered_sequence;
+            position.look_beyond(info.last_sequence, info.last_message_id);
+        });
     }
 
     /// The server has taken a message of this client, of which no event tells it. What the app is to be told now.
@@ -412,29 +452,17 @@ impl Following {
         if sequence == 0 {
             return events;
         }
-        // What came before it in a conversation that this client does not know may be in the pages still to come.
-        if self.stage == Stage::Current || self.positions.contains_key(&conversation) {
-            self.take_own(conversation, sequence, message_id, now, &mut events);
-        } else if self.early.len() < EARLY_MAX {
-            self.early.push((conversation, sequence, message_id));
+        if self.positions.contains_key(&conversation) {
+            self.change(&conversation, now, &mut events, |position, bytes_left, events| {
+                position.take_own(sequence, message_id, bytes_left, events);
+            });
+        } else {
+            if self.own.len() == OWN_MAX {
+                self.own.pop_front();
+            }
+            self.own.push_back((conversation, sequence, message_id));
         }
         events
-    }
-
-    fn take_own(
-        &mut self,
-        conversation: ConversationId,
-        sequence: u64,
-        message_id: u64,
-        now: Instant,
-        events: &mut Vec<Event>,
-    ) {
-        self.positions
-            .entry(conversation.clone())
-            .or_insert_with(|| Position::at(sequence, message_id));
-        self.change(&conversation, now, events, |position, bytes_left, events| {
-            position.take_own(sequence, message_id, bytes_left, events);
-        });
     }
 
     fn on_filled(
@@ -480,6 +508,9 @@ impl Following {
                     // Whoever comes in again begins with the messages from then on.
                     Event::ConversationKickedOut(out) => self.forget(&out.conversation),
                     Event::GroupDismissed(group) => self.forget(&group.conversation),
+                    Event::ConversationMembersLeft(left) if left.user_ids.contains(&self.own_user_id) => {
+                        self.forget(&left.conversation);
+                    }
                     _ => {}
                 }
                 events.push(event);
@@ -495,14 +526,27 @@ impl Following {
             return;
         }
         let conversation = message.conversation.clone();
-        let before = message.sequence - 1;
-        self.positions
-            .entry(conversation.clone())
-            // What is older of a conversation that is new to this client is for the app to ask for.
-            .or_insert_with(|| Position::at(before, 0));
+        let own = self.begin_position(&conversation, message.sequence - 1);
         self.change(&conversation, now, events, |position, bytes_left, events| {
+            for (sequence, message_id) in own {
+                position.take_own(sequence, message_id, bytes_left, events);
+            }
             position.take(message, bytes_left, events);
         });
+    }
+
+    /// Makes the position of a conversation that has none: what is older is for the app to ask for. Answers this client's own messages behind it.
+    fn begin_position(&mut self, conversation: &ConversationId, before: u64) -> Vec<(u64, u64)> {
+        if self.positions.contains_key(conversation) {
+            return Vec::new();
+        }
+        self.positions.insert(conversation.clone(), Position::at(before, 0));
+        let (own, others) = std::mem::take(&mut self.own)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|(other, _, _)| other == conversation);
+        self.own = others;
+        let own = own.into_iter().map(|(_, sequence, message_id)| (sequence, message_id));
+        own.filter(|(sequence, _)| *sequence > before).collect()
     }
 
     /// Changes a position, and looks what has become of it.
@@ -528,6 +572,8 @@ impl Following {
         }
         if position.told() > position.acked {
             self.acks.due.entry(conversation.clone()).or_insert(now);
+        } else {
+            self.acks.due.remove(conversation);
         }
     }
 
@@ -549,6 +595,8 @@ impl Following {
         if let Some(position) = self.positions.remove(conversation) {
             self.ahead_bytes -= position.ahead_bytes();
         }
+        self.own.retain(|(other, _, _)| other != conversation);
+        self.uncompared.remove(conversation);
         self.lacking.retain(|(other, _)| other != conversation);
         self.acks.due.remove(conversation);
     }

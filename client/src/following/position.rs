@@ -57,6 +57,14 @@ pub(super) enum Filled {
 }
 
 impl Position {
+    /// Of a conversation of which the app has all up to this message from before. Whether the server knows so, a page says.
+    pub(super) fn known(sequence: u64, message_id: u64) -> Self {
+        Self {
+            told: sequence,
+            ..Self::at(sequence, message_id)
+        }
+    }
+
     /// Of a conversation of which this client has all up to this message.
     pub(super) fn at(sequence: u64, message_id: u64) -> Self {
         Self {
@@ -101,7 +109,9 @@ impl Position {
 
     /// A message of this client was taken by the server. No event says so.
     pub(super) fn take_own(&mut self, sequence: u64, message_id: u64, bytes_left: usize, events: &mut Vec<Event>) {
-        self.look_at(sequence, message_id);
+        self.look_beyond(sequence, message_id);
+        // A page may have had it before.
+        drop(self.take_ahead(sequence));
         self.put(sequence, Ahead::Own(message_id), bytes_left, events);
     }
 
@@ -132,7 +142,7 @@ impl Position {
         let mut filled = if more { Filled::Further } else { Filled::Nothing };
         for message in page {
             let sequence = message.sequence;
-            self.look_at(sequence, message.message_id);
+            self.look_beyond(sequence, message.message_id);
             if sequence <= self.handed {
                 continue;
             }
@@ -169,6 +179,13 @@ impl Position {
         }
         self.newest_id = self.newest_id.max(message_id);
         self.beyond = self.beyond.max(sequence);
+    }
+
+    /// Notes that a message exists, where that says something new: an answer or a page may be of something old.
+    pub(super) fn look_beyond(&mut self, sequence: u64, message_id: u64) {
+        if sequence > self.handed {
+            self.look_at(sequence, message_id);
+        }
     }
 
     /// Tells that all before `sequence` that has not been handed over is missing.
