@@ -358,7 +358,8 @@ impl Client {
     /// Sends a message in a conversation, and does not let go of it before it is known what has become of it: where the connection dies before
     /// the answer is there, and where the server has too much to do, it is sent again, under the same name, of which the server takes one.
     /// Those of one conversation arrive in the order of these calls. What is not kept ([`OutgoingMessage::keep`]) is not sent again when its
-    /// answer is lost.
+    /// answer is lost. With a message in which the server finds a fault of its own (4200) only its conversation waits, and after six tries it ends as
+    /// [`SendOutcome::Unknown`](crate::SendOutcome::Unknown).
     ///
     /// This client must stay: when it comes to its end, so do its messages. Connecting again is the business of
     /// [`Reconnect::Automatic`](crate::Reconnect::Automatic). At most 1024 messages wait, of 8 MiB altogether; others fail with 30014.

@@ -41,6 +41,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(32);
 
+/// How often a message is sent to a server that has a fault with it: with the pauses between, for a quarter of a minute.
+const FAULTS_MAX: u32 = 6;
+
 /// What became of a message that was submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -49,8 +52,8 @@ pub enum SendOutcome {
     Sent(SentMessage),
     /// It was not taken and will not be: the server has refused it, or it has never left.
     Failed(ClientError),
-    /// The client came to its end before there was an answer, or the connection did and the message is of a kind that is not kept: it may have been
-    /// taken. Submit the same `message` again: under its name the server takes it once, if it is kept.
+    /// The client came to its end before there was an answer, or the connection did and the message is of a kind that is not kept, or the server has
+    /// a fault with it (4200), time and again: it may have been taken. Submit the same `message` again: under its name the server takes it once, if it is kept.
     Unknown {
         /// With the name under which it was sent.
         message: Box<OutgoingMessage>,
@@ -162,6 +165,8 @@ pub(crate) struct Submissions {
     /// Conversations of which the first message may be sent.
     ready: VecDeque<ConversationId>,
     under_way: HashMap<u32, UnderWay>,
+    /// Conversations with whose first message the server has a fault, and when it is tried again. Others do not wait for them.
+    resting: Vec<(ConversationId, Instant)>,
     not_before: Option<Instant>,
     /// Of the next refusal that names none.
     pause: Duration,
@@ -175,6 +180,15 @@ struct Waiting {
     bytes: usize,
     /// There was no answer to an earlier try.
     is_in_doubt: bool,
+    /// Tries with which the server had a fault.
+    faults: u32,
+}
+
+/// What comes of a message with which the server has a fault.
+#[derive(Debug)]
+enum Rest {
+    Until(Instant),
+    Over,
 }
 
 #[derive(Debug)]
@@ -189,6 +203,7 @@ impl Default for Submissions {
             conversations: HashMap::new(),
             ready: VecDeque::new(),
             under_way: HashMap::new(),
+            resting: Vec::new(),
             not_before: None,
             pause: PAUSE,
             count: 0,
@@ -214,6 +229,7 @@ impl Submissions {
             submitted,
             bytes,
             is_in_doubt: false,
+            faults: 0,
         });
         if waiting.len() == 1 {
             self.ready.push_back(conversation);
@@ -223,6 +239,8 @@ impl Submissions {
     /// The message to send next, if it is time for one. `request_id` is what it will have.
     pub(crate) fn next(&mut self, now: Instant, request_id: impl FnOnce() -> u32) -> Option<(u32, Body)> {
         self.not_before.take_if(|at| *at <= now);
+        let rested = self.resting.extract_if(.., |(_, until)| *until <= now);
+        self.ready.extend(rested.map(|(conversation, _)| conversation));
         if self.under_way.len() >= UNDER_WAY_MAX || self.not_before.is_some() {
             return None;
         }
@@ -243,6 +261,13 @@ impl Submissions {
         let ended = match answer {
             Ok(Some(reply::Result::SendMessage(sent))) => Ended::Sent(sent.clone().into()),
             Ok(_) => Ended::Unknown(ClientError::unexpected_reply()),
+            Err(error) if error.code == ErrorCode::INTERNAL_ERROR => match self.rest(&conversation, error, now) {
+                Rest::Until(until) => {
+                    self.resting.push((conversation, until));
+                    return true;
+                }
+                Rest::Over => Ended::Unknown(error.clone()),
+            },
             Err(error) if error.is_for_a_while() => {
                 self.not_before = Some(now + error.retry_after.unwrap_or(self.pause));
                 self.pause = PAUSE_MAX.min(self.pause * 2);
@@ -258,6 +283,19 @@ impl Submissions {
         self.pause = PAUSE;
         self.end_first(conversation, ended);
         true
+    }
+
+    /// The server has a fault with the first message of a conversation, which may have been taken.
+    fn rest(&mut self, conversation: &ConversationId, error: &ClientError, now: Instant) -> Rest {
+        let Some(first) = self.conversations.get_mut(conversation).and_then(VecDeque::front_mut) else {
+            return Rest::Over;
+        };
+        first.is_in_doubt = true;
+        first.faults += 1;
+        if first.faults >= FAULTS_MAX || !first.submitted.is_kept {
+            return Rest::Over;
+        }
+        Rest::Until(now + error.retry_after.unwrap_or(PAUSE * 2_u32.pow(first.faults - 1)))
     }
 
     /// Messages whose answers are late are sent again, if the server knows a repeat.
@@ -287,8 +325,10 @@ impl Submissions {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let late = self.under_way.values().map(|under_way| under_way.deadline).min();
+        let rested = self.resting.iter().map(|(_, until)| *until).min();
         let pause = self.not_before.filter(|_| !self.ready.is_empty());
-        late.into_iter().chain(pause).min()
+        let rested = rested.map(|rested| self.not_before.map_or(rested, |not_before| not_before.max(rested)));
+        late.into_iter().chain(pause).chain(rested).min()
     }
 
     /// There will be no connection any more.

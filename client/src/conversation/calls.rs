@@ -21,7 +21,8 @@ use sluice_protocol::ErrorCode;
 
 /// Commands on conversations. Where one names a conversation, it can fail with 4303 (there is none), 21406 or 22406 (this user is not in the
 /// discussion or the group), 4323 (a temporary one has ended) and 33003 (detail: the field); those that change something with 5004 and 31003
-/// too, when the server's store has too much to do, or no room: then it was not done, and [`ClientError::retry_after`] says when to try again.
+/// too, when the server's store has too much to do, or no room: then it was not done (31003 with the detail `store`: it may be), and
+/// [`ClientError::retry_after`] says when to try again.
 impl Client {
     /// Asks for a page of what came while this user was away, and turns on the events of conversations for this session. `newest` is 0 to 100,
     /// for each conversation; 0 means 20. `cursor` is [`SyncPage::next_cursor`] of the page before, and empty for the first; `known` says of at

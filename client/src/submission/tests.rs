@@ -130,6 +130,48 @@ fn a_refusal_is_the_end_and_one_for_a_while_is_not() {
 }
 
 #[test]
+fn a_fault_with_one_message_holds_up_its_own_conversation_and_not_without_end() {
+    let mut queue = Queue::new();
+    let mut first = queue.submit("bob", "b1");
+    let _second = queue.submit("bob", "b2");
+    let mut pause = PAUSE;
+    for fault in 1..FAULTS_MAX {
+        let (request_id, name) = queue.next().expect("it is sent");
+        assert_eq!(name, "b1");
+        queue.answer(request_id, &refusal(ErrorCode::INTERNAL_ERROR));
+        let mut other = queue.submit("carol", "c");
+        let (request_id, name) = queue.next().expect("another conversation does not wait");
+        assert_eq!(name, "c");
+        queue.answer(request_id, &sent(u64::from(fault)));
+        assert!(matches!(ended(&mut other), Some(Ended::Sent(_))));
+        assert_eq!(queue.next(), None);
+        assert_eq!(queue.submissions.next_deadline(), Some(queue.now + pause));
+        queue.now += pause;
+        pause *= 2;
+    }
+    let (request_id, _) = queue.next().expect("it is sent once more");
+    assert!(ended(&mut first).is_none());
+    queue.answer(request_id, &refusal(ErrorCode::INTERNAL_ERROR));
+    assert!(matches!(ended(&mut first), Some(Ended::Unknown(error)) if error.code == ErrorCode::INTERNAL_ERROR));
+    assert_eq!(queue.names(), ["b2"]);
+}
+
+#[test]
+fn a_message_that_rests_when_the_connection_is_lost_is_sent_on_the_next() {
+    let mut queue = Queue::new();
+    let mut first = queue.submit("bob", "b1");
+    let (request_id, _) = queue.next().expect("it is sent");
+    queue.answer(request_id, &refusal(ErrorCode::INTERNAL_ERROR));
+    queue.submissions.on_lost(&ClientError::down());
+    assert_eq!(queue.next(), None);
+    queue.now += PAUSE;
+    assert_eq!(queue.names(), ["b1"]);
+    queue.answer(2, &sent(1));
+    assert!(matches!(ended(&mut first), Some(Ended::Sent(_))));
+    assert_eq!(queue.submissions.next_deadline(), None);
+}
+
+#[test]
 fn a_message_without_an_answer_is_sent_again_after_twenty_seconds() {
     let mut queue = Queue::new();
     let mut first = queue.submit("bob", "b1");
