@@ -70,6 +70,10 @@ CLOSE_TIMEOUT_S = 2
 PING_INTERVALS = 0.8
 # Both sides take the other for dead after so many intervals of silence.
 SILENCE_INTERVALS = 2.5
+# How long the number of a message may be missing before it is asked for: a reply to a message of this connection is under way.
+MISSING_S = 1
+# Messages of each conversation that the command line asks for when it asks what was missed; the most there may be.
+NEWEST_MAX = 100
 # Events that wait for an app that does not take them. Replies come behind events, so the client has to go on reading;
 # beyond this it ends the connection instead of filling the memory.
 EVENTS_MAX = 10_000
@@ -155,6 +159,67 @@ def tls_context(ca: str | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca)
     context.set_alpn_protocols([ALPN])
     return context
+
+
+class Conversation:
+    """Which messages of one conversation are here: docs/protocol.md, "Step by step", 7. The replies to messages of this connection have numbers too, and
+    come in any order with events."""
+
+    def __init__(self, last: int | None = None):
+        # All up to this number is here, or in `missing`. None: nothing is known of the conversation.
+        self.last = last
+        # First and last number of each stretch that a page left out. `Client.history` has what is in it.
+        self.missing: list[tuple[int, int]] = []
+        # What came before its turn. None: a message of this connection, of which the reply came.
+        self._aside: dict[int, conversation_pb2.ConversationMessage | None] = {}
+
+    def take(self, message: conversation_pb2.ConversationMessage) -> list[conversation_pb2.ConversationMessage]:
+        """A message of a page or an event. Returns what is to be shown now, in order."""
+        if message.sequence == 0:  # not kept, and in no order
+            return [message]
+        if self.last is None:
+            self._begin(message.sequence - 1)
+        shown = []
+        if message.history and message.sequence > self.last + 1:
+            shown = self._skip_to(message.sequence)
+        if message.sequence > self.last:
+            self._aside.setdefault(message.sequence, message)
+        return shown + self._drain()
+
+    def sent(self, sequence: int) -> list[conversation_pb2.ConversationMessage]:
+        """The reply to a message of this connection. What has a smaller number may still come, so it is never skipped for this one."""
+        if sequence == 0 or self.last is not None and sequence <= self.last:
+            return []
+        self._aside[sequence] = None
+        return [] if self.last is None else self._drain()
+
+    @property
+    def waits(self) -> bool:
+        """Whether something came of which something before is missing."""
+        return self.last is not None and bool(self._aside)
+
+    def _begin(self, last: int) -> None:
+        self.last = last
+        self._aside = {sequence: own for sequence, own in self._aside.items() if sequence > last}
+
+    def _skip_to(self, sequence: int) -> list[conversation_pb2.ConversationMessage]:
+        """A page goes on with this number. What is before it and not here is missing."""
+        shown = []
+        for before in sorted(one for one in self._aside if one < sequence) + [sequence]:
+            if before > self.last + 1:
+                self.missing.append((self.last + 1, before - 1))
+                self.last = before - 1
+            shown += self._drain()
+        return shown
+
+    def _drain(self) -> list[conversation_pb2.ConversationMessage]:
+        shown = []
+        while self.last + 1 in self._aside:
+            self.last += 1
+            message = self._aside.pop(self.last)
+            if message is not None:
+                shown.append(message)
+        return shown
 
 
 class Client:
@@ -314,7 +379,8 @@ class Client:
         self, user_id: str, text: str, client_message_id: str | None = None
     ) -> message_pb2.SendMessageResult:
         """Sends a text to one user. When this returns, the server has it on its disk. This connection gets no event of it;
-        the other one does, and all other devices of both.
+        the other one does, and all other devices of both. The `sequence` of the result is its number: messages with smaller ones
+        may still come, see `Conversation.sent`.
 
         After an error 5004, 31003 or 4200, or the end of the connection, the message may or may not have been taken. Send it
         again with the same `client_message_id`, and those behind it after it: docs/protocol.md, "Unknown outcomes"."""
@@ -334,7 +400,7 @@ class Client:
         `known` says of conversations with one user up to which sequence number they are here. Take all of it: only then
         events of conversations come, on this connection. Ask again after the event `conversations_lost`.
 
-        What begins above what is known leaves a gap: `history` has what is in it."""
+        What begins above what is known leaves a gap: `history` has what is in it. `Conversation` tells one."""
         known = known or {}
         sync = conversation_pb2.SyncConversations(
             newest=newest,
@@ -373,6 +439,11 @@ class Client:
             if not page.more:
                 return
             beyond = page.beyond_message_id
+
+    @property
+    def events_wait(self) -> bool:
+        """Whether `next_event` returns at once."""
+        return not self._events.empty()
 
     async def next_event(self) -> frame_pb2.Frame | None:
         """What the server tells unasked, one after the other, and `None` after a logout. Any other end of the
@@ -580,8 +651,11 @@ class Chat:
     def __init__(self, client: Client, options: argparse.Namespace):
         self.client = client
         self.options = options
-        # Messages of others that came since entering the room.
+        # Messages of others that came since entering the room, or of the one that we talk with.
         self.heard = 0
+        # Which messages are here of the conversation with one user, and up to where that was said.
+        self.conversation = Conversation()
+        self.acked = 0
         # The highest sequence number that a message or a gap notice named, and which it would be if what came and what was
         # missed were all there is. Messages between the bounds of a gap that were not missed come after the notice, so when
         # the two are the same, nothing up to there is still to come.
@@ -610,28 +684,66 @@ class Chat:
     async def talk(self, user_id: str) -> None:
         """Shows what was missed, says to one user what the command line asks for, and hears what that user says."""
         with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C: log out all the same
-            newest = 0
-            async for message in self.client.sync():
-                newest = max(newest, self.take(message))
-            if newest:
-                await self.client.ack(user_id, delivered=newest, read=newest)
+            await self.catch_up(user_id)
             for text in self.options.say:
-                await until_taken(lambda name, text=text: self.client.send_text_to(user_id, text, name))
+                sent = await until_taken(lambda name, text=text: self.client.send_text_to(user_id, text, name))
+                self.show_messages(self.conversation.sent(sent.sequence))
             while self.heard < self.options.wait:
-                frame = await self.client.next_event()
-                if frame.WhichOneof("body") != "conversation_message":
-                    show(frame)
-                elif sequence := self.take(frame.conversation_message):
-                    await self.client.ack(user_id, delivered=sequence, read=sequence)
+                await self.hear(user_id)
         await self.client.logout()
 
-    def take(self, message: conversation_pb2.ConversationMessage) -> int:
-        """Shows a message. Its sequence number, if it is of the one we talk with; 0 for what others say."""
-        show(frame_pb2.Frame(conversation_message=message))
-        if message.sender.user_id != self.options.to or message.conversation_type != message_pb2.CONVERSATION_TYPE_PEER:
-            return 0
-        self.heard += 1
-        return message.sequence
+    async def catch_up(self, user_id: str) -> None:
+        """Shows what was missed. Then, and not before, events of conversations come."""
+        last = self.conversation.last
+        known = None if last is None else {user_id: last}
+        missing = len(self.conversation.missing)
+        async for message in self.client.sync(NEWEST_MAX, known):
+            self.take(message)
+        for first, last in self.conversation.missing[missing:]:
+            print(f"* messages {first} to {last} are older, or deleted: ask for the history", flush=True)
+        await self.ack(user_id)
+
+    async def hear(self, user_id: str) -> None:
+        """Waits for an event and shows it."""
+        try:
+            # A number that is missing is that of a message whose reply is under way, or of one that did not come.
+            async with asyncio.timeout(MISSING_S if self.conversation.waits else None):
+                frame = await self.client.next_event()
+        except TimeoutError:
+            await self.catch_up(user_id)
+            return
+        match frame.WhichOneof("body"):
+            case "conversation_message":
+                self.take(frame.conversation_message)
+            case "conversations_lost":
+                await self.catch_up(user_id)
+            case "token_will_expire" if self.options.secret:
+                await self.client.renew_token(self.new_token())
+            case _:
+                show(frame)
+        if not self.client.events_wait:
+            await self.ack(user_id)
+
+    async def ack(self, user_id: str) -> None:
+        """One for all that came: each is a write."""
+        last = self.conversation.last or 0
+        if last > self.acked:
+            await self.client.ack(user_id, delivered=last, read=last)
+            self.acked = last
+
+    def take(self, message: conversation_pb2.ConversationMessage) -> None:
+        """Shows a message, and what has waited for it. Of other conversations all is shown as it comes, and nothing acknowledged."""
+        other, own = self.options.to, self.options.user
+        is_peer = message.conversation_type == message_pb2.CONVERSATION_TYPE_PEER
+        if is_peer and (message.sender.user_id, message.target_id) in [(other, own), (own, other)]:
+            self.show_messages(self.conversation.take(message))
+        else:
+            show(frame_pb2.Frame(conversation_message=message))
+
+    def show_messages(self, messages: list[conversation_pb2.ConversationMessage]) -> None:
+        for message in messages:
+            show(frame_pb2.Frame(conversation_message=message))
+            self.heard += message.sender.user_id == self.options.to
 
     async def say(self) -> int:
         """Sends the texts one after the other, and returns the sequence number of the last. Where the server says when

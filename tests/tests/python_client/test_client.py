@@ -5,8 +5,8 @@ import unittest
 from unittest import mock
 
 import sluice_client
-from sluice.v1 import frame_pb2, room_pb2, session_pb2
-from sluice_client import Client, SluiceError, encode_frame, read_frame
+from sluice.v1 import conversation_pb2, frame_pb2, room_pb2, session_pb2
+from sluice_client import Client, Conversation, SluiceError, encode_frame, read_frame
 
 
 def reader_of(data: bytes) -> asyncio.StreamReader:
@@ -43,6 +43,50 @@ class Framing(unittest.IsolatedAsyncioTestCase):
     async def test_the_longest_frame_of_a_server_is_waited_for(self):
         with self.assertRaises(asyncio.IncompleteReadError):
             await read_frame(reader_of(bytes.fromhex("80 80 40")))
+
+
+class Numbers(unittest.TestCase):
+    def take(self, conversation: Conversation, *sequences: int, history: bool = False) -> list[int]:
+        shown = []
+        for sequence in sequences:
+            message = conversation_pb2.ConversationMessage(sequence=sequence, history=history)
+            shown += conversation.take(message)
+        return [message.sequence for message in shown]
+
+    def test_messages_are_shown_once_and_in_order(self):
+        conversation = Conversation(4)
+        self.assertEqual(self.take(conversation, 3, 4, 5, 6, history=True), [5, 6])
+        self.assertEqual(self.take(conversation, 6, 7, 0, 7, 0), [7, 0, 0])
+        self.assertEqual((conversation.last, conversation.waits), (7, False))
+
+    def test_a_reply_hides_nothing_that_was_said_before(self):
+        for conversation in (Conversation(), Conversation(499)):
+            self.assertEqual(conversation.sent(501), [])
+            self.assertIn(conversation.last, (None, 499))
+            self.assertEqual(self.take(conversation, 500, 502), [500, 502])
+            self.assertEqual((conversation.last, conversation.waits), (502, False))
+
+    def test_a_reply_may_come_behind_what_was_said_after_it(self):
+        conversation = Conversation(10)
+        self.assertEqual(self.take(conversation, 12), [])
+        self.assertTrue(conversation.waits)
+        self.assertEqual([message.sequence for message in conversation.sent(11)], [12])
+        self.assertEqual(conversation.sent(5), [])
+        self.assertEqual((conversation.last, conversation.waits), (12, False))
+
+    def test_the_first_message_is_where_a_conversation_begins(self):
+        conversation = Conversation()
+        conversation.sent(300)
+        self.assertEqual(self.take(conversation, 502, 503), [502, 503])
+        self.assertEqual((conversation.missing, conversation.waits), ([], False))
+
+    def test_a_page_that_begins_further_leaves_a_gap(self):
+        conversation = Conversation(10)
+        conversation.sent(15)
+        self.assertEqual(self.take(conversation, 13), [])
+        self.assertEqual(self.take(conversation, 20, 21, history=True), [13, 20, 21])
+        self.assertEqual(conversation.missing, [(11, 12), (14, 14), (16, 19)])
+        self.assertEqual((conversation.last, conversation.waits), (21, False))
 
 
 class Last(bytes):
