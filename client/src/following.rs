@@ -402,8 +402,9 @@ impl Following {
 
     fn on_sync_page(&mut self, page: sluice_protocol::SyncPage, is_first: bool, now: Instant, events: &mut Vec<Event>) {
         let page = SyncPage::of_wire(page, &self.own_user_id);
+        let mut follows = Vec::new();
         for conversation in &page.conversations {
-            self.compare(conversation, now, events);
+            self.compare(conversation, now, &mut follows);
         }
         if is_first {
             events.push(Event::ConversationsSynced(ConversationsSynced {
@@ -411,6 +412,7 @@ impl Following {
                 more_conversations: page.more_conversations,
             }));
         }
+        events.append(&mut follows);
         for message in page.messages {
             self.on_message(message, now, events);
         }
@@ -434,8 +436,9 @@ impl Following {
     fn compare(&mut self, conversation: &Conversation, now: Instant, events: &mut Vec<Event>) {
         let info = &conversation.info;
         self.uncompared.remove(&info.conversation);
-        self.change(&info.conversation, now, events, |position, _, _| {
+        self.change(&info.conversation, now, events, |position, _, events| {
             position.acked = conversation.position.delivered_sequence;
+            position.begin_at(conversation.first_sequence, events);
             position.look_beyond(info.last_sequence, info.last_message_id);
         });
     }

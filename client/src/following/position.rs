@@ -128,6 +128,17 @@ impl Position {
         }
     }
 
+    /// What is before this message is not for this user, who left meanwhile and came back, say: it is not missing.
+    pub(super) fn begin_at(&mut self, first: u64, events: &mut Vec<Event>) {
+        if first > self.handed + 1 {
+            self.handed = first - 1;
+            let from_first = self.ahead.split_off(&first);
+            let before = std::mem::replace(&mut self.ahead, from_first);
+            self.ahead_bytes -= before.values().map(Ahead::weight).sum::<usize>();
+            self.drain(events);
+        }
+    }
+
     /// A message is another now. One that still waits has its turn as it is now.
     pub(super) fn change_ahead(&mut self, sequence: u64, change: impl FnOnce(&mut ConversationMessage)) {
         if let Some(Ahead::Message(message)) = self.ahead.get_mut(&sequence) {

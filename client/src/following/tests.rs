@@ -636,6 +636,51 @@ fn what_history_has_of_this_client_itself_is_no_event_either() {
     assert_eq!(events, ["11", "13"]);
 }
 
+#[test]
+fn what_was_said_while_a_user_was_out_is_not_missing() {
+    let mut script = Script::new(&known(10));
+    let page = WirePage {
+        conversations: vec![OwnConversation {
+            first_sequence: 18,
+            ..listed(GROUP, 20, 17)
+        }],
+        messages: messages(18..=20),
+        ..WirePage::default()
+    };
+    assert_eq!(script.sync(page), ["synced 1", "18", "19", "20"]);
+    // A group that was made again, in which nothing was said.
+    script.following.on_connected();
+    let page = WirePage {
+        conversations: vec![OwnConversation {
+            first_sequence: 31,
+            ..listed(GROUP, 30, 30)
+        }],
+        ..WirePage::default()
+    };
+    assert_eq!(script.sync(page), ["synced 1"]);
+    script.now += MISSING_GRACE;
+    assert_eq!(script.next(), None, "nothing is missing");
+    assert_eq!(script.live(31), ["31"]);
+    assert_eq!(script.following.ahead_bytes, 0);
+}
+
+#[test]
+fn what_waits_for_messages_that_are_not_for_this_user_waits_no_more() {
+    let mut script = Script::synced(&known(10));
+    script.live(12);
+    script.live(15);
+    script.following.on_connected();
+    let page = WirePage {
+        conversations: vec![OwnConversation {
+            first_sequence: 15,
+            ..listed(GROUP, 15, 10)
+        }],
+        ..WirePage::default()
+    };
+    assert_eq!(script.sync(page), ["synced 1", "15"]);
+    assert_eq!(script.following.ahead_bytes, 0);
+}
+
 /// A server with one conversation, and a client whose connection dies now and then. What happened comes in order, and so do answers; which of the two
 /// comes first is thrown.
 struct World {

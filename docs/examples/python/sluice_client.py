@@ -70,7 +70,8 @@ CLOSE_TIMEOUT_S = 2
 PING_INTERVALS = 0.8
 # Both sides take the other for dead after so many intervals of silence.
 SILENCE_INTERVALS = 2.5
-# How long the number of a message may be missing before it is asked for: a reply to a message of this connection is under way.
+# How long the number of a message may be missing before it is asked for: the reply to a message of this connection may be
+# under way.
 MISSING_S = 1
 # Messages of each conversation that the command line asks for when it asks what was missed; the most there may be.
 NEWEST_MAX = 100
@@ -162,8 +163,8 @@ def tls_context(ca: str | None = None) -> ssl.SSLContext:
 
 
 class Conversation:
-    """Which messages of one conversation are here: docs/protocol.md, "Step by step", 7. The replies to messages of this connection have numbers too, and
-    come in any order with events."""
+    """Which messages of one conversation are here: docs/protocol.md, "Step by step", 7. Replies to messages of this connection
+    have numbers too, and come in any order with events."""
 
     def __init__(self, last: int | None = None):
         # All up to this number is here, or in `missing`. None: nothing is known of the conversation.
@@ -187,7 +188,8 @@ class Conversation:
         return shown + self._drain()
 
     def sent(self, sequence: int) -> list[conversation_pb2.ConversationMessage]:
-        """The reply to a message of this connection. What has a smaller number may still come, so it is never skipped for this one."""
+        """The reply to a message of this connection. What has a smaller number may still come, so it is never skipped for
+        this one. Returns what is to be shown now."""
         if sequence == 0 or self.last is not None and sequence <= self.last:
             return []
         self._aside[sequence] = None
@@ -732,7 +734,8 @@ class Chat:
             self.acked = last
 
     def take(self, message: conversation_pb2.ConversationMessage) -> None:
-        """Shows a message, and what has waited for it. Of other conversations all is shown as it comes, and nothing acknowledged."""
+        """Shows a message, and what has waited for it. Of other conversations all is shown as it comes, and nothing
+        acknowledged."""
         other, own = self.options.to, self.options.user
         is_peer = message.conversation_type == message_pb2.CONVERSATION_TYPE_PEER
         if is_peer and (message.sender.user_id, message.target_id) in [(other, own), (own, other)]:
