@@ -81,12 +81,19 @@ EVENTS_MAX = 10_000
 
 LOGGED_OUT = 0
 REQUEST_TIMEOUT = 5004
+SEND_TOO_FAST = 20604
+TOO_FREQUENT = 20607
+SERVER_UNAVAILABLE = 31003
 TOO_LARGE_TO_SEND = 30016
 SOCKET_CREATE_FAILED = 30010
 SOCKET_DISCONNECTED = 30011
 PING_TIMEOUT = 30013
 SLOW = 31011
 MALFORMED_FRAME = 32002
+
+
+# With these in a reply the same message may be sent again, under the same id.
+FOR_A_WHILE = {REQUEST_TIMEOUT, SEND_TOO_FAST, TOO_FREQUENT, SERVER_UNAVAILABLE}
 
 
 class SluiceError(Exception):
@@ -443,6 +450,11 @@ class Client:
             beyond = page.beyond_message_id
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the connection has ended. A code does not say so: 31003 is in replies too."""
+        return self._ended is not None
+
+    @property
     def events_wait(self) -> bool:
         """Whether `next_event` returns at once."""
         return not self._events.empty()
@@ -635,14 +647,16 @@ def names(users) -> str:
     return ", ".join(user.user_id for user in users)
 
 
-async def until_taken(send: Callable[[str], Awaitable[message_pb2.SendMessageResult]]) -> message_pb2.SendMessageResult:
-    """Sends a message again, under the same id, for as long as the server says when to."""
+async def until_taken(
+    client: Client, send: Callable[[str], Awaitable[message_pb2.SendMessageResult]]
+) -> message_pb2.SendMessageResult:
+    """Sends a message again, under the same id, when the server says to, for as long as the connection lives."""
     client_message_id = str(uuid.uuid4())
     while True:
         try:
             return await send(client_message_id)
         except SluiceError as error:
-            if not error.retry_after_ms:
+            if client.has_ended or error.code not in FOR_A_WHILE:
                 raise
             await asyncio.sleep(error.retry_after_ms / 1000)
 
@@ -688,7 +702,9 @@ class Chat:
         with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C: log out all the same
             await self.catch_up(user_id)
             for text in self.options.say:
-                sent = await until_taken(lambda name, text=text: self.client.send_text_to(user_id, text, name))
+                sent = await until_taken(
+                    self.client, lambda name, text=text: self.client.send_text_to(user_id, text, name)
+                )
                 self.show_messages(self.conversation.sent(sent.sequence))
             while self.heard < self.options.wait:
                 await self.hear(user_id)
@@ -753,7 +769,9 @@ class Chat:
         to try again (20604, too many in a second), the same message is sent again then, under the same id."""
         sequence = 0
         for text in self.options.say:
-            sent = await until_taken(lambda name, text=text: self.client.send_text(self.options.room, text, name))
+            sent = await until_taken(
+                self.client, lambda name, text=text: self.client.send_text(self.options.room, text, name)
+            )
             sequence = sent.sequence
             if not sent.distributed:
                 # Not an error, and not to be sent again. A gap notice tells everybody of it.

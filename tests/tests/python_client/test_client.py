@@ -6,7 +6,7 @@ from unittest import mock
 
 import sluice_client
 from sluice.v1 import conversation_pb2, frame_pb2, room_pb2, session_pb2
-from sluice_client import Client, Conversation, SluiceError, encode_frame, read_frame
+from sluice_client import Client, Conversation, SluiceError, encode_frame, read_frame, until_taken
 
 
 def reader_of(data: bytes) -> asyncio.StreamReader:
@@ -219,6 +219,26 @@ class Behaviour(unittest.IsolatedAsyncioTestCase):
             with mock.patch.object(sluice_client, "REPLY_TIMEOUT_S", 0.05):
                 self.assertEqual((await self.fails(client.leave_room("lobby"))).code, 5004)
             await client.ping()
+
+    async def test_a_message_is_sent_again_under_its_name_when_the_server_says_to(self):
+        codes, names = iter([31003, 20604, 0, 22408]), []
+
+        def answer(command):
+            names.append(command.send_message.client_message_id)
+            return encode_frame(reply(command, code=next(codes), retry_after_ms=1))
+
+        async with Script(answer) as client:
+            await until_taken(client, lambda name: client.send_text_to("bob", "hello", name))
+            error = await self.fails(until_taken(client, lambda name: client.send_text_to("bob", "again", name)))
+        self.assertEqual(error.code, 22408, "it would be waited for in vain")
+        self.assertEqual(names[:3], [names[0]] * 3)
+        self.assertNotEqual(names[3], names[0])
+
+    async def test_an_end_with_a_code_of_replies_is_an_end(self):
+        close = frame_pb2.Frame(close={"code": 31003, "detail": "full", "retry_after_ms": 1})
+        async with Script(lambda _: Last(encode_frame(close))) as client:
+            error = await self.fails(until_taken(client, lambda name: client.send_text_to("bob", "hello", name)))
+        self.assertEqual((error.code, client.has_ended), (31003, True))
 
     async def test_a_frame_over_the_limit_of_the_login_is_not_sent(self):
         script = Script(pong)
