@@ -90,7 +90,7 @@ impl Client {
         let session = session::log_in(&mut link, &mut frames, login).await?;
         let session = session.going_on_from(ticket.started_at_ms());
         if let Some(sync) = &mut options.sync {
-            sync.known.extend(ticket.conversations());
+            ticket.fill_in_known(sync);
         }
         let places = if session.resumed {
             ticket.into_places()
@@ -120,7 +120,8 @@ impl Client {
             calls: queued_calls,
             events,
         };
-        let following = options.sync.as_ref().map(|sync| Following::new(sync, &session.user_id));
+        let following = options.sync.as_ref();
+        let following = following.map(|sync| Following::new(sync, &session.user_id, Instant::now()));
         let taken = following.as_ref().map(Following::taken).unwrap_or_default();
         let memory = Arc::new(Mutex::new(Memory {
             session: Arc::new(session),

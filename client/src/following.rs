@@ -27,7 +27,7 @@ use crate::connection::Answer;
 use crate::conversation::{Conversation, ConversationId, ConversationMessage, ConversationsSynced, messages_page};
 use crate::error::ClientError;
 use crate::event::Event;
-use crate::sync::{KnownConversation, SyncOptions, SyncPage};
+use crate::sync::{KnownConversation, OwnMessage, SyncOptions, SyncPage};
 
 /// Messages of one page of history: a tenth of what may be asked for, so that the app's calls do not wait long behind it.
 const FILL_MESSAGES: u32 = 100;
@@ -105,9 +105,8 @@ pub(crate) struct Following {
     positions: HashMap<ConversationId, Position>,
     /// Conversations in which something is missing, and when history is asked for it.
     lacking: VecDeque<(ConversationId, Instant)>,
-    /// Messages of this client in conversations without a position: conversation, sequence and message id, the newest last. They make no position, since
-    /// what others said before them may still come.
-    own: VecDeque<(ConversationId, u64, u64)>,
+    /// Messages of this client in conversations without a position, the newest last. They make none, since what others said before them may still come.
+    own: VecDeque<OwnMessage>,
     /// Conversations of which the server has still to say how far they are: those that the first page was not asked for by name, and did not list.
     uncompared: HashSet<ConversationId>,
     /// How many of the list have been looked at for them.
@@ -155,7 +154,7 @@ struct Acks {
 }
 
 impl Following {
-    pub(crate) fn new(options: &SyncOptions, own_user_id: &str) -> Self {
+    pub(crate) fn new(options: &SyncOptions, own_user_id: &str, now: Instant) -> Self {
         let known = || options.known.iter();
         let positions = known().map(|known| {
             let position = Position::known(known.sequence, known.message_id);
@@ -166,7 +165,7 @@ impl Following {
             taken: Taken(Arc::new(Mutex::new(taken.collect()))),
             ..Acks::default()
         };
-        Self {
+        let mut following = Self {
             own_user_id: own_user_id.to_owned(),
             newest: options.newest,
             stage: Stage::Wanted { cursor: String::new() },
@@ -179,7 +178,10 @@ impl Following {
             page: None,
             not_before: None,
             acks,
-        }
+        };
+        let own = options.own.iter().cloned();
+        own.for_each(|own| following.take_own(own, now, &mut Vec::new()));
+        following
     }
 
     /// Where the app notes what it has taken.
@@ -195,6 +197,15 @@ impl Following {
             message_id: position.handed_id(),
         });
         known.collect()
+    }
+
+    /// Messages of this client behind what was handed over.
+    pub(crate) fn own(&self) -> Vec<OwnMessage> {
+        let waiting = self
+            .positions
+            .iter()
+            .flat_map(|(conversation, position)| position.own_ahead(conversation));
+        self.own.iter().cloned().chain(waiting).collect()
     }
 
     /// There is a new connection: of those before no answer comes any more, and its server tells nothing unless asked.
@@ -452,20 +463,28 @@ impl Following {
         now: Instant,
     ) -> Vec<Event> {
         let mut events = Vec::new();
-        if sequence == 0 {
-            return events;
+        if sequence > 0 {
+            let own = OwnMessage {
+                conversation,
+                sequence,
+                message_id,
+            };
+            self.take_own(own, now, &mut events);
         }
-        if self.positions.contains_key(&conversation) {
-            self.change(&conversation, now, &mut events, |position, bytes_left, events| {
-                position.take_own(sequence, message_id, bytes_left, events);
+        events
+    }
+
+    fn take_own(&mut self, own: OwnMessage, now: Instant, events: &mut Vec<Event>) {
+        if self.positions.contains_key(&own.conversation) {
+            self.change(&own.conversation, now, events, |position, bytes_left, events| {
+                position.take_own(own.sequence, own.message_id, bytes_left, events);
             });
         } else {
             if self.own.len() == OWN_MAX {
                 self.own.pop_front();
             }
-            self.own.push_back((conversation, sequence, message_id));
+            self.own.push_back(own);
         }
-        events
     }
 
     fn on_filled(
@@ -531,25 +550,24 @@ impl Following {
         let conversation = message.conversation.clone();
         let own = self.begin_position(&conversation, message.sequence - 1);
         self.change(&conversation, now, events, |position, bytes_left, events| {
-            for (sequence, message_id) in own {
-                position.take_own(sequence, message_id, bytes_left, events);
+            for own in own {
+                position.take_own(own.sequence, own.message_id, bytes_left, events);
             }
             position.take(message, bytes_left, events);
         });
     }
 
     /// Makes the position of a conversation that has none: what is older is for the app to ask for. Answers this client's own messages behind it.
-    fn begin_position(&mut self, conversation: &ConversationId, before: u64) -> Vec<(u64, u64)> {
+    fn begin_position(&mut self, conversation: &ConversationId, before: u64) -> VecDeque<OwnMessage> {
         if self.positions.contains_key(conversation) {
-            return Vec::new();
+            return VecDeque::new();
         }
         self.positions.insert(conversation.clone(), Position::at(before, 0));
-        let (own, others) = std::mem::take(&mut self.own)
-            .into_iter()
-            .partition::<VecDeque<_>, _>(|(other, _, _)| other == conversation);
+        let own = std::mem::take(&mut self.own).into_iter();
+        let (mut own, others): (VecDeque<_>, _) = own.partition(|own| own.conversation == *conversation);
         self.own = others;
-        let own = own.into_iter().map(|(_, sequence, message_id)| (sequence, message_id));
-        own.filter(|(sequence, _)| *sequence > before).collect()
+        own.retain(|own| own.sequence > before);
+        own
     }
 
     /// Changes a position, and looks what has become of it.
@@ -598,7 +616,7 @@ impl Following {
         if let Some(position) = self.positions.remove(conversation) {
             self.ahead_bytes -= position.ahead_bytes();
         }
-        self.own.retain(|(other, _, _)| other != conversation);
+        self.own.retain(|own| own.conversation != *conversation);
         self.uncompared.remove(conversation);
         self.lacking.retain(|(other, _)| other != conversation);
         self.acks.due.remove(conversation);

@@ -9,7 +9,7 @@ use sluice_protocol::{Login, limits};
 use crate::following::Following;
 use crate::places::Places;
 use crate::session::Session;
-use crate::sync::KnownConversation;
+use crate::sync::{KnownConversation, OwnMessage, SyncOptions};
 
 /// The longest login: what may be sent before its answer, without the few bytes around it.
 const LOGIN_BYTES_MAX: usize = limits::CLIENT_FRAME_BYTES_BEFORE_LOGIN - 16;
@@ -46,6 +46,7 @@ pub struct ResumeTicket {
     started_at_ms: i64,
     places: Places,
     conversations: Vec<KnownConversation>,
+    own_messages: Vec<OwnMessage>,
 }
 
 impl ResumeTicket {
@@ -55,6 +56,7 @@ impl ResumeTicket {
             started_at_ms: memory.session.started_at_ms,
             places: memory.places.clone(),
             conversations: memory.following.as_ref().map(Following::known).unwrap_or_default(),
+            own_messages: memory.following.as_ref().map(Following::own).unwrap_or_default(),
         }
     }
 
@@ -63,8 +65,10 @@ impl ResumeTicket {
         self.places.iter()
     }
 
-    pub(crate) fn conversations(&self) -> impl Iterator<Item = KnownConversation> {
-        self.conversations.iter().cloned()
+    /// Says what is known of conversations.
+    pub(crate) fn fill_in_known(&self, sync: &mut SyncOptions) {
+        sync.known.extend_from_slice(&self.conversations);
+        sync.own.extend_from_slice(&self.own_messages);
     }
 
     pub(crate) fn started_at_ms(&self) -> i64 {
@@ -124,6 +128,7 @@ mod tests {
             started_at_ms: i64::MAX,
             places,
             conversations: Vec::new(),
+            own_messages: Vec::new(),
         }
     }
 

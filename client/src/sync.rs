@@ -13,6 +13,14 @@ pub struct KnownConversation {
     pub message_id: u64,
 }
 
+/// A message of this client that the server has taken, where something before it may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnMessage {
+    pub(crate) conversation: ConversationId,
+    pub(crate) sequence: u64,
+    pub(crate) message_id: u64,
+}
+
 /// Follows this user's conversations, see [`Options::sync`](crate::Options::sync).
 ///
 /// ```
@@ -26,6 +34,8 @@ pub struct KnownConversation {
 pub struct SyncOptions {
     pub(crate) newest: u32,
     pub(crate) known: Vec<KnownConversation>,
+    /// Beyond what is known: no events of these.
+    pub(crate) own: Vec<OwnMessage>,
 }
 
 impl SyncOptions {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::conversation::{ConversationGap, ConversationId, ConversationMessage};
 use crate::event::Event;
+use crate::sync::OwnMessage;
 
 /// Messages kept of one conversation while one before them is missing. Others are forgotten: history has them.
 const AHEAD_MAX: usize = 128;
@@ -94,6 +95,18 @@ impl Position {
 
     pub(super) fn handed_id(&self) -> u64 {
         self.handed_id
+    }
+
+    /// Messages of this client that wait for others before them.
+    pub(super) fn own_ahead(&self, conversation: &ConversationId) -> impl Iterator<Item = OwnMessage> {
+        self.ahead.iter().filter_map(move |(sequence, came)| match came {
+            Ahead::Own(message_id) => Some(OwnMessage {
+                conversation: conversation.clone(),
+                sequence: *sequence,
+                message_id: *message_id,
+            }),
+            Ahead::Message(_) => None,
+        })
     }
 
     /// What the messages that wait here take.

@@ -77,11 +77,12 @@ fn refusal(code: ErrorCode) -> Answer {
 
 impl Script {
     fn new(options: &SyncOptions) -> Self {
-        let mut following = Following::new(options, "alice");
+        let now = Instant::now();
+        let mut following = Following::new(options, "alice", now);
         following.on_connected();
         Self {
             following,
-            now: Instant::now(),
+            now,
             last_id: 1,
         }
     }
@@ -572,6 +573,31 @@ fn an_own_message_that_a_page_has_is_no_event_if_its_answer_came() {
         ..WirePage::default()
     };
     assert_eq!(script.sync(page), ["synced 0", "6", "8"]);
+}
+
+#[test]
+fn whoever_goes_on_with_a_ticket_hears_nothing_of_own_messages_either() {
+    let mut before = Script::synced(&SyncOptions::default());
+    before.sent(5);
+    before.sent(7);
+    let mut options = SyncOptions {
+        own: before.following.own(),
+        ..SyncOptions::default()
+    };
+    let mut script = Script::new(&options);
+    let page = || WirePage {
+        messages: messages(4..=8),
+        ..WirePage::default()
+    };
+    assert_eq!(script.sync(page()), ["synced 0", "4", "6", "8"]);
+
+    let mut before = Script::synced(&known(3));
+    before.sent(5);
+    before.sent(7);
+    options.known = before.following.known();
+    options.own = before.following.own();
+    let mut script = Script::new(&options);
+    assert_eq!(script.sync(page()), ["synced 0", "4", "6", "8"]);
 }
 
 #[test]
