@@ -139,9 +139,10 @@ pub struct ConversationInfo {
     pub created_at_ms: i64,
     /// When name, notice, attributes or members were last changed.
     pub updated_at_ms: i64,
-    /// Of the newest message that was kept; 0: there is none.
+    /// Of the newest message that was kept; 0: there never was one. A group that was made with the id of one that ended goes on behind its numbers:
+    /// before its first message this is the last of those.
     pub last_sequence: u64,
-    /// Of the same message.
+    /// Of the same message; 0: there never was one.
     pub last_message_id: u64,
     /// Of the same message.
     pub last_message_at_ms: i64,

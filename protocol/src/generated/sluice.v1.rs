@@ -412,7 +412,8 @@ pub struct ConversationInfo {
     /// When name, notice, attributes or members were last changed.
     #[prost(int64, tag = "9")]
     pub updated_at_ms: i64,
-    /// Of the newest message that was kept; 0: none.
+    /// Of the newest message that was kept, also if it has been deleted for its age. Where there never was one all are 0, but for last_sequence of a group that was
+    /// made with the id of one that ended: it goes on behind the last number of that one.
     #[prost(uint64, tag = "10")]
     pub last_sequence: u64,
     #[prost(uint64, tag = "11")]
