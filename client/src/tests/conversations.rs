@@ -416,6 +416,25 @@ async fn a_client_that_follows_says_what_its_app_has_taken() {
 }
 
 #[tokio::test]
+async fn the_answer_to_a_message_may_come_before_what_others_said_before_it() {
+    let (client, mut events, mut server) = following(SyncPage::default()).await;
+    assert!(matches!(events.next().await, Some(Event::ConversationsSynced(_))));
+    let submission = client.submit(OutgoingMessage::text(ConversationId::peer("bob"), "hello"));
+    let (request_id, _) = server.next_command().await;
+    server.reply(request_id, sent(501)).await;
+    assert!(matches!(submission.await, SendOutcome::Sent(sent) if sent.sequence == 501));
+    for sequence in [500, 502] {
+        server
+            .event(Body::ConversationMessage(said("bob", "alice", sequence)))
+            .await;
+        assert!(matches!(
+            events.next().await,
+            Some(Event::ConversationMessage(message)) if message.sequence == sequence
+        ));
+    }
+}
+
+#[tokio::test]
 async fn a_message_is_submitted_again_until_it_is_taken() {
     let (client, _events, mut server) = peer::connected().await;
     let submission = client.submit(OutgoingMessage::text(ConversationId::peer("bob"), "hello"));
