@@ -46,7 +46,8 @@ impl SyncOptions {
         self
     }
 
-    /// What this client knows from before: what came since follows, without a gap. Default: nothing.
+    /// What this client knows from before: what came since follows, without a gap. The server is told that it was delivered, where it does not know.
+    /// Default: nothing.
     #[must_use]
     pub fn known(mut self, known: impl IntoIterator<Item = KnownConversation>) -> Self {
         self.known = known.into_iter().collect();
