@@ -1,25 +1,30 @@
 //! The push hook: calls of an app's server that tell it of messages for users who have no connection, so that it can have them pushed.
 //!
 //! Workers [offer](PushHooks::offer) and go on. A thread of its own makes the calls, for each app with a hook some at a time, and tries again until one is
-//! answered or too old. Nothing of this is on disk: what waits when the gateway stops is lost, and the messages themselves are not.
+//! answered or too old; [`turns`] says when. Nothing of this is on disk: what waits when the gateway stops is lost, and the messages themselves are not.
 //!
 //! It does not know who is to be told, or whether a message is to be pushed.
 
 mod backoff;
 mod call;
 mod event;
+mod queue;
 mod roots;
+#[cfg(test)]
+mod tests;
+mod turns;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use rustls::crypto::CryptoProvider;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+// Tests move it.
+use tokio::time::Instant;
 
 use crate::config::{App, PushHook};
 use crate::identity::{AppIndex, WorkerIndex};
@@ -27,19 +32,9 @@ use crate::metrics::{Local, Metric, Registry};
 
 pub(crate) use event::Message;
 
-use call::{Called, Caller};
-
-/// Events that wait for one app's hook: a minute of a busy app, after which a hook that does not answer is no slow one.
-const WAITING_MAX: usize = 10_000;
-
-/// Bytes of events that wait for one app's hook.
-const WAITING_BYTES_MAX: usize = 16 << 20;
-
-/// Calls of one hook at a time. Each has a connection of its own.
-const CALLS_AT_ONCE: usize = 8;
-
-/// How old an event becomes. A push that comes later wakes somebody for nothing.
-const AGE_MAX: Duration = Duration::from_secs(600);
+use call::{Called, Caller, Open};
+use queue::{Event, Load, Queue};
+use turns::{Next, Trial, Turns};
 
 /// How long what waits may still take when the gateway stops.
 const LAST_CALLS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,7 +53,7 @@ enum Outcome {
     Refused = 1,
     /// Nobody took it while it was young.
     Expired = 2,
-    /// Too many were waiting.
+    /// Too many were waiting, or the gateway stopped.
     Dropped = 3,
 }
 
@@ -67,28 +62,21 @@ enum Outcome {
 pub(crate) struct PushHooks {
     /// By app.
     queues: Arc<[Option<Queue>]>,
-    figures: Arc<Figures>,
-}
-
-/// What waits for one hook.
-#[derive(Debug)]
-struct Queue {
-    app: String,
-    events: mpsc::Sender<Waiting>,
-    bytes: Arc<AtomicUsize>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    id: String,
-    body: Bytes,
-    since: Instant,
 }
 
 /// The thread that calls.
 #[derive(Debug)]
 pub(crate) struct PushHandle {
+    /// The thread ends when this is gone, too.
+    stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
+}
+
+/// One app's hook, on the thread that calls.
+#[derive(Debug)]
+struct Hook {
+    caller: Arc<Caller>,
+    offered: mpsc::UnboundedReceiver<Event>,
 }
 
 /// Why hooks cannot be called.
@@ -129,45 +117,50 @@ pub(crate) fn start(
     apps: &[App],
     provider: &Arc<CryptoProvider>,
     registry: &Registry,
-    stopping: watch::Receiver<bool>,
 ) -> Result<(PushHooks, Option<PushHandle>), PushError> {
-    let figures = Arc::new(Figures::new(registry));
-    let mut queues = Vec::new();
     let mut callers = Vec::new();
     for app in apps {
-        queues.push(match &app.conversations.push_hook {
-            Some(hook) => {
-                let (events, waiting) = mpsc::channel(WAITING_MAX);
-                let bytes = Arc::new(AtomicUsize::new(0));
-                callers.push((caller(app, hook, provider)?, waiting, bytes.clone()));
-                Some(Queue {
-                    app: app.key.clone(),
-                    events,
-                    bytes,
-                })
-            }
-            None => None,
-        });
+        let hook = app.conversations.push_hook.as_ref();
+        callers.push(hook.map(|hook| caller(app, hook, provider)).transpose()?);
     }
-    let hooks = PushHooks {
-        queues: queues.into(),
-        figures: figures.clone(),
-    };
-    if callers.is_empty() {
-        return Ok((hooks, None));
+    let (pushes, hooks, figures) = join(callers, registry);
+    if hooks.is_empty() {
+        return Ok((pushes, None));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new().name("push".to_owned()).spawn(move || {
-        runtime.block_on(run(callers, figures, stopping));
+        runtime.block_on(run(hooks, figures, stopped));
         // What is being called is not waited for any longer.
         runtime.shutdown_background();
     })?;
-    Ok((hooks, Some(PushHandle { thread })))
+    Ok((pushes, Some(PushHandle { stop, thread })))
+}
+
+/// Joins what workers see of hooks with what calls them.
+fn join(callers: Vec<Option<Caller>>, registry: &Registry) -> (PushHooks, Vec<Hook>, Arc<Figures>) {
+    let (mut queues, mut hooks, mut loads) = (Vec::new(), Vec::new(), Vec::new());
+    for caller in callers {
+        queues.push(caller.map(|caller| {
+            let (queue, offered, load) = Queue::new(caller.app().to_owned());
+            let caller = Arc::new(caller);
+            hooks.push(Hook { caller, offered });
+            loads.push(load);
+            queue
+        }));
+    }
+    let figures = Arc::new(Figures {
+        local: Mutex::new(registry.local()),
+        loads,
+    });
+    let queues = queues.into();
+    (PushHooks { queues }, hooks, figures)
 }
 
 impl PushHandle {
-    /// Waits until it has ended.
-    pub(crate) fn join(self) {
+    /// Waits until what waits has been told, for a moment at most, and it has ended. To be called when nothing is offered any more.
+    pub(crate) fn stop(self) {
+        let _ = self.stop.send(());
         let _ = self.thread.join();
     }
 }
@@ -186,33 +179,8 @@ impl PushHooks {
             return;
         };
         for (id, body) in event::encode(&queue.app, home, message, users) {
-            let outcome = queue.offer(Waiting {
-                id,
-                body,
-                since: Instant::now(),
-            });
-            match outcome {
-                Ok(()) => self.figures.shift_waiting(1),
-                Err(Full) => self.figures.count(Outcome::Dropped),
-            }
+            queue.offer(id, body, Instant::now().into_std());
         }
-    }
-}
-
-/// As much is waiting as may.
-#[derive(Debug)]
-struct Full;
-
-impl Queue {
-    fn offer(&self, event: Waiting) -> Result<(), Full> {
-        let bytes = event.body.len();
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > WAITING_BYTES_MAX
-            || self.events.try_send(event).is_err()
-        {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Full);
-        }
-        Ok(())
     }
 }
 
@@ -228,17 +196,9 @@ fn caller(app: &App, hook: &PushHook, provider: &Arc<CryptoProvider>) -> Result<
 }
 
 /// Calls until the gateway stops and, for a moment, what waits has been told.
-async fn run(
-    callers: Vec<(Caller, mpsc::Receiver<Waiting>, Arc<AtomicUsize>)>,
-    figures: Arc<Figures>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    for (caller, waiting, bytes) in callers {
-        let caller = Arc::new(caller);
-        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
-        for _ in 0..CALLS_AT_ONCE {
-            tokio::spawn(tell(caller.clone(), waiting.clone(), bytes.clone(), figures.clone()));
-        }
+async fn run(hooks: Vec<Hook>, figures: Arc<Figures>, stopped: oneshot::Receiver<()>) {
+    for hook in hooks {
+        tokio::spawn(tell(hook, figures.clone()));
     }
     let flushing = tokio::spawn({
         let figures = figures.clone();
@@ -250,75 +210,108 @@ async fn run(
         }
     });
     // An error means that the server is gone, which is as good a reason to stop.
-    let _ = stopping.wait_for(|stop| *stop).await;
+    let _ = stopped.await;
     let until = Instant::now() + LAST_CALLS_TIMEOUT;
     while figures.waiting() > 0 && Instant::now() < until {
         tokio::time::sleep(DRAIN_INTERVAL).await;
     }
     flushing.abort();
+    figures.count(Outcome::Dropped, figures.waiting());
     figures.flush();
 }
 
-/// Tells one event after the other.
-async fn tell(
-    caller: Arc<Caller>,
-    events: Arc<tokio::sync::Mutex<mpsc::Receiver<Waiting>>>,
-    bytes: Arc<AtomicUsize>,
-    figures: Arc<Figures>,
-) {
-    let mut connection = None;
+/// Tells one app's hook of events.
+async fn tell(mut hook: Hook, figures: Arc<Figures>) {
+    let mut turns = Turns::default();
+    let mut calls = JoinSet::new();
+    // Those that are not in use.
+    let mut connections: Vec<Open> = Vec::new();
     loop {
-        let next = events.lock().await.recv().await;
-        let Some(event) = next else { return };
-        let outcome = tell_one(&caller, &mut connection, &event, &figures).await;
-        bytes.fetch_sub(event.body.len(), Ordering::Relaxed);
-        figures.count(outcome);
-        figures.shift_waiting(-1);
-    }
-}
-
-async fn tell_one(caller: &Caller, connection: &mut Option<call::Open>, event: &Waiting, figures: &Figures) -> Outcome {
-    for attempt in 0.. {
-        let started = Instant::now();
-        let called = caller.call(connection, &event.id, &event.body).await;
-        figures.record(started.elapsed());
-        let wait = match called {
-            Called::Taken => return Outcome::Delivered,
-            Called::Refused(status) => {
-                tracing::debug!(app = caller.app(), status, "the push hook refuses an event");
-                return Outcome::Refused;
+        let now = Instant::now().into_std();
+        figures.count(Outcome::Expired, turns.expire(now));
+        let until = match turns.next(now, calls.len()) {
+            Next::Call(trial) => {
+                if trial.failed_before > 0 {
+                    figures.count_retry();
+                }
+                calls.spawn(call(hook.caller.clone(), connections.pop(), trial));
+                continue;
             }
-            Called::Failed { why, retry_after } => {
-                tracing::debug!(app = caller.app(), %why, "the push hook does not take an event");
-                backoff::wait(attempt, retry_after)
-            }
+            Next::Wait(until) => until,
         };
-        if event.since.elapsed() + wait > AGE_MAX {
-            return Outcome::Expired;
+        tokio::select! {
+            Some(event) = hook.offered.recv() => turns.push(event),
+            Some(called) = calls.join_next() => {
+                // One that panicked has taken its event along.
+                if let Ok(mut call) = called {
+                    connections.extend(call.connection.take());
+                    handle_call(&hook.caller, &mut turns, call, &figures);
+                }
+            }
+            () = sleep_until(until) => {}
         }
-        figures.count_retry();
-        tokio::time::sleep(wait).await;
     }
-    unreachable!("it is too old before attempts run out")
 }
 
-/// What is counted, by workers and by the thread that calls.
+fn handle_call(caller: &Caller, turns: &mut Turns, call: Call, figures: &Figures) {
+    figures.record(call.took);
+    match call.called {
+        Called::Taken => {
+            turns.handle_answer();
+            figures.count(Outcome::Delivered, 1);
+        }
+        Called::Refused(status) => {
+            tracing::debug!(app = caller.app(), status, "the push hook refuses an event");
+            turns.handle_answer();
+            figures.count(Outcome::Refused, 1);
+        }
+        Called::Failed { why, retry_after } => {
+            tracing::debug!(app = caller.app(), %why, "the push hook does not take an event");
+            turns.handle_failure(Instant::now().into_std(), call.trial, retry_after);
+        }
+    }
+}
+
+/// A call that was made.
+#[derive(Debug)]
+struct Call {
+    trial: Trial,
+    called: Called,
+    took: Duration,
+    /// That can be used again.
+    connection: Option<Open>,
+}
+
+async fn call(caller: Arc<Caller>, mut connection: Option<Open>, trial: Trial) -> Call {
+    let started = Instant::now();
+    let called = caller.call(&mut connection, &trial.event.id, &trial.event.body).await;
+    Call {
+        trial,
+        called,
+        took: started.elapsed(),
+        connection,
+    }
+}
+
+async fn sleep_until(until: Option<std::time::Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is counted. Workers only touch the loads; the lock is for the thread that calls alone.
 #[derive(Debug)]
 struct Figures {
     local: Mutex<Local>,
-    waiting: AtomicUsize,
+    /// One for each hook.
+    loads: Vec<Arc<Load>>,
 }
 
 impl Figures {
-    fn new(registry: &Registry) -> Self {
-        Self {
-            local: Mutex::new(registry.local()),
-            waiting: AtomicUsize::new(0),
-        }
-    }
-
-    fn count(&self, outcome: Outcome) {
-        self.local().add_labelled(Metric::PushEvents, outcome as usize, 1);
+    fn count(&self, outcome: Outcome, events: usize) {
+        self.local()
+            .add_labelled(Metric::PushEvents, outcome as usize, events as u64);
     }
 
     fn count_retry(&self) {
@@ -329,21 +322,17 @@ impl Figures {
         self.local().record(Metric::PushDuration, 0, took.as_secs_f64());
     }
 
-    fn shift_waiting(&self, by: isize) {
-        if by > 0 {
-            self.waiting.fetch_add(by.unsigned_abs(), Ordering::Relaxed);
-        } else {
-            self.waiting.fetch_sub(by.unsigned_abs(), Ordering::Relaxed);
-        }
-        self.local().shift(Metric::PushWaiting, by as i64);
-    }
-
+    /// Events that wait or are being told.
     fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.loads.iter().map(|load| load.events()).sum()
     }
 
     fn flush(&self) {
-        self.local().flush();
+        let dropped = self.loads.iter().map(|load| load.take_dropped()).sum();
+        let local = self.local();
+        local.add_labelled(Metric::PushEvents, Outcome::Dropped as usize, dropped);
+        local.set(Metric::PushWaiting, self.waiting());
+        local.flush();
     }
 
     fn local(&self) -> MutexGuard<'_, Local> {

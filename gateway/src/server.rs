@@ -157,7 +157,7 @@ impl Server {
         let (shutdown, stopping) = watch::channel(false);
         let admission = Admission::new(config.connections.max, config.connections.handshakes_max);
         let registry = Registry::new();
-        let (pushes, push) = push::start(&config.apps, &handshake::provider(), &registry, stopping.clone())?;
+        let (pushes, push) = push::start(&config.apps, &handshake::provider(), &registry)?;
         let shared = Arc::new(Shared {
             apps: Apps::new(&config)?,
             store,
@@ -230,7 +230,8 @@ impl Server {
     }
 
     /// Stops: accepts nobody any more, tells every client (31003 with a time to come back, spread over five seconds), and
-    /// returns when the workers have ended, within the closing timeout and a second.
+    /// returns when the workers have ended, within the closing timeout and a second, and push hooks were told the rest, within
+    /// another.
     pub fn shutdown(self) {
         self.shutdown.send_replace(true);
         for worker in self.workers {
@@ -239,8 +240,9 @@ impl Server {
         if let Some(api) = self.api {
             api.join();
         }
+        // Behind the workers, which offer events until they have ended.
         if let Some(push) = self.push {
-            push.join();
+            push.stop();
         }
         if let Some(http) = self.http {
             http.stop();

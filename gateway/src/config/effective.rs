@@ -101,7 +101,7 @@ fn print_app(toml: &mut String, app: &App, origins: &AppOrigins) {
     if let Some((hook, origin)) = app.conversations.push_hook.as_ref().zip(origins.push_hook.as_ref()) {
         line(toml, "", "");
         line(toml, "[apps.push_hook]", &origin.to_string());
-        line(toml, &format!("url = {}", toml_text(&hook.url)), "");
+        line(toml, &format!("url = {}", toml_text(&hook.shown_url())), "");
         line(toml, &format!("secret = {}", toml_text(MASK)), &described(&hook.secret));
         if let Some(ca_file) = &hook.ca_file {
             line(

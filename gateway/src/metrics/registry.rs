@@ -88,6 +88,12 @@ impl Registry {
         self.handle.render()
     }
 
+    /// What was flushed, without the figures that are read when somebody looks.
+    #[cfg(test)]
+    pub(crate) fn flushed(&self) -> String {
+        self.handle.render()
+    }
+
     /// To be called now and then: histograms keep every sample until it is.
     pub(crate) fn upkeep(&self) {
         self.handle.run_upkeep();

@@ -338,9 +338,9 @@ metrics! {
     ConversationsLost: Kind::Counter, "sluice_conversations_lost_total", [],
         "Sessions told to ask again what they missed, because more came meanwhile than is held back for one.";
     PushEvents: Kind::Counter, "sluice_push_events_total", [label::PUSH_RESULT],
-        "Events for push hooks: taken, refused by the hook for good, given up because it took none for too long, or dropped because too many were waiting.";
+        "Events for push hooks: taken, refused by the hook for good, given up because it took none for too long, or dropped because too many were waiting or the gateway stopped.";
     PushRetries: Kind::Counter, "sluice_push_retries_total", [],
-        "Calls of push hooks that were made again, because the one before failed.";
+        "Calls of push hooks with an event that was told before, in a call that failed.";
     PushWaiting: Kind::Gauge, "sluice_push_waiting", [],
         "Events that wait for push hooks or are being told.";
     PushDuration: SECONDS, "sluice_push_call_seconds", [],

@@ -7,7 +7,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(500);
 
 /// Before any other.
-const LONGEST: Duration = Duration::from_secs(30);
+pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
 /// How long to wait after so many tries that failed before the last. Somewhere between half and all of what doubles each time, so that all that failed at one
 /// moment does not come back at one moment; and not before the hook wants it.

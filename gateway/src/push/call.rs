@@ -55,9 +55,17 @@ pub(super) struct Caller {
     address: Uri,
     host: String,
     port: u16,
-    /// Over TLS.
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    door: Door,
     secret: Secret,
+}
+
+/// How the hook's server is reached.
+enum Door {
+    Tcp,
+    Tls(TlsConnector, ServerName<'static>),
+    /// By pipes whose other ends go there.
+    #[cfg(test)]
+    Pipe(tokio::sync::mpsc::UnboundedSender<tokio::io::DuplexStream>),
 }
 
 /// Whether an address is of a server that is spoken to over TLS.
@@ -69,7 +77,7 @@ impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Caller")
             .field("app", &self.app)
-            .field("address", &self.address)
+            .field("host", &self.host)
             .finish_non_exhaustive()
     }
 }
@@ -104,18 +112,32 @@ impl Caller {
             (None, true) => HTTPS_PORT,
             (None, false) => HTTP_PORT,
         };
-        let tls = match tls {
-            Some(config) => Some((TlsConnector::from(config), ServerName::try_from(host.clone()).ok()?)),
-            None => None,
+        let door = match tls {
+            Some(config) => Door::Tls(TlsConnector::from(config), ServerName::try_from(host.clone()).ok()?),
+            None => Door::Tcp,
         };
         Some(Self {
             app: app.to_owned(),
             host,
             port,
-            tls,
+            door,
             secret,
             address,
         })
+    }
+
+    /// One that calls through pipes.
+    #[cfg(test)]
+    pub(super) fn through_pipes(
+        app: &str,
+        secret: Secret,
+        pipes: tokio::sync::mpsc::UnboundedSender<tokio::io::DuplexStream>,
+    ) -> Self {
+        let caller = Self::new(app, Uri::from_static("http://hook.test/push"), secret, None);
+        Self {
+            door: Door::Pipe(pipes),
+            ..caller.expect("an address")
+        }
     }
 
     pub(super) fn app(&self) -> &str {
@@ -124,46 +146,63 @@ impl Caller {
 
     /// Calls once; or twice, where a connection that was kept turns out to be gone. Leaves one in `connection` that can be used again.
     pub(super) async fn call(&self, connection: &mut Option<Open>, id: &str, body: &Bytes) -> Called {
-        let kept = connection.take().filter(|kept| !kept.is_closed());
-        let was_kept = kept.is_some();
-        match self.try_call(kept, connection, id, body).await {
-            Called::Failed { .. } if was_kept => self.try_call(None, connection, id, body).await,
-            called => called,
-        }
-    }
-
-    async fn try_call(&self, kept: Option<Open>, connection: &mut Option<Open>, id: &str, body: &Bytes) -> Called {
-        let calling = async {
-            let mut open = match kept {
-                Some(open) => open,
-                None => self.connect().await?,
-            };
-            open.ready().await.map_err(io::Error::other)?;
-            let answer = open.send_request(self.request(id, body)?).await;
-            let called = judge(answer.as_ref().map(Response::status), retry_after(&answer));
-            if let Ok(answer) = answer
-                && Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-                    .collect()
-                    .await
-                    .is_ok()
-            {
-                *connection = Some(open);
-            }
-            Ok::<_, io::Error>(called)
-        };
-        match tokio::time::timeout(CALL_TIMEOUT, calling).await {
+        match tokio::time::timeout(CALL_TIMEOUT, self.call_at_length(connection, id, body)).await {
             Ok(Ok(called)) => called,
             Ok(Err(error)) => failed(error.to_string()),
             Err(_) => failed("no answer in time".to_owned()),
         }
     }
 
+    async fn call_at_length(&self, connection: &mut Option<Open>, id: &str, body: &Bytes) -> io::Result<Called> {
+        let (open, answer) = match self.call_over_kept(connection.take(), id, body).await? {
+            Some(answered) => answered,
+            None => {
+                let mut open = self.connect().await?;
+                let answer = send(&mut open, self.request(id, body)?).await;
+                (open, answer.map_err(io::Error::other)?)
+            }
+        };
+        let called = judge(answer.status(), retry_after(&answer));
+        let answer = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
+        if answer.collect().await.is_ok() {
+            *connection = Some(open);
+        }
+        Ok(called)
+    }
+
+    /// `None`: there is no such connection, or it is gone. An answer, whatever it says, and one that does not come in time are none of that: the hook is not
+    /// called again at once for them.
+    async fn call_over_kept(
+        &self,
+        kept: Option<Open>,
+        id: &str,
+        body: &Bytes,
+    ) -> io::Result<Option<(Open, Response<Incoming>)>> {
+        let Some(mut open) = kept else { return Ok(None) };
+        match send(&mut open, self.request(id, body)?).await {
+            Ok(answer) => Ok(Some((open, answer))),
+            Err(error) if error.is_parse() => Err(io::Error::other(error)),
+            Err(_) => Ok(None),
+        }
+    }
+
     async fn connect(&self) -> io::Result<Open> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        stream.set_nodelay(true)?;
-        match &self.tls {
-            Some((connector, name)) => open(connector.connect(name.clone(), stream).await?).await,
-            None => open(stream).await,
+        let to_server = async || {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            Ok::<_, io::Error>(stream)
+        };
+        match &self.door {
+            Door::Tcp => open(to_server().await?).await,
+            Door::Tls(connector, name) => open(connector.connect(name.clone(), to_server().await?).await?).await,
+            #[cfg(test)]
+            Door::Pipe(pipes) => {
+                let (ours, theirs) = tokio::io::duplex(64 * 1024);
+                pipes
+                    .send(theirs)
+                    .map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+                open(ours).await
+            }
         }
     }
 
@@ -194,30 +233,34 @@ async fn open(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send +
     Ok(open)
 }
 
+async fn send(open: &mut Open, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    open.ready().await?;
+    open.send_request(request).await
+}
+
 fn failed(why: String) -> Called {
     Called::Failed { why, retry_after: None }
 }
 
 /// What an answer means. What is wrong with a request stays wrong; what is wrong with a server may pass.
-fn judge(answer: Result<StatusCode, &hyper::Error>, retry_after: Option<Duration>) -> Called {
-    match answer {
-        Ok(status) if status.is_success() => Called::Taken,
-        Ok(status @ (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)) => Called::Failed {
+fn judge(status: StatusCode, retry_after: Option<Duration>) -> Called {
+    match status {
+        status if status.is_success() => Called::Taken,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Called::Failed {
             why: status.to_string(),
             retry_after,
         },
-        Ok(status) if status.is_server_error() => Called::Failed {
+        status if status.is_server_error() => Called::Failed {
             why: status.to_string(),
             retry_after,
         },
-        Ok(status) => Called::Refused(status.as_u16()),
-        Err(error) => failed(error.to_string()),
+        status => Called::Refused(status.as_u16()),
     }
 }
 
 /// When the hook wants to be called again, where it says so in seconds.
-fn retry_after(answer: &Result<Response<Incoming>, hyper::Error>) -> Option<Duration> {
-    let value = answer.as_ref().ok()?.headers().get(RETRY_AFTER)?;
+fn retry_after(answer: &Response<Incoming>) -> Option<Duration> {
+    let value = answer.headers().get(RETRY_AFTER)?;
     let seconds = value.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
@@ -238,10 +281,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_server_is_tried_again_and_what_is_wrong_with_a_request_is_not() {
-        let judged = |status: u16| {
-            let status = StatusCode::from_u16(status).unwrap();
-            judge(Ok(status), None)
-        };
+        let judged = |status: u16| judge(StatusCode::from_u16(status).unwrap(), None);
         for status in [200, 202, 204] {
             assert!(matches!(judged(status), Called::Taken), "{status}");
         }

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::read::require;
 use super::{Secret, table};
 use crate::config::document::{Place, fill, read_text};
-use crate::config::kind::Kind;
+use crate::config::kind::{Kind, MASK};
 use crate::config::origin::{Origin, Problem};
 use crate::config::settings::{Default, Setting};
 
@@ -24,14 +24,31 @@ const URL_BYTES_MAX: usize = 1024;
 const SECRET_FILE_BYTES_MAX: u64 = 16 << 10;
 
 /// Where an app's server is told of messages for users who are not online.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PushHook {
-    /// `http://` or `https://`.
+    /// `http://` or `https://`. Some services have a secret in its query, so that is never shown.
     pub url: String,
     /// What its calls are signed with (HMAC-SHA256).
     pub secret: Secret,
     /// A PEM file with the certificates that its server is checked against, in place of those of the system.
     pub ca_file: Option<PathBuf>,
+}
+
+impl PushHook {
+    /// The address without what may be secret in it.
+    pub(in crate::config) fn shown_url(&self) -> String {
+        shown(&self.url)
+    }
+}
+
+impl std::fmt::Debug for PushHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PushHook")
+            .field("url", &self.shown_url())
+            .field("secret", &self.secret)
+            .field("ca_file", &self.ca_file)
+            .finish()
+    }
 }
 
 /// A table `[apps.push_hook]` as it is read, before it is known to make sense.
@@ -53,10 +70,10 @@ pub(in crate::config) const PUSH_HOOK_SETTINGS: &[Setting<PushHookTable>] = &[
                 hook.url = Some(text).filter(|text| is_address(text))?.to_owned();
                 Some(())
             },
-            show: |hook| hook.url.clone(),
+            show: |hook| shown(&hook.url),
         },
         default: Default::Required,
-        meaning: "Where the app's server is told, by POST, of messages for users who have no connection.",
+        meaning: "Where the app's server is told, by POST, of messages for users who have no connection. `sluice config` masks its query.",
         cost: "A call for each message with such users. Over `http` whoever is on the way reads them.",
     },
     Setting {
@@ -136,6 +153,13 @@ fn is_address(text: &str) -> bool {
         .authority()
         .is_some_and(|authority| !authority.as_str().contains('@'));
     known && plain && text.len() <= URL_BYTES_MAX
+}
+
+fn shown(url: &str) -> String {
+    match url.split_once('?') {
+        Some((address, _)) => format!("{address}?{MASK}"),
+        None => url.to_owned(),
+    }
 }
 
 fn secret_of_file(path: &Path) -> Result<Secret, String> {

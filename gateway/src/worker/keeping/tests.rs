@@ -48,7 +48,7 @@ impl Alone {
         let registry = Registry::new();
         let policies = Arc::new(Policies::new(&config.apps));
         let conversations = Conversations::new(store.clone(), &config.apps, policies.clone(), WorkerIndex(2));
-        let pushes = push::start(&config.apps, &handshake::provider(), &registry, stopping.clone());
+        let pushes = push::start(&config.apps, &handshake::provider(), &registry);
         let (pushes, _) = pushes.expect("no hook to call");
         let shared = Arc::new(Shared {
             apps: Apps::new(&config).expect("an app without keys"),

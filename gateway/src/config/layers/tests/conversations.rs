@@ -93,3 +93,16 @@ fn a_hook_has_an_address_and_a_secret() {
         assert!(found.len() == 1 && found[0].contains(problem), "{hook}: {found:?}");
     }
 }
+
+#[test]
+fn what_may_be_secret_in_the_address_of_a_hook_is_not_shown() {
+    let hook = format!("url = \"https://chat.example.com/push?key=0123\"\nsecret = \"{SECRET}\"\n");
+    let text = complete("").replace(APP, &format!("{APP}[apps.push_hook]\n{hook}"));
+    let loaded = load_text(&text, &[], &[]).expect("valid");
+    let hook = loaded.config.apps[0].conversations.push_hook.as_ref().expect("a hook");
+    assert_eq!(hook.url, "https://chat.example.com/push?key=0123");
+    for shown in [format!("{hook:?}"), loaded.effective()] {
+        assert!(shown.contains("\"https://chat.example.com/push?(masked)\""), "{shown}");
+        assert!(!shown.contains("key=0123") && !shown.contains(SECRET), "{shown}");
+    }
+}
