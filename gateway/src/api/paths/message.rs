@@ -27,7 +27,7 @@ const ROOMS_PER_CALL: usize = 10;
 const CONTENT_BYTES: usize = 128 << 10;
 
 /// Longest id of a message. Ours have the digits of 64 bits, the vendor's have letters too.
-const MESSAGE_ID_BYTES: usize = 64;
+pub(super) const MESSAGE_ID_BYTES: usize = 64;
 
 /// What the vendor calls text and commands; every other object name is one of the app's own formats here.
 pub(super) const TEXT: &str = "RC:TxtMsg";
