@@ -107,6 +107,12 @@ async fn more_users_than_a_group_may_have_are_refused_one_by_one() {
     assert_eq!(members["users"].as_array().map(Vec::len), Some(250));
     let late = [("groupId", GROUP), ("userId", "late")];
     assert_eq!(refused_with(&gateway, "/group/join.json", &late).await, (400, 25411));
+    let twice = [("groupId", GROUP), ("userId", "late"), ("userId", "late")];
+    assert_eq!(
+        refused_with(&gateway, "/group/join.json", &twice).await,
+        (400, 25411),
+        "all are refused"
+    );
     // Out again, in pieces too.
     fields.remove(1);
     order(&gateway, "/group/quit.json", &fields).await;
