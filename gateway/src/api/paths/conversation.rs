@@ -604,3 +604,45 @@ fn hexadecimal(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sluice_protocol::UserInfo;
+
+    use super::*;
+    use crate::api::path::Presence;
+
+    #[test]
+    fn what_there_is_nothing_to_say_of_is_left_out_of_a_message() {
+        let sent = ConversationMessage {
+            r#type: MessageType::Image.into(),
+            sender: Some(UserInfo {
+                user_id: "alice".into(),
+                user_name: "Alice".into(),
+            }),
+            ..ConversationMessage::default()
+        };
+        let mut said = message(sent.clone());
+        assert_eq!(
+            (&said["fromUserId"], &said["fromUserName"]),
+            (&json!("alice"), &json!("Alice"))
+        );
+        let always = MESSAGE.iter().filter(|answer| answer.presence == Presence::Always);
+        let mut always: Vec<&str> = always.map(|answer| answer.name).collect();
+        always.sort_unstable();
+        said.as_object_mut().expect("an object").remove("fromUserName");
+        let mut found: Vec<&str> = said
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, always);
+        let empty_text = ConversationMessage {
+            r#type: MessageType::Text.into(),
+            ..sent
+        };
+        assert_eq!(message(empty_text)["content"], json!(""), "it is one, of nothing");
+    }
+}

@@ -147,7 +147,7 @@ macro_rules! answers {
                     Answer::new(
                         "messageUID",
                         AnswerKind::Text,
-                        "The id that clients get, in decimal digits; with it a message is recalled.",
+                        "The id that clients get, in decimal digits; with it a message that is kept is recalled.",
                     ),
                 ]),
                 "The message for each. What does not exist is not among them.",
