@@ -191,6 +191,7 @@ level = "warn"
 
 [[apps]]
 key = "{APP}"
+conversation_users_name_groups = true
 
 [[apps.keys]]
 algorithm = "HS256"

@@ -5,6 +5,7 @@
 //! [`serve`](serve::serve), which follows one call. What is decided lives elsewhere: in rooms, in the policies of apps, in the store.
 
 mod audit;
+mod batches;
 mod body;
 mod broadcasts;
 mod call;

@@ -158,6 +158,9 @@ impl Deref for Gateway {
 }
 
 fn app() -> App {
+    let mut app = App::new(APP_KEY);
+    // So that tests can tell whom a group is for.
+    app.conversations.users_name_groups = true;
     App {
         keys: vec![TokenKey {
             id: None,
@@ -166,6 +169,6 @@ fn app() -> App {
             },
         }],
         api_keys: vec![ApiKey::new(Secret::new(API_SECRET))],
-        ..App::new(APP_KEY)
+        ..app
     }
 }

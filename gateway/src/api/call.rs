@@ -3,14 +3,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sluice_protocol::{RoomId, UserId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::api::Api;
+use crate::api::batches::in_batches;
 use crate::api::failure::Failure;
 use crate::api::field::{Checked, Fields};
+use crate::api::serve::CALL_TIMEOUT;
 use crate::api::turns::Turn;
 use crate::clock::Now;
 use crate::config::App;
@@ -20,6 +24,11 @@ use crate::policy::Policies;
 use crate::room::{Answer, Order};
 use crate::store::{Asker, Change};
 use crate::worker::{Operator, refusal_of};
+
+/// How long a call waits for all that it has the rules of conversations carry out, counted from when it came. Less than it may take, so that it can still
+/// say of each part what became of it.
+const CONVERSING_MAX: Duration = Duration::from_secs(8);
+const _: () = assert!(CONVERSING_MAX.as_secs() < CALL_TIMEOUT.as_secs());
 
 /// What a path answers besides the code: the fields of an object.
 pub(super) type Answered = Result<Map<String, Value>, Failure>;
@@ -105,7 +114,7 @@ impl Call {
         self.api.turns.take(self.app).await
     }
 
-    /// Goes through a long list, in the app's turn: other threads serve the others meanwhile.
+    /// Does what takes long, in the app's turn: other threads serve the others meanwhile.
     pub(super) async fn at_length<T>(&self, work: impl FnOnce() -> T) -> Result<T, Failure> {
         let _turn = self.turn().await?;
         Ok(tokio::task::block_in_place(work))
@@ -203,11 +212,25 @@ impl Call {
 
     /// The same for several at once, kept in this order.
     pub(super) async fn converse_all(&self, commands: Vec<Command>) -> Vec<Result<Outcome, Failure>> {
-        let outcomes = self.operator().converse_all(self.app, commands).await;
+        let outcomes = self.operator().converse_all(self.app, commands, self.deadline()).await;
         outcomes
             .into_iter()
             .map(|outcome| outcome.map_err(Failure::from))
             .collect()
+    }
+
+    /// The same for many, so many at once, so that others have their turn in between.
+    pub(super) async fn converse_in_batches(
+        &self,
+        commands: Vec<Command>,
+        at_once: usize,
+    ) -> Vec<Result<Outcome, Failure>> {
+        in_batches(commands, at_once, self.deadline(), |batch| self.converse_all(batch)).await
+    }
+
+    /// Until when it waits for the rules of conversations.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::from_std(self.now.instant) + CONVERSING_MAX
     }
 
     /// The user of a field that must be there.

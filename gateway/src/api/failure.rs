@@ -125,6 +125,7 @@ pub(super) const CODES: &[Explained] = &[
         400,
         "there is no such conversation",
     ),
+    explained(room(ErrorCode::MESSAGE_UNKNOWN), 400, "there is no such message"),
     explained(room(ErrorCode::CONVERSATION_EXPIRED), 400, "the conversation has ended"),
     explained(
         room(ErrorCode::CONVERSATION_FULL),
@@ -174,6 +175,14 @@ impl Failure {
         self
     }
 
+    /// Which of several refusals speaks for all: that it is not known whether something was done goes before what is certain.
+    pub(super) fn over(self, before: Option<Self>) -> Self {
+        match before {
+            Some(before) if before.code == Code::TIMEOUT => before,
+            _ => self,
+        }
+    }
+
     /// The status that goes with its code; 400 with what only rooms refuse with.
     pub(super) fn status(&self) -> StatusCode {
         let known = CODES.iter().find(|known| known.code == self.code);
@@ -205,6 +214,10 @@ impl From<Refusal> for Failure {
             ErrorCode::CONTENT_TOO_LARGE => (
                 Code::TOO_LONG,
                 format!("the message has more than {} bytes", refusal.detail).into(),
+            ),
+            ErrorCode::INVALID_PARAMETER if refusal.detail == "duplicate_id" => (
+                Code::PARAMETER,
+                "clientMessageId: was used for another message to this target".into(),
             ),
             ErrorCode::INVALID_PARAMETER => (Code::PARAMETER, format!("{}: is wrong", refusal.detail).into()),
             ErrorCode::OPERATION_NOT_SUPPORTED => (Code::NOT_ENABLED, "this is not served here".into()),

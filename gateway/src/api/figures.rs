@@ -58,8 +58,10 @@ mod tests {
     use crate::api::paths;
 
     #[test]
-    fn every_code_below_those_of_rooms_has_a_value_of_its_own() {
-        for known in CODES.iter().filter(|known| known.code.0 < 10_000) {
+    fn every_code_but_those_of_rooms_has_a_value_of_its_own() {
+        let of_rooms = [23_400..23_500, 6_000_000..7_000_000];
+        let is_of_rooms = |code: Code| of_rooms.iter().any(|codes| codes.contains(&code.0));
+        for known in CODES.iter().filter(|known| !is_of_rooms(known.code)) {
             let value = label::API_CODE.values[code_index(known.code)];
             assert_eq!(value, known.code.0.to_string());
         }

@@ -227,6 +227,7 @@ fn answer_schema(answers: &[Answer]) -> Value {
                 AnswerKind::Number => json!({ "type": "integer" }),
                 AnswerKind::Flag => json!({ "type": "boolean" }),
                 AnswerKind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+                AnswerKind::Object(fields) => answer_schema(fields),
                 AnswerKind::Objects(fields) => json!({ "type": "array", "items": answer_schema(fields) }),
             };
             schema["description"] = answer.meaning.into();

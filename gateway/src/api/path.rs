@@ -71,7 +71,9 @@ pub(super) enum AnswerKind {
     Number,
     Flag,
     Texts,
-    /// A list of objects with these fields.
+    /// An object with these fields.
+    Object(&'static [Answer]),
+    /// A list of such.
     Objects(&'static [Answer]),
 }
 

@@ -28,7 +28,7 @@ use crate::config::ApiSignature;
 pub(super) const BODY_BYTES_MAX: usize = 256 << 10;
 
 /// How long a call may take, its body included. Twice what an order to a room may.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Values of a list that take a tenth of a millisecond to write.
 const LONG_ANSWER: usize = 1000;

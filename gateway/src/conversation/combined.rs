@@ -12,7 +12,7 @@ use sluice_protocol::{
 use crate::conversation::inside::Inside;
 use crate::conversation::{Actor, Context, Outcome, Ruled};
 use crate::refusal::Refusal;
-use crate::store::{CombinedRow, Rows, RowsMut};
+use crate::store::{CombinedRow, MessageRow, Rows, RowsMut};
 
 /// What the parts of a user may count as that no message has named yet: twice the largest set there can be.
 const NOT_SENT_BYTES_MAX: i64 = 64 * 1024 * 1024;
@@ -66,18 +66,27 @@ pub(super) fn put(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command:
 /// A page of the parts that a message names.
 pub(super) fn page(rows: &dyn Rows, context: Context<'_>, by: &Actor, command: &QueryCombined) -> Ruled<Outcome> {
     let inside = Inside::of(rows, context, by, command.r#type, &command.id)?;
-    let unknown = ErrorCode::MESSAGE_UNKNOWN;
-    let message_id = i64::try_from(command.message_id).map_err(|_| unknown)?;
     let first = inside.member.as_ref().map_or(0, |member| member.first_sequence);
+    let message_id = i64::try_from(command.message_id).map_err(|_| ErrorCode::MESSAGE_UNKNOWN)?;
     let message = rows.message_by_id(inside.conversation.id, message_id)?;
+    let message = message.filter(|message| message.sequence >= first);
+    parts_of(rows, context, message, command.from_part)
+}
+
+/// A page of the parts of a message, if it is a combined one that was not taken back.
+pub(super) fn parts_of(
+    rows: &dyn Rows,
+    context: Context<'_>,
+    message: Option<MessageRow>,
+    from_part: u32,
+) -> Ruled<Outcome> {
+    let unknown = ErrorCode::MESSAGE_UNKNOWN;
     let message = message
-        .filter(|message| {
-            message.sequence >= first && !message.recalled && message.kind == i32::from(MessageType::Combined)
-        })
+        .filter(|message| !message.recalled && message.kind == i32::from(MessageType::Combined))
         .ok_or(unknown)?;
     let event = ConversationMessage::decode(&*message.event).map_err(|_| unknown)?;
     let mut page = CombinedParts::default();
-    let (mut bytes, mut next) = (0, i64::from(command.from_part));
+    let (mut bytes, mut next) = (0, i64::from(from_part));
     loop {
         let parts = rows.parts(
             context.app_key,

@@ -50,6 +50,10 @@ pub(super) fn discussion(
 }
 
 pub(super) fn group(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command: &CreateGroup) -> Ruled<Outcome> {
+    // The app's server knows its groups by these ids: a user who took one first would own what it puts its users into.
+    if matches!(by, Actor::User(_)) && !command.id.is_empty() && !context.settings.users_name_groups {
+        return Err(Refusal::parameter("id").into());
+    }
     let members = members(context, by, &command.user_ids)?;
     let kind = ConversationType::Group.into();
     let key = if command.id.is_empty() {

@@ -9,7 +9,7 @@ use crate::conversation::key::Key;
 use crate::conversation::send::{self, store};
 use crate::conversation::{Actor, Audience, Context, No, Outcome, Ruled, Tell};
 use crate::refusal::Refusal;
-use crate::store::{ConversationRow, Rows, RowsMut, UserList};
+use crate::store::{ConversationRow, Rows, RowsMut, SentRow, UserList};
 use crate::words::in_message::Text;
 
 /// A message of the app's server. All conversations it is for are written to in one transaction, so who has more than a hundred asks several times.
@@ -19,7 +19,8 @@ pub(crate) struct Publish {
     pub as_user: UserId,
     /// Users, if the message is for PEER or SYSTEM; else conversations.
     pub targets: Vec<String>,
-    /// Its `target_id` says nothing. Checked for form.
+    /// Its `target_id` says nothing. Checked for form. With a client message id, what is kept is remembered by it, for each target: a repeat is answered
+    /// as the first time.
     pub message: SendMessage,
     /// Whether the devices of the sender are told too.
     pub include_sender: bool,
@@ -34,6 +35,13 @@ pub(crate) struct Publish {
 pub(crate) struct Published {
     pub target: String,
     pub result: Result<SendMessageResult, Refusal>,
+}
+
+/// What a message to one target is remembered under, to tell a repeat.
+struct Remembered {
+    sender_id: String,
+    client_message_id: String,
+    digest: i64,
 }
 
 /// Where a message goes.
@@ -75,10 +83,54 @@ impl Publish {
     }
 }
 
+impl Remembered {
+    /// `None`: the app's server has named no id.
+    fn of(publish: &Publish, message: &SendMessage) -> Option<Self> {
+        if message.client_message_id.is_empty() {
+            return None;
+        }
+        // A line break is in no id of a user or a conversation: no user sends under this name, and no two targets have one id.
+        let (kind, target, id) = (
+            message.conversation_type,
+            &message.target_id,
+            &message.client_message_id,
+        );
+        Some(Self {
+            sender_id: format!("\n{}", publish.as_user.as_str()),
+            client_message_id: format!("{kind}\n{target}\n{id}"),
+            digest: send::digest_of(message),
+        })
+    }
+
+    fn first_answer(&self, rows: &dyn Rows, context: Context<'_>) -> Ruled<Option<SendMessageResult>> {
+        send::first_answer(rows, context, &self.sender_id, &self.client_message_id, self.digest)
+    }
+
+    fn insert(self, rows: &dyn RowsMut, context: Context<'_>, placed: store::Placed) -> Ruled<()> {
+        rows.insert_sent(&SentRow {
+            app: context.app_key.to_owned(),
+            sender_id: self.sender_id,
+            client_message_id: self.client_message_id,
+            digest: self.digest,
+            sequence: placed.sequence,
+            message_id: placed.message_id,
+            sent_at_ms: placed.sent_at_ms,
+            notice: 0,
+        })?;
+        Ok(())
+    }
+}
+
 /// Keeps it in each of its conversations.
 pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, publish: &Publish) -> Ruled<Outcome> {
     each(by, publish, |target| {
         let message = publish.to(target);
+        let remembered = Remembered::of(publish, &message);
+        if let Some(remembered) = &remembered
+            && let Some(first) = remembered.first_answer(rows, context)?
+        {
+            return Ok((first, None));
+        }
         let conversation = match place(rows, context, publish, &message)? {
             Place::There(conversation) => conversation,
             Place::New { key, members } => {
@@ -92,7 +144,10 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, publish
             to: publish.audience(tell.to),
             ..tell
         };
-        Ok((placed.result(message.client_message_id), tell))
+        if let Some(remembered) = remembered {
+            remembered.insert(rows, context, placed)?;
+        }
+        Ok((placed.result(message.client_message_id), Some(tell)))
     })
 }
 
@@ -109,7 +164,7 @@ pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, publish
         };
         let event = store::event(&publish.sender(), &message, Text::AsSent);
         let (placed, tell) = store::pass_on(context, conversation, publish.audience(to), event);
-        Ok((placed.result(message.client_message_id), tell))
+        Ok((placed.result(message.client_message_id), Some(tell)))
     })
 }
 
@@ -117,7 +172,7 @@ pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, publish
 fn each(
     by: &Actor,
     publish: &Publish,
-    mut send: impl FnMut(&str) -> Ruled<(SendMessageResult, Tell)>,
+    mut send: impl FnMut(&str) -> Ruled<(SendMessageResult, Option<Tell>)>,
 ) -> Ruled<Outcome> {
     if !matches!(by, Actor::Server) {
         return Err(ErrorCode::OPERATION_NOT_SUPPORTED.into());
@@ -126,7 +181,7 @@ fn each(
     for target in &publish.targets {
         let result = match send(target) {
             Ok((result, tell)) => {
-                outcome.tell.push(tell);
+                outcome.tell.extend(tell);
                 Ok(result)
             }
             Err(No::Refused(refusal)) => Err(refusal),

@@ -25,8 +25,8 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message
     let user = sender(by, message)?;
     let digest = digest_of(message);
     // First of all: a repeat of a message that was taken is answered as the first time, whatever has become of its sender since.
-    if let Some(first) = first_answer(rows, context, user, message, digest)? {
-        return Ok(Outcome::answer(first));
+    if let Some(first) = first_answer(rows, context, user.id.as_str(), &message.client_message_id, digest)? {
+        return Ok(Outcome::answer(reply::Result::SendMessage(first)));
     }
     let conversation = allowed::conversation(rows, context, by, user, message)?;
     let text = in_message::check(
@@ -69,8 +69,9 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message
 /// Gives a message to who is online, and keeps nothing: neither the message nor, since this is a thread that only reads, its client message id.
 pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, message: &SendMessage) -> Ruled<Outcome> {
     let user = sender(by, message)?;
-    if let Some(first) = first_answer(rows, context, user, message, digest_of(message))? {
-        return Ok(Outcome::answer(first));
+    let digest = digest_of(message);
+    if let Some(first) = first_answer(rows, context, user.id.as_str(), &message.client_message_id, digest)? {
+        return Ok(Outcome::answer(reply::Result::SendMessage(first)));
     }
     let conversation = allowed::conversation(rows, context, by, user, message)?;
     let text = in_message::check(
@@ -109,24 +110,24 @@ pub(super) fn receiver(context: Context<'_>, message: &SendMessage) -> Result<Us
     UserId::parse(&message.target_id, context.profile).map_err(|_| Refusal::parameter("target_id"))
 }
 
-/// What is answered to a repeat.
-fn first_answer(
+/// What is answered to a repeat: of a message that this sender sent with this id.
+pub(super) fn first_answer(
     rows: &dyn Rows,
     context: Context<'_>,
-    user: &User,
-    message: &SendMessage,
+    sender_id: &str,
+    client_message_id: &str,
     digest: i64,
-) -> Ruled<Option<reply::Result>> {
-    if message.client_message_id.is_empty() {
+) -> Ruled<Option<SendMessageResult>> {
+    if client_message_id.is_empty() {
         return Ok(None);
     }
-    let Some(first) = rows.sent(context.app_key, user.id.as_str(), &message.client_message_id)? else {
+    let Some(first) = rows.sent(context.app_key, sender_id, client_message_id)? else {
         return Ok(None);
     };
     if first.digest != digest {
         return Err(Refusal::parameter("duplicate_id").into());
     }
-    Ok(Some(reply::Result::SendMessage(SendMessageResult {
+    Ok(Some(SendMessageResult {
         client_message_id: first.client_message_id,
         message_id: unsigned(first.message_id),
         sequence: unsigned(first.sequence),
@@ -134,11 +135,11 @@ fn first_answer(
         duplicate: true,
         distributed: true,
         notice: first.notice,
-    })))
+    }))
 }
 
 /// Of what was sent, all but the id: to tell a repeat from another message with the same id.
-fn digest_of(message: &SendMessage) -> i64 {
+pub(super) fn digest_of(message: &SendMessage) -> i64 {
     let sent = SendMessage {
         client_message_id: String::new(),
         ..message.clone()

@@ -6,7 +6,7 @@
 mod groups;
 mod questions;
 
-use sluice_protocol::{ConversationType, Done, EditBlacklist, ErrorCode, UserId, reply};
+use sluice_protocol::{ConversationMessage, ConversationType, Done, EditBlacklist, ErrorCode, UserId, reply};
 
 use crate::conversation::key::Key;
 use crate::conversation::{Actor, Context, Outcome, Ruled, blacklist, inside};
@@ -112,6 +112,12 @@ pub(crate) enum Order {
         after: i64,
         limit: usize,
     },
+    /// A page of the parts of a combined message.
+    Parts {
+        place: Place,
+        message_id: i64,
+        from_part: u32,
+    },
 }
 
 /// A conversation as the app's server names it.
@@ -136,6 +142,11 @@ pub(crate) enum Found {
     Groups(Vec<(String, String)>),
     /// For each that was asked about.
     Flags(Vec<bool>),
+    /// What was said, oldest first, and after which sequence number the next page begins, if there is one.
+    Messages {
+        messages: Vec<ConversationMessage>,
+        next: Option<i64>,
+    },
 }
 
 impl Order {
@@ -158,7 +169,8 @@ impl Order {
             | Self::AreOnlyWanted { .. }
             | Self::List { .. }
             | Self::Look { .. }
-            | Self::History { .. } => false,
+            | Self::History { .. }
+            | Self::Parts { .. } => false,
         }
     }
 }
@@ -207,6 +219,11 @@ pub(super) fn look_up(rows: &dyn Rows, context: Context<'_>, by: &Actor, order: 
         } => questions::list(rows, context, user, *kind, *skip, *limit),
         Order::Look { place } => questions::look(rows, context, place),
         Order::History { place, after, limit } => questions::history(rows, context, place, *after, *limit),
+        Order::Parts {
+            place,
+            message_id,
+            from_part,
+        } => questions::parts(rows, context, place, *message_id, *from_part),
         _ => unreachable!("it changes rows"),
     }
 }

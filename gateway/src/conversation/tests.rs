@@ -77,7 +77,7 @@ impl Chats {
             instant: Instant::now(),
             unix_ms: 1_800_000_000_000,
         };
-        let mut app = App::new("app");
+        let mut app = app("app");
         change(&mut app);
         Self::open(Folder(folder), now, app)
     }
@@ -101,7 +101,7 @@ impl Chats {
             _folder: folder,
         } = self;
         drop(conversations);
-        Self::open(folder, now.get(), App::new("app"))
+        Self::open(folder, now.get(), app("app"))
     }
 
     pub(super) fn wait(&self, time: Duration) {
@@ -192,6 +192,13 @@ impl Answer {
         told.map(|told| (told.to.iter().map(String::as_str).collect(), name(&told.event)))
             .collect()
     }
+}
+
+/// An app of the default, but that users may name their groups.
+pub(super) fn app(key: &str) -> App {
+    let mut app = App::new(key);
+    app.conversations.users_name_groups = true;
+    app
 }
 
 pub(super) fn named(user: &str) -> Arc<User> {

@@ -46,6 +46,7 @@ fn new_file() -> Result<String, DevelopmentError> {
          # file with an app and a secret of its own for anything else.\n\
          [[apps]]\n\
          key = \"{APP}\"\n\
+         conversation_users_name_groups = true\n\
          \n\
          [[apps.keys]]\n\
          algorithm = \"HS256\"\n\

@@ -9,7 +9,7 @@ use sluice_protocol::ErrorCode;
 use crate::metrics::local::Local;
 use crate::metrics::process;
 use crate::metrics::store;
-use crate::metrics::table::{FAMILIES, Family, Kind, Label};
+use crate::metrics::table::{FAMILIES, Family, Kind, Label, Metric};
 use crate::metrics::workers::{self, WorkerFigures};
 use crate::store::Store;
 
@@ -78,6 +78,11 @@ impl Registry {
     /// A worker's counters, which add to these series.
     pub(crate) fn local(&self) -> Local {
         Local::new(self)
+    }
+
+    /// Adds to a counter from whatever thread, which has to look it up: for what does not happen all the time.
+    pub(crate) fn add_labelled(&self, metric: Metric, label: usize, by: u64) {
+        self.counter(&FAMILIES[metric as usize], label).increment(by);
     }
 
     /// Everything in the text format of Prometheus.

@@ -197,7 +197,7 @@ pub(crate) mod label {
         name: "code",
         values: &[
             "200", "404", "1000", "1001", "1002", "1003", "1004", "1005", "1006", "1007", "1008", "1009", "1015",
-            "1016", "1019", "1050", "4303", "4323", "23410", "other",
+            "1016", "1019", "1050", "4303", "4323", "21406", "22201", "22406", "23410", "25411", "other",
         ],
     };
     pub(crate) const PUSH_RESULT: Label = Label {
@@ -331,6 +331,8 @@ metrics! {
         "Commands refused with 20607 because a mailbox between workers was full.";
     ConversationMessages: Kind::Counter, "sluice_conversation_messages_total", [MESSAGE_TYPE],
         "Messages of users that conversations took, whether they are kept or not.";
+    ConversationPublished: Kind::Counter, "sluice_conversation_published_total", [MESSAGE_TYPE],
+        "Messages of apps' servers that conversations took, whether they are kept or not: one for each conversation.";
     ConversationDuration: SECONDS, "sluice_conversation_command_seconds", [],
         "Time from a command about conversations to its answer, which for what changes something is when it is on disk.";
     ConversationHeldBytes: Kind::Gauge, "sluice_conversation_held_bytes", [],

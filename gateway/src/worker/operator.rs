@@ -13,14 +13,16 @@ use tokio::time::Instant;
 
 use crate::clock::Now;
 use crate::command;
-use crate::conversation::{Actor, Asked, Command, Outcome};
+use crate::conversation::{Actor, Asked, Command, Outcome, Published as ToConversation};
 use crate::identity::{AppIndex, RoomKey, UserKey, WorkerIndex};
 use crate::message_id::MessageIds;
+use crate::metrics::Metric;
 use crate::refusal::Refusal;
 use crate::room::{Answer, Order, Published};
 use crate::worker::Shared;
 use crate::worker::announce::Announcement;
 use crate::worker::mailbox::{Message, OrderResult, Outside};
+use crate::worker::pump::label_of_kind;
 
 /// How long an order may take, or several at once: many times what a worker and a commit need, and less than an app's server waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,7 +67,7 @@ impl Operator {
     /// Has several rooms carry out an order each, all at the same time, and returns what each says.
     pub(crate) async fn orders(&self, orders: Vec<(RoomKey, Order)>) -> Vec<Result<Answer, Refusal>> {
         let given = orders.into_iter().map(|(room, order)| self.give(room, order)).collect();
-        let answers = wait_for_all(given).await;
+        let answers = wait_for_all(given, deadline()).await;
         answers.into_iter().map(Result::flatten).collect()
     }
 
@@ -90,7 +92,7 @@ impl Operator {
             Ok(answered)
         };
         let given = users.into_iter().map(give).collect();
-        wait_for_all(given).await.into_iter().collect()
+        wait_for_all(given, deadline()).await.into_iter().collect()
     }
 
     /// Has the rules of conversations carry out a command of the app's server, and waits until what it changes is kept. Who is concerned has been told by then.
@@ -101,11 +103,16 @@ impl Operator {
         wait(self.have_ruled(app, command)?, deadline()).await?
     }
 
-    /// The same for several, in this order. They may be kept together.
-    pub(crate) async fn converse_all(&self, app: AppIndex, commands: Vec<Command>) -> Vec<Result<Outcome, Refusal>> {
+    /// The same for several, in this order, waited for until `deadline`. They may be kept together.
+    pub(crate) async fn converse_all(
+        &self,
+        app: AppIndex,
+        commands: Vec<Command>,
+        deadline: Instant,
+    ) -> Vec<Result<Outcome, Refusal>> {
         let commands = commands.into_iter();
         let asked: Vec<_> = commands.map(|command| self.have_ruled(app, command)).collect();
-        let answers = wait_for_all(asked).await;
+        let answers = wait_for_all(asked, deadline).await;
         answers.into_iter().map(Result::flatten).collect()
     }
 
@@ -114,10 +121,18 @@ impl Operator {
         let (answer, answered) = oneshot::channel();
         let (shared, mailboxes) = (self.shared.clone(), self.mailboxes.clone());
         let by = Actor::Server;
+        let kind = match &command {
+            Command::Publish(publish) => Some(publish.message.r#type()),
+            _ => None,
+        };
         self.shared
             .conversations
             .ask(Asked { app, by, command }, move |outcome| {
                 let outcome = outcome.map(|mut outcome| {
+                    if let Some(kind) = kind {
+                        let (metric, taken) = (Metric::ConversationPublished, taken(&outcome.published));
+                        shared.registry.add_labelled(metric, label_of_kind(kind), taken);
+                    }
                     mailboxes.tell(&shared, app, std::mem::take(&mut outcome.tell), None);
                     outcome
                 });
@@ -250,9 +265,19 @@ impl Operator {
     }
 }
 
+/// How many messages were taken, repeats not counted.
+fn taken(published: &[ToConversation]) -> u64 {
+    let taken = published
+        .iter()
+        .filter(|one| matches!(&one.result, Ok(sent) if !sent.duplicate));
+    taken.count() as u64
+}
+
 /// What each of those says that were asked, and of those that could not be asked why not.
-async fn wait_for_all<T>(asked: Vec<Result<oneshot::Receiver<T>, Refusal>>) -> Vec<Result<T, Refusal>> {
-    let deadline = deadline();
+async fn wait_for_all<T>(
+    asked: Vec<Result<oneshot::Receiver<T>, Refusal>>,
+    deadline: Instant,
+) -> Vec<Result<T, Refusal>> {
     let mut answers = Vec::with_capacity(asked.len());
     for answered in asked {
         answers.push(match answered {
@@ -290,7 +315,7 @@ mod tests {
         let busy = Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload");
         let mut asked: Vec<_> = asked.into_iter().map(Ok).collect();
         asked.extend([Err(busy.clone()), Ok(answered)]);
-        let answers = wait_for_all(asked).await;
+        let answers = wait_for_all(asked, deadline()).await;
         assert_eq!(start.elapsed(), ANSWER_TIMEOUT);
         let (timed_out, others) = answers.split_at(100);
         assert!(

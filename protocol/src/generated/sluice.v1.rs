@@ -826,7 +826,7 @@ pub struct UpdateConversation {
     #[prost(string, optional, tag = "5")]
     pub notice: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// Makes a group, whose owner is who asks. Errors: 33003, 25409 (the id is taken), 25411, 20607.
+/// Makes a group, whose owner is who asks. Errors: 33003 (detail "id": also where the app lets no user choose one), 25409 (the id is taken), 25411, 20607.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateGroup {
     /// 1 to 64 letters, digits, `-` and `_`; empty: the server chooses one.

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use sluice_gateway::config::{ApiKey, ApiScope, Rate, Secret};
 use sluice_gateway::openapi_document;
 use sluice_protocol::frame::Body;
+use sluice_protocol::{MessageType, PutCombinedPart, SendMessage};
 use sluice_tests::{API_SECRET, APP_KEY, ApiAnswer, ApiCall, Gateway, RawClient, Transport, unix_ms, wait_until};
 
 use super::{OTHER, OTHER_API_SECRET, THIRD, THIRD_API_SECRET, ask, three_apps};
-use crate::conversations::listen;
+use crate::conversations::{listen, say, to_peer};
 use crate::rooms::{enter, expect_quiet, join_chat_room, next_message, send, text};
 
 /// What calls name: all of it is there in the app of the tests, and in no other.
@@ -29,6 +30,9 @@ struct Names {
     group: String,
     /// Of that group.
     said: String,
+    /// Whom the user has written to, and a combined message in that conversation.
+    friend: String,
+    combined: String,
 }
 
 /// One path: what a call of it takes, and what it comes to in another app, which has nothing of the kind.
@@ -203,6 +207,15 @@ fn row(path: &str, names: &Names) -> Row {
         "/conversation/get" | "/conversation/user/query" | "/conversation/history" => {
             (Conversation, in_group(), NO_SUCH_CONVERSATION)
         }
+        "/conversation/combined/query" => {
+            let two = [
+                text("conversationType", "1"),
+                text("fromUserId", &names.user),
+                text("targetId", &names.friend),
+                text("messageUID", &names.combined),
+            ];
+            (Conversation, two.to_vec(), NO_SUCH_CONVERSATION)
+        }
         "/message/recall" | "/message/chatroom/recall" => (Message, recall(), DONE),
 
         "/sensitiveword/add" => (Word, vec![text("word", "added"), text("replaceWord", "*")], DONE),
@@ -290,6 +303,20 @@ impl House {
             Body::RoomAttributesChanged(_) => {}
             other => panic!("{other:?}"),
         }
+        let part = PutCombinedPart {
+            combined_id: "album".into(),
+            part: 0,
+            content: "one".into(),
+        };
+        let reply = witness.call(3, Body::PutCombinedPart(part)).await;
+        assert_eq!(reply.code, 0, "{reply:?}");
+        let friend = "carol";
+        let album = SendMessage {
+            r#type: MessageType::Combined.into(),
+            combined_id: "album".into(),
+            ..to_peer(friend, "1 picture")
+        };
+        let combined = say(&mut witness, 4, album).await.message_id.to_string();
         let names = Names {
             room: room.into(),
             user: user.into(),
@@ -299,6 +326,8 @@ impl House {
             message,
             group: "friends".into(),
             said,
+            friend: friend.into(),
+            combined,
         };
         Self {
             gateway,
@@ -536,6 +565,8 @@ async fn another_apps_server_meets_nothing_of_an_app_and_is_answered_as_if_there
         message: house.names.message.bytes().rev().map(char::from).collect(),
         group: "enemies".into(),
         said: house.names.said.bytes().rev().map(char::from).collect(),
+        friend: "enemy".into(),
+        combined: house.names.combined.bytes().rev().map(char::from).collect(),
     };
     let before = house.look().await;
     for path in paths() {

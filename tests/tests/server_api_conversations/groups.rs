@@ -1,5 +1,8 @@
 //! Groups: who is inside, and who may speak.
 
+use sluice_tests::ApiCall;
+use tokio::task::JoinSet;
+
 use super::*;
 
 #[tokio::test]
@@ -107,6 +110,12 @@ async fn more_users_than_a_group_may_have_are_refused_one_by_one() {
     assert_eq!(members["users"].as_array().map(Vec::len), Some(250));
     let late = [("groupId", GROUP), ("userId", "late")];
     assert_eq!(refused_with(&gateway, "/group/join.json", &late).await, (400, 25411));
+    let twice = [("groupId", GROUP), ("userId", "late"), ("userId", "late")];
+    assert_eq!(
+        refused_with(&gateway, "/group/join.json", &twice).await,
+        (400, 25411),
+        "all are refused"
+    );
     // Out again, in pieces too.
     fields.remove(1);
     order(&gateway, "/group/quit.json", &fields).await;
@@ -137,6 +146,45 @@ async fn a_user_is_in_those_groups_that_the_server_says_and_in_no_others() {
     order(&gateway, "/group/sync.json", &[("userId", "alice")]).await;
     let groups = ask(&gateway, "/user/group/query.json", &[("userId", "alice")]).await;
     assert_eq!(groups, json!({ "groups": [] }));
+}
+
+#[tokio::test]
+async fn a_user_leaves_all_groups_but_those_that_are_said_however_many_there_are() {
+    let gateway = Gateway::start(free);
+    let api = gateway.api();
+    // More than are looked at at once.
+    for hundred in 0..11 {
+        let mut joining = JoinSet::new();
+        for number in 0..100 {
+            let group = format!("g{hundred}-{number}");
+            joining.spawn(async move {
+                let fields = [("groupId", &*group), ("userId", "alice")];
+                ApiCall::new("/group/join.json", &fields).send(api).await.code()
+            });
+        }
+        assert!(joining.join_all().await.into_iter().all(|code| code == 200));
+    }
+    let fields = [("userId", "alice"), ("group[g0-0]", "Old"), ("group[new]", "New")];
+    order(&gateway, "/group/sync.json", &fields).await;
+    let groups = ask(&gateway, "/user/group/query.json", &[("userId", "alice")]).await;
+    let expected = json!({ "groups": [{ "id": "new", "name": "New" }, { "id": "g0-0", "name": "Old" }] });
+    assert_eq!(groups, expected);
+}
+
+#[tokio::test]
+async fn the_owner_of_a_group_can_be_put_out_and_who_was_inside_for_longest_is_it_then() {
+    let gateway = Gateway::start(free);
+    let mut alice = online(&gateway, "alice").await;
+    crate::conversations::group(&mut alice, GROUP, &["bob".to_owned()]).await;
+    order(&gateway, "/group/join.json", &[("groupId", GROUP), ("userId", "carol")]).await;
+    order(&gateway, "/group/quit.json", &[("groupId", GROUP), ("userId", "alice")]).await;
+    let of_group = [("conversationType", "3"), ("targetId", GROUP)];
+    let members = ask(&gateway, "/conversation/user/query.json", &of_group).await;
+    let members = members["members"].as_array().expect("a list").iter();
+    let roles: Vec<_> = members.map(|one| (&one["userId"], &one["role"])).collect();
+    let expected = [(&json!("bob"), &json!("owner")), (&json!("carol"), &json!("member"))];
+    assert_eq!(roles, expected);
+    assert_eq!(sends(&mut alice, 9).await.0, 22406);
 }
 
 #[tokio::test]

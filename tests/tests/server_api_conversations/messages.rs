@@ -1,7 +1,7 @@
 //! Messages of the server to users, groups and discussions, and taking them back.
 
 use sluice_protocol::{CreateConversation, MessageType, reply};
-use sluice_tests::ApiCall;
+use sluice_tests::{ApiCall, wait_until};
 
 use super::*;
 use crate::conversations::several_devices;
@@ -376,4 +376,92 @@ async fn what_is_taken_back_is_gone_for_all_and_what_never_was_is_no_error() {
             "{number}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_again_with_the_same_id_sends_nothing_twice() {
+    let gateway = Gateway::start(free);
+    let mut group = vec![("groupId", GROUP), ("groupName", "Friends")];
+    group.extend([("userId", "bob"), ("userId", "carol")]);
+    order(&gateway, "/group/create.json", &group).await;
+    let base = [("fromUserId", "system"), TEXT, ("clientMessageId", "order-7")];
+    let to_users = [
+        &base[..],
+        &[("content", "hi"), ("toUserId", "bob"), ("toUserId", "carol")],
+    ]
+    .concat();
+    let to_group = [&base[..], &[("content", "hi"), ("toGroupId", GROUP)]].concat();
+    for (path, fields, count) in [
+        ("/message/private/publish.json", &to_users, 2),
+        ("/message/system/publish.json", &to_users, 2),
+        ("/message/group/publish.json", &to_group, 1),
+    ] {
+        let first = ask(&gateway, path, fields).await;
+        assert_eq!(first["messageUIDs"].as_array().map(Vec::len), Some(count));
+        assert_eq!(ask(&gateway, path, fields).await, first, "{path}");
+    }
+    let body = json!({
+        "fromUserId": "system", "objectName": "RC:TxtMsg", "content": "{\"content\":\"{name}!\"}", "clientMessageId": "order-8",
+        "toUserId": ["bob", "carol"], "values": [{ "{name}": "Bob" }, { "{name}": "Carol" }],
+    });
+    let path = "/message/private/publish_template.json";
+    let first = ApiCall::new(path, &[]).json(&body).send(gateway.api()).await;
+    let again = ApiCall::new(path, &[]).json(&body).send(gateway.api()).await;
+    assert_eq!(
+        (first.code(), &first.json["messageUIDs"]),
+        (200, &again.json["messageUIDs"])
+    );
+    assert_eq!(missed(&gateway, "bob").await.messages.len(), 4);
+
+    let other = [&base[..], &[("content", "ho"), ("toUserId", "bob")]].concat();
+    assert_eq!(
+        refused_with(&gateway, "/message/private/publish.json", &other).await,
+        (400, 1002)
+    );
+    let long = "x".repeat(65);
+    let fields = [
+        ("fromUserId", "system"),
+        TEXT,
+        ("content", "hi"),
+        ("toUserId", "bob"),
+        ("clientMessageId", &*long),
+    ];
+    assert_eq!(
+        refused_with(&gateway, "/message/private/publish.json", &fields).await,
+        (400, 1005)
+    );
+    let taken = r#"sluice_conversation_published_total{kind="text"}"#;
+    wait_until("all are counted", async || gateway.metric(taken).await >= 7.0).await;
+    assert!(gateway.metric(taken).await < 8.0, "repeats are not");
+}
+
+#[tokio::test]
+async fn who_is_named_twice_gets_a_message_once() {
+    let gateway = Gateway::start(free);
+    let fields = [
+        ("fromUserId", "system"),
+        TEXT,
+        ("content", "hi"),
+        ("toUserId", "bob"),
+        ("toUserId", "carol"),
+        ("toUserId", "bob"),
+    ];
+    let sent = ask(&gateway, "/message/private/publish.json", &fields).await;
+    let users: Vec<_> = sent["messageUIDs"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| &one["userId"])
+        .collect();
+    assert_eq!(users, ["bob", "carol"]);
+    assert_eq!(missed(&gateway, "bob").await.messages.len(), 1);
+    let body = json!({
+        "fromUserId": "system", "objectName": "RC:TxtMsg", "content": "{name}",
+        "toUserId": ["bob", "bob"], "values": [{ "{name}": "Bob" }, { "{name}": "Rob" }],
+    });
+    let answer = ApiCall::new("/message/private/publish_template.json", &[])
+        .json(&body)
+        .send(gateway.api())
+        .await;
+    assert_eq!((answer.status, answer.code()), (400, 1002), "which words would it be?");
 }

@@ -1,5 +1,7 @@
 //! Reading conversations, page by page.
 
+use sluice_protocol::{MediaInfo, MessageKeep, MessageType, PutCombinedPart, SendMessage, SenderInfo};
+
 use super::*;
 
 const PRIVATE: [(&str, &str); 3] = [("conversationType", "1"), ("fromUserId", "alice"), ("targetId", "bob")];
@@ -70,8 +72,8 @@ async fn a_message_is_told_as_it_was_sent_and_as_it_is_now() {
     let gateway = Gateway::start(free);
     let mut alice = online(&gateway, "alice").await;
     assert_eq!(comes_to(&mut alice, 1, ConversationType::Peer, "bob").await.0, 0);
-    let command = sluice_protocol::SendMessage {
-        r#type: sluice_protocol::MessageType::Custom.into(),
+    let command = SendMessage {
+        r#type: MessageType::Custom.into(),
         object_name: "app:raw".into(),
         ..to(ConversationType::Peer, "bob", vec![0xff, 0])
     };
@@ -201,4 +203,143 @@ async fn what_is_hidden_from_one_user_is_there_for_the_other() {
     let not_inside = [("conversationType", "3"), ("fromUserId", "bob"), ("targetId", GROUP)];
     let path = "/conversation/message/history/clean.json";
     assert_eq!(refused_with(&gateway, path, &not_inside).await, (400, 4303));
+}
+
+#[tokio::test]
+async fn a_message_is_exported_with_all_that_goes_with_it_and_its_parts() {
+    let gateway = Gateway::start(free);
+    let mut alice = online(&gateway, "alice").await;
+    let photo = SendMessage {
+        r#type: MessageType::Image.into(),
+        client_message_id: "photo-1".into(),
+        media: Some(MediaInfo {
+            url: "https://example.com/cat".into(),
+            format: "png".into(),
+            size_bytes: 2048,
+            width: 640,
+            height: 480,
+            file_name: "cat.png".into(),
+            ..MediaInfo::default()
+        }),
+        sender_info: Some(SenderInfo {
+            user_id: "alice".into(),
+            name: "Al".into(),
+            portrait_url: "https://example.com/al".into(),
+            extra: "x".into(),
+        }),
+        mentioned_user_ids: vec!["bob".into()],
+        push_content: "A cat".into(),
+        push_data: "{}".into(),
+        keep: MessageKeep::Stored.into(),
+        ..to(ConversationType::Peer, "bob", "")
+    };
+    crate::conversations::say(&mut alice, 1, photo).await;
+    let parts: [&[u8]; 3] = [b"one", &[0xff, 0], b"three"];
+    for (part, content) in (0..).zip(parts) {
+        let command = PutCombinedPart {
+            combined_id: "album".into(),
+            part,
+            content: content.to_vec().into(),
+        };
+        let reply = alice.call(2 + part, Body::PutCombinedPart(command)).await;
+        assert_eq!(reply.code, 0, "{reply:?}");
+    }
+    let album = SendMessage {
+        r#type: MessageType::Combined.into(),
+        combined_id: "album".into(),
+        mention_all: true,
+        ..to(ConversationType::Peer, "bob", "3 pictures")
+    };
+    crate::conversations::say(&mut alice, 9, album).await;
+
+    let page = ask(&gateway, "/conversation/history.json", &PRIVATE).await;
+    let [photo, album] = &page["messages"].as_array().expect("a list")[..] else {
+        panic!("{page}")
+    };
+    let media = json!({
+        "url": "https://example.com/cat", "format": "png", "size": 2048, "duration": 0, "width": 640, "height": 480,
+        "name": "cat.png",
+    });
+    assert_eq!(photo["media"], media);
+    let info = json!({ "name": "Al", "portraitUrl": "https://example.com/al", "extra": "x" });
+    assert_eq!(photo["senderInfo"], info);
+    for (name, expected) in [
+        ("clientMessageId", json!("photo-1")),
+        ("mentionedUserIds", json!(["bob"])),
+        ("mentionAll", json!(false)),
+        ("pushContent", json!("A cat")),
+        ("pushData", json!("{}")),
+        ("keep", json!(2)),
+        ("priority", json!(0)),
+    ] {
+        assert_eq!(photo[name], expected, "{name}");
+    }
+    assert_eq!(photo.get("combinedId"), None);
+    assert_eq!(
+        (&album["type"], &album["combinedId"], &album["mentionAll"]),
+        (&json!(100), &json!("album"), &json!(true))
+    );
+    assert_eq!((album.get("media"), album.get("senderInfo")), (None, None));
+
+    let id = album["messageUID"].as_str().expect("an id");
+    let of_album = [&PRIVATE[..], &[("messageUID", id)]].concat();
+    let path = "/conversation/combined/query.json";
+    let said = json!([
+        { "part": 0, "content": "one" }, { "part": 1, "contentHex": "ff00" }, { "part": 2, "content": "three" },
+    ]);
+    assert_eq!(ask(&gateway, path, &of_album).await, json!({ "parts": said }));
+    let last = [&of_album[..], &[("fromPart", "2")]].concat();
+    assert_eq!(ask(&gateway, path, &last).await, json!({ "parts": [said[2]] }));
+    let other = [
+        &PRIVATE[..],
+        &[("messageUID", photo["messageUID"].as_str().expect("an id"))],
+    ]
+    .concat();
+    assert_eq!(
+        refused_with(&gateway, path, &other).await,
+        (400, 22201),
+        "it is no combined one"
+    );
+    let recall = [&of_album[..], &[]].concat();
+    order(&gateway, "/message/recall.json", &recall).await;
+    assert_eq!(
+        refused_with(&gateway, path, &of_album).await,
+        (400, 22201),
+        "it is taken back"
+    );
+}
+
+#[tokio::test]
+async fn parts_that_are_more_than_a_page_come_in_several() {
+    let gateway = Gateway::start(free);
+    let mut alice = online(&gateway, "alice").await;
+    for part in 0..40 {
+        let command = PutCombinedPart {
+            combined_id: "album".into(),
+            part,
+            content: vec![b'a' + u8::try_from(part % 26).expect("it is small"); 32 << 10].into(),
+        };
+        let reply = alice.call(1 + part, Body::PutCombinedPart(command)).await;
+        assert_eq!(reply.code, 0, "{reply:?}");
+    }
+    let album = SendMessage {
+        r#type: MessageType::Combined.into(),
+        combined_id: "album".into(),
+        ..to(ConversationType::Peer, "bob", "40 pictures")
+    };
+    let sent = crate::conversations::say(&mut alice, 99, album).await;
+    let (id, mut first, mut seen) = (sent.message_id.to_string(), 0, Vec::new());
+    loop {
+        let from = first.to_string();
+        let fields = [&PRIVATE[..], &[("messageUID", &*id), ("fromPart", &*from)]].concat();
+        let page = ask(&gateway, "/conversation/combined/query.json", &fields).await;
+        let parts = page["parts"].as_array().expect("a list");
+        assert_eq!(parts[0]["part"], json!(first));
+        seen.extend(parts.iter().filter_map(|part| part["part"].as_u64()));
+        match page["next"].as_u64() {
+            Some(next) => first = next,
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..40).collect::<Vec<u64>>());
 }

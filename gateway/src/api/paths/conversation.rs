@@ -14,9 +14,9 @@ use crate::api::failure::Failure;
 use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
 use crate::api::paths::found::unexpected;
-use crate::api::paths::message::kind_of;
+use crate::api::paths::message::{MESSAGE_ID_BYTES, kind_of};
 use crate::config::ApiScope;
-use crate::conversation::{Command, Order, Place};
+use crate::conversation::{Command, Found, Order, Place};
 
 /// Messages and conversations on one page.
 const PAGE_DEFAULT: i64 = 100;
@@ -63,7 +63,11 @@ const DESCRIBED: &[Answer] = &[
         "When it was made: milliseconds since 1970, like all of these.",
     ),
     Answer::new("updateTime", AnswerKind::Number, "When it was last changed."),
-    Answer::new("lastSequence", AnswerKind::Number, "Of the newest message; 0: none."),
+    Answer::new(
+        "lastSequence",
+        AnswerKind::Number,
+        "Of the newest message; 0: there was none. Of a group whose id an earlier one had, its numbers go on, whether there is a message yet or not.",
+    ),
     Answer::new("lastMessageTime", AnswerKind::Number, "When that was sent."),
     Answer::new(
         "muted",
@@ -71,6 +75,42 @@ const DESCRIBED: &[Answer] = &[
         "Whether only owner, managers and those excepted may send.",
     ),
     Answer::new("expireTime", AnswerKind::Number, "When it ends; 0: never."),
+];
+
+const MEDIA: &[Answer] = &[
+    Answer::new("url", AnswerKind::Text, "Where it is."),
+    Answer::new(
+        "format",
+        AnswerKind::Text,
+        "Its format, as an extension of a file's name.",
+    ),
+    Answer::new("size", AnswerKind::Number, "In bytes."),
+    Answer::new("duration", AnswerKind::Number, "In milliseconds; 0: it has none."),
+    Answer::new("width", AnswerKind::Number, "In pixels; 0: it has none."),
+    Answer::new("height", AnswerKind::Number, "Likewise."),
+    Answer::new("name", AnswerKind::Text, "The name of the file."),
+];
+
+const SENDER_INFO: &[Answer] = &[
+    Answer::new("name", AnswerKind::Text, "The name."),
+    Answer::new("portraitUrl", AnswerKind::Text, "Where the picture is."),
+    Answer::new("extra", AnswerKind::Text, "The app's own."),
+];
+
+const PART: &[Answer] = &[
+    Answer::new("part", AnswerKind::Number, "Its number, from 0."),
+    Answer::new(
+        "content",
+        AnswerKind::Text,
+        "What it says. Missing where that is no text.",
+    )
+    .sometimes(),
+    Answer::new(
+        "contentHex",
+        AnswerKind::Text,
+        "What it says, in hexadecimal digits, where that is no text.",
+    )
+    .sometimes(),
 ];
 
 const MESSAGE: &[Answer] = &[
@@ -98,7 +138,40 @@ const MESSAGE: &[Answer] = &[
     )
     .sometimes(),
     Answer::new("extra", AnswerKind::Text, "What goes beside the content."),
-    Answer::new("mediaUrl", AnswerKind::Text, "Where the file is that it is about.").sometimes(),
+    Answer::new("media", AnswerKind::Object(MEDIA), "The file that it is about.").sometimes(),
+    Answer::new(
+        "combinedId",
+        AnswerKind::Text,
+        "Of a combined message: the sender's name for its parts, which `/conversation/combined/query` gives.",
+    )
+    .sometimes(),
+    Answer::new(
+        "priority",
+        AnswerKind::Number,
+        "0: none was named, 1: low, 2: medium, 3: high.",
+    ),
+    Answer::new(
+        "keep",
+        AnswerKind::Number,
+        "Whether it counts as unread: 2 it does not, 3 it does, 0 as its type has it, which is that it does.",
+    ),
+    Answer::new("clientMessageId", AnswerKind::Text, "Its sender's own name for it.").sometimes(),
+    Answer::new(
+        "fromUserName",
+        AnswerKind::Text,
+        "The name its sender was logged in with.",
+    )
+    .sometimes(),
+    Answer::new(
+        "senderInfo",
+        AnswerKind::Object(SENDER_INFO),
+        "How its sender wanted to be shown.",
+    )
+    .sometimes(),
+    Answer::new("mentionedUserIds", AnswerKind::Texts, "Who is meant.").sometimes(),
+    Answer::new("mentionAll", AnswerKind::Flag, "Whether all are meant."),
+    Answer::new("pushContent", AnswerKind::Text, "What a push showed.").sometimes(),
+    Answer::new("pushData", AnswerKind::Text, "What a push carried unseen.").sometimes(),
     Answer::new("fromServer", AnswerKind::Flag, "Whether the server sent it."),
     Answer::new("editedTime", AnswerKind::Number, "When it was last changed; 0: never."),
     Answer::new(
@@ -199,7 +272,7 @@ pub(super) const PATHS: &[Path] = &[
         group: Group::Conversation,
         scope: ApiScope::Conversation,
         effect: Effect::Asks,
-        summary: "Gives what was said in a conversation, oldest first, a page at a time. A page has at most about 512 KiB of it, and may have fewer messages than asked for.",
+        summary: "Gives what was said in a conversation, oldest first, a page at a time. A page has at most about 512 KiB of it, and may have fewer messages than asked for. One that is damaged on the disk is left out, and the log says which.",
         fields: &[
             TYPE,
             FROM,
@@ -221,6 +294,43 @@ pub(super) const PATHS: &[Path] = &[
             .sometimes(),
         ],
         run: |call| Box::pin(history(call)),
+    },
+    Path {
+        path: "/conversation/combined/query",
+        group: Group::Conversation,
+        scope: ApiScope::Conversation,
+        effect: Effect::Asks,
+        summary: "Gives the parts of a combined message, in order, a page at a time. 22201: there is no such message, or it was taken back.",
+        fields: &[
+            TYPE,
+            FROM,
+            TARGET,
+            Field::required(
+                "messageUID",
+                Kind::Text {
+                    bytes_max: MESSAGE_ID_BYTES,
+                },
+                "The message, by its id in decimal digits.",
+            ),
+            Field::optional(
+                "fromPart",
+                Kind::Number {
+                    min: 0,
+                    max: limits::COMBINED_PARTS as i64 - 1,
+                },
+                "The first part of the page: `next` of the page before. The first of all where it is missing.",
+            ),
+        ],
+        answers: &[
+            Answer::new("parts", AnswerKind::Objects(PART), "The parts on this page."),
+            Answer::new(
+                "next",
+                AnswerKind::Number,
+                "`fromPart` of the next page. Missing: there is none.",
+            )
+            .sometimes(),
+        ],
+        run: |call| Box::pin(parts(call)),
     },
     Path {
         path: "/conversation/message/history/clean",
@@ -323,17 +433,42 @@ async fn history(call: Call) -> Answered {
         after: call.number("after").unwrap_or(0),
         limit: call.limit(),
     };
+    let Found::Messages { messages, next } = call.ask(order).await? else {
+        return Err(unexpected());
+    };
+    let messages: Vec<Value> = messages.into_iter().map(message).collect();
+    answer(with_next(json!({ "messages": messages }), next))
+}
+
+async fn parts(call: Call) -> Answered {
+    let first = u32::try_from(call.number("fromPart").unwrap_or(0)).unwrap_or(0);
+    let message_id = call.required_text("messageUID")?.parse();
+    let order = Order::Parts {
+        place: call.place()?,
+        message_id: message_id.map_err(|_| Failure::parameter("messageUID: expected the digits of an id"))?,
+        from_part: first,
+    };
     match call.converse(Command::Server(Box::new(order))).await?.result {
-        reply::Result::Messages(page) => {
-            let next = page.messages.last().map(|last| last.sequence).filter(|_| page.more);
-            let messages: Vec<Value> = page.messages.into_iter().map(message).collect();
-            match next {
-                Some(next) => answer(json!({ "messages": messages, "next": next })),
-                None => answer(json!({ "messages": messages })),
-            }
+        reply::Result::CombinedParts(page) => {
+            let parts = (first..).zip(page.parts).map(|(number, content)| {
+                let mut said = json!({ "part": number });
+                put_content(&mut said, &content);
+                said
+            });
+            let parts: Vec<Value> = parts.collect();
+            let next = Some(i64::from(page.next_part)).filter(|next| *next > 0);
+            answer(with_next(json!({ "parts": parts }), next))
         }
         _ => Err(unexpected()),
     }
+}
+
+/// A page that says where the next begins, if there is one.
+fn with_next(mut page: Value, next: Option<i64>) -> Value {
+    if let Some(next) = next {
+        page["next"] = next.into();
+    }
+    page
 }
 
 async fn hide(call: Call) -> Answered {
@@ -401,31 +536,66 @@ fn member(member: &ConversationMember) -> Value {
     })
 }
 
-fn message(message: ConversationMessage) -> Value {
-    let is_text = message.r#type() == MessageType::Text;
+fn message(mut message: ConversationMessage) -> Value {
+    let sender = message.sender.take().unwrap_or_default();
     let mut said = json!({
         "messageUID": message.message_id.to_string(),
         "sequence": message.sequence,
         "sentTime": message.server_time_ms,
-        "fromUserId": message.sender.map(|sender| sender.user_id).unwrap_or_default(),
+        "fromUserId": sender.user_id,
         "targetId": message.target_id,
         "type": message.r#type,
         "objectName": message.object_name,
         "extra": message.extended_data,
+        "priority": message.priority,
+        "keep": message.keep,
+        "mentionAll": message.mention_all,
         "fromServer": message.from_server,
         "editedTime": message.edited_at_ms,
         "recalledTime": message.recalled_at_ms,
         "recalledBy": message.recalled_by,
     });
-    match String::from_utf8(message.content.to_vec()) {
-        Ok(text) if is_text || !text.is_empty() => said["content"] = text.into(),
-        Ok(_) => {}
-        Err(bytes) => said["contentHex"] = hexadecimal(bytes.as_bytes()).into(),
+    // Of a text it is always said what it is, even if that is nothing.
+    if message.r#type() == MessageType::Text || !message.content.is_empty() {
+        put_content(&mut said, &message.content);
     }
     if let Some(media) = message.media {
-        said["mediaUrl"] = media.url.into();
+        said["media"] = json!({
+            "url": media.url,
+            "format": media.format,
+            "size": media.size_bytes,
+            "duration": media.duration_ms,
+            "width": media.width,
+            "height": media.height,
+            "name": media.file_name,
+        });
+    }
+    if let Some(info) = message.sender_info {
+        said["senderInfo"] = json!({ "name": info.name, "portraitUrl": info.portrait_url, "extra": info.extra });
+    }
+    if !message.mentioned_user_ids.is_empty() {
+        said["mentionedUserIds"] = message.mentioned_user_ids.into();
+    }
+    for (name, text) in [
+        ("fromUserName", sender.user_name),
+        ("clientMessageId", message.client_message_id),
+        ("combinedId", message.combined_id),
+        ("pushContent", message.push_content),
+        ("pushData", message.push_data),
+    ] {
+        if !text.is_empty() {
+            said[name] = text.into();
+        }
     }
     said
+}
+
+/// As text where it is one.
+fn put_content(said: &mut Value, content: &[u8]) {
+    match std::str::from_utf8(content) {
+        Ok(text) => said["content"] = text.into(),
+        Err(_) => said["contentHex"] = hexadecimal(content).into(),
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -433,4 +603,46 @@ fn hexadecimal(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("a string takes all");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_protocol::UserInfo;
+
+    use super::*;
+    use crate::api::path::Presence;
+
+    #[test]
+    fn what_there_is_nothing_to_say_of_is_left_out_of_a_message() {
+        let sent = ConversationMessage {
+            r#type: MessageType::Image.into(),
+            sender: Some(UserInfo {
+                user_id: "alice".into(),
+                user_name: "Alice".into(),
+            }),
+            ..ConversationMessage::default()
+        };
+        let mut said = message(sent.clone());
+        assert_eq!(
+            (&said["fromUserId"], &said["fromUserName"]),
+            (&json!("alice"), &json!("Alice"))
+        );
+        let always = MESSAGE.iter().filter(|answer| answer.presence == Presence::Always);
+        let mut always: Vec<&str> = always.map(|answer| answer.name).collect();
+        always.sort_unstable();
+        said.as_object_mut().expect("an object").remove("fromUserName");
+        let mut found: Vec<&str> = said
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, always);
+        let empty_text = ConversationMessage {
+            r#type: MessageType::Text.into(),
+            ..sent
+        };
+        assert_eq!(message(empty_text)["content"], json!(""), "it is one, of nothing");
+    }
 }

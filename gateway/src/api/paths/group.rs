@@ -1,12 +1,15 @@
 //! Groups: making and ending them, who is inside.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use sluice_protocol::{
     ConversationType, DismissGroup, ErrorCode, MemberRefusal, RemoveMembers, UpdateConversation, UserId, limits, reply,
 };
+use tokio::time::Instant;
 
 use crate::api::call::{Answered, Call, answer, done};
-use crate::api::failure::Failure;
+use crate::api::failure::{Code, Failure};
 use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
 use crate::api::paths::found::{is_nothing_there, names, unexpected};
@@ -24,8 +27,11 @@ const USERS_AT_ONCE: usize = limits::CONVERSATION_USERS_PER_COMMAND;
 /// Groups that one call says a user is in.
 const GROUPS_PER_CALL: usize = 500;
 
-/// Groups of a user that are looked at, or left, at once.
+/// Groups that a user is put into, or out of, at once.
 const GROUPS_AT_ONCE: usize = 500;
+
+/// Groups of a user that are looked at at once: more than those that the user may stay in, so that among them is one to leave if there is any.
+const GROUPS_READ: usize = GROUPS_PER_CALL + GROUPS_AT_ONCE;
 
 /// Groups of a user in one answer, as the vendor has it.
 const PAGE_GROUPS_DEFAULT: i64 = 50;
@@ -217,7 +223,7 @@ pub(super) const PATHS: &[Path] = &[
 ];
 
 async fn bring(call: Call) -> Answered {
-    let (group, users) = (call.conversation("groupId")?, call.users("userId"));
+    let (group, users) = (call.conversation("groupId")?, once_each(call.users("userId")));
     let mut name = call.text("groupName");
     let commands = users.chunks(USERS_AT_ONCE).map(|users| {
         Command::Server(Box::new(Order::Bring {
@@ -231,7 +237,7 @@ async fn bring(call: Call) -> Answered {
 }
 
 async fn quit(call: Call) -> Answered {
-    let (group, users) = (call.conversation("groupId")?, call.users("userId"));
+    let (group, users) = (call.conversation("groupId")?, once_each(call.users("userId")));
     let commands = users.chunks(USERS_AT_ONCE).map(|users| {
         Command::Remove(RemoveMembers {
             r#type: ConversationType::Group.into(),
@@ -243,12 +249,19 @@ async fn quit(call: Call) -> Answered {
     each_user(&users, outcomes, |code| code == ErrorCode::NOT_A_MEMBER.number())
 }
 
+/// Each user once, in the order in which they are first named.
+fn once_each(mut users: Vec<UserId>) -> Vec<UserId> {
+    let mut seen = HashSet::new();
+    users.retain(|user| seen.insert(user.clone()));
+    users
+}
+
 /// What became of users that were given in pieces. Refusals that are none to the vendor are passed over.
 fn each_user(users: &[UserId], outcomes: Vec<Result<Outcome, Failure>>, passed_over: impl Fn(i32) -> bool) -> Answered {
     let (mut failed, mut last) = (Vec::new(), None);
     let mut fail = |user: &str, failure: Failure| {
         failed.push(json!({ "userId": user, "code": failure.code.0, "errorMessage": failure.message }));
-        last = Some(failure);
+        last = Some(failure.over(last.take()));
     };
     for (users, outcome) in users.chunks(USERS_AT_ONCE).zip(outcomes) {
         match outcome {
@@ -276,50 +289,76 @@ fn each_user(users: &[UserId], outcomes: Vec<Result<Outcome, Failure>>, passed_o
 
 async fn sync(call: Call) -> Answered {
     let (user, wanted) = (call.user("userId")?, call.named_groups("group"));
-    let (mut ids, mut commands) = (Vec::new(), Vec::new());
-    let mut skip = 0;
-    loop {
-        let order = Order::GroupsOf {
-            user: user.clone(),
-            skip,
-            limit: GROUPS_AT_ONCE,
-        };
-        let Found::Groups(groups) = call.ask(order).await? else {
-            break;
-        };
-        let are_all = groups.len() < GROUPS_AT_ONCE;
-        skip += groups.len();
-        for (id, _) in groups {
-            if !wanted.iter().any(|(other, _)| *other == id) {
-                ids.push(id.clone());
-                commands.push(Command::Remove(RemoveMembers {
-                    r#type: ConversationType::Group.into(),
-                    id,
-                    user_ids: texts(std::slice::from_ref(&user)),
-                }));
-            }
-        }
-        if are_all {
-            break;
-        }
-    }
-    for (group, name) in wanted {
-        ids.push(group.clone());
-        commands.push(Command::Server(Box::new(Order::Bring {
-            group,
-            name: Some(name).filter(|name| !name.is_empty()),
+    let stays: HashSet<&str> = wanted.iter().map(|(group, _)| group.as_str()).collect();
+    let read = || groups_of_user(&call, &user);
+    let put_out = |groups| put_out_of(&call, &user, groups);
+    let (mut ids, mut outcomes) = leave_others(&stays, call.deadline(), read, put_out).await?;
+    let bringing = wanted.iter().map(|(group, name)| {
+        Command::Server(Box::new(Order::Bring {
+            group: group.clone(),
+            name: Some(name.clone()).filter(|name| !name.is_empty()),
             users: vec![user.clone()],
-        })));
-    }
-    let mut outcomes = Vec::with_capacity(commands.len());
-    let mut commands = commands.into_iter().peekable();
-    while commands.peek().is_some() {
-        outcomes.extend(
-            call.converse_all(commands.by_ref().take(GROUPS_AT_ONCE).collect())
-                .await,
-        );
-    }
+        }))
+    });
+    outcomes.extend(call.converse_in_batches(bringing.collect(), GROUPS_AT_ONCE).await);
+    ids.extend(wanted.iter().map(|(group, _)| group.clone()));
     each_group(ids, outcomes)
+}
+
+/// The first [`GROUPS_READ`] groups of a user.
+async fn groups_of_user(call: &Call, user: &UserId) -> Result<Vec<String>, Failure> {
+    let order = Order::GroupsOf {
+        user: user.clone(),
+        skip: 0,
+        limit: GROUPS_READ,
+    };
+    match call.ask(order).await? {
+        Found::Groups(groups) => Ok(groups.into_iter().map(|(id, _)| id).collect()),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn put_out_of(call: &Call, user: &UserId, groups: Vec<String>) -> Vec<Result<Outcome, Failure>> {
+    let leaving = groups.into_iter().map(|id| {
+        Command::Remove(RemoveMembers {
+            r#type: ConversationType::Group.into(),
+            id,
+            user_ids: vec![user.as_str().to_owned()],
+        })
+    });
+    call.converse_in_batches(leaving.collect(), GROUPS_AT_ONCE).await
+}
+
+/// Puts a user out of all groups but some, and says what became of which. Groups are read from the first each time, not page by page: they change places
+/// as messages come, and one that moved to a page before would be passed over.
+async fn leave_others<T, Reading, Leaving>(
+    stays: &HashSet<&str>,
+    deadline: Instant,
+    read: impl Fn() -> Reading,
+    put_out: impl Fn(Vec<String>) -> Leaving,
+) -> Result<(Vec<String>, Vec<Result<T, Failure>>), Failure>
+where
+    Reading: Future<Output = Result<Vec<String>, Failure>>,
+    Leaving: Future<Output = Vec<Result<T, Failure>>>,
+{
+    let (mut ids, mut outcomes) = (Vec::new(), Vec::new());
+    loop {
+        let groups = read().await?;
+        let are_all = groups.len() < GROUPS_READ;
+        let others: Vec<String> = groups.into_iter().filter(|id| !stays.contains(&**id)).collect();
+        let left = put_out(others.clone()).await;
+        // Whoever is still inside of one is told of that one, and calls again.
+        let is_refused = left.iter().any(Result::is_err);
+        ids.extend(others);
+        outcomes.extend(left);
+        if are_all || is_refused {
+            return Ok((ids, outcomes));
+        }
+        if Instant::now() >= deadline {
+            let message = "the user has more groups than can be left in time: call again";
+            return Err(Failure::new(Code::TIMEOUT, message));
+        }
+    }
 }
 
 /// What became of groups that were given one by one.
@@ -343,7 +382,7 @@ pub(super) fn each_group(ids: Vec<String>, outcomes: Vec<Result<Outcome, Failure
         };
         if let Some(failure) = refused {
             failed.push(json!({ "groupId": id, "code": failure.code.0, "errorMessage": failure.message }));
-            last = Some(failure);
+            last = Some(failure.over(last));
         }
     }
     match last {
@@ -388,3 +427,6 @@ fn unless_nothing_is_there(outcome: Result<Outcome, Failure>) -> Answered {
 fn texts(users: &[UserId]) -> Vec<String> {
     users.iter().map(|user| user.as_str().to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,13 +24,13 @@ use crate::room::{self, Lasting, Order, Published};
 const ROOMS_PER_CALL: usize = 10;
 
 /// Longest content as it comes, as the vendor has it. What is left of it when it is unpacked has the limit of its type.
-pub(super) const CONTENT_BYTES: usize = 128 << 10;
+const CONTENT_BYTES: usize = 128 << 10;
 
 /// Longest id of a message. Ours have the digits of 64 bits, the vendor's have letters too.
-const MESSAGE_ID_BYTES: usize = 64;
+pub(super) const MESSAGE_ID_BYTES: usize = 64;
 
 /// What the vendor calls text and commands; every other object name is one of the app's own formats here.
-const TEXT: &str = "RC:TxtMsg";
+pub(super) const TEXT: &str = "RC:TxtMsg";
 const COMMAND: &str = "RC:CmdMsg";
 
 /// The vendor's number for rooms among its types of conversations.

@@ -2,6 +2,8 @@
 
 mod template;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 use sluice_protocol::{ConversationType, ErrorCode, MessageKeep, MessageType, SendMessage, UserId, limits};
 
@@ -10,12 +12,12 @@ use crate::api::failure::{Code, Failure};
 use crate::api::field::{Field, Kind};
 use crate::api::path::{Answer, AnswerKind, Effect, Group, Path};
 use crate::api::paths::found::is_nothing_there;
-use crate::api::paths::message::{CONTENT, CONTENT_BYTES, OBJECT_NAME, SENDER, unpack};
+use crate::api::paths::message::{CONTENT, OBJECT_NAME, SENDER, unpack};
 use crate::api::paths::room::FAILED;
 use crate::config::ApiScope;
 use crate::conversation::{Command, Publish, Published};
 
-use template::Template;
+use template::{Effort, Template};
 
 /// Users of one call, as the vendor has it.
 const USERS_PER_CALL: usize = 1000;
@@ -68,6 +70,14 @@ const PUSH_DATA: Field = Field::optional(
         bytes_max: limits::PUSH_DATA_BYTES,
     },
     "What a push carries unseen, likewise.",
+);
+
+const CLIENT_MESSAGE_ID: Field = Field::optional(
+    "clientMessageId",
+    Kind::Text {
+        bytes_max: limits::CLIENT_MESSAGE_ID_BYTES,
+    },
+    "A name of the app's own for this message, so that the call can be made again: for seven days, who was sent it is not sent it anew, and the first `messageUID` is answered. What is not kept is sent anew. Not one of the vendor's fields.",
 );
 
 const VALUES: Field = Field::required(
@@ -137,7 +147,7 @@ macro_rules! answers {
                     Answer::new(
                         "messageUID",
                         AnswerKind::Text,
-                        "The id that clients get, in decimal digits; with it a message is recalled.",
+                        "The id that clients get, in decimal digits; with it a message that is kept is recalled.",
                     ),
                 ]),
                 "The message for each. What does not exist is not among them.",
@@ -177,6 +187,7 @@ pub(super) const PATHS: &[Path] = &[
             COUNTED,
             PUSH_CONTENT,
             PUSH_DATA,
+            CLIENT_MESSAGE_ID,
         ],
         answers: SENT_TO_USERS,
         run: |call| Box::pin(publish(call, USER)),
@@ -196,6 +207,7 @@ pub(super) const PATHS: &[Path] = &[
             INCLUDE_SENDER,
             VERIFY_BLACKLIST,
             COUNTED,
+            CLIENT_MESSAGE_ID,
         ],
         answers: SENT_TO_USERS,
         run: |call| Box::pin(publish_template(call, USER)),
@@ -232,6 +244,7 @@ pub(super) const PATHS: &[Path] = &[
             COUNTED,
             PUSH_CONTENT,
             PUSH_DATA,
+            CLIENT_MESSAGE_ID,
         ],
         answers: SENT_TO_GROUPS,
         run: |call| Box::pin(publish(call, GROUP)),
@@ -261,6 +274,7 @@ pub(super) const PATHS: &[Path] = &[
             COUNTED,
             PUSH_CONTENT,
             PUSH_DATA,
+            CLIENT_MESSAGE_ID,
         ],
         answers: SENT_TO_DISCUSSIONS,
         run: |call| Box::pin(publish(call, DISCUSSION)),
@@ -279,6 +293,7 @@ pub(super) const PATHS: &[Path] = &[
             COUNTED,
             PUSH_CONTENT,
             PUSH_DATA,
+            CLIENT_MESSAGE_ID,
         ],
         answers: SENT_TO_USERS,
         run: |call| Box::pin(publish(call, SYSTEM)),
@@ -289,7 +304,15 @@ pub(super) const PATHS: &[Path] = &[
         scope: ApiScope::Message,
         effect: Effect::Changes,
         summary: "Sends a message of the server to users, to each with other words in its places.",
-        fields: &[SENDER, TO_SYSTEM_USERS, OBJECT_NAME, CONTENT, VALUES, COUNTED],
+        fields: &[
+            SENDER,
+            TO_SYSTEM_USERS,
+            OBJECT_NAME,
+            CONTENT,
+            VALUES,
+            COUNTED,
+            CLIENT_MESSAGE_ID,
+        ],
         answers: SENT_TO_USERS,
         run: |call| Box::pin(publish_template(call, SYSTEM)),
     },
@@ -347,6 +370,7 @@ impl To {
             mention_all: mentioned.all,
             push_content: text("pushContent"),
             push_data: text("pushData"),
+            client_message_id: text("clientMessageId"),
             keep: keep.into(),
             ..SendMessage::default()
         };
@@ -362,7 +386,7 @@ impl To {
 }
 
 async fn publish(call: Call, to: To) -> Answered {
-    let targets = to.targets(&call);
+    let targets = without_repeats(to.targets(&call));
     if targets.len() > 1 && to.kind == ConversationType::Group && to.lasting == Lasting::Kept {
         let named: Vec<UserId> = call.users("toUserId");
         if !named.is_empty() {
@@ -374,7 +398,7 @@ async fn publish(call: Call, to: To) -> Answered {
         let content = call.required_text("content")?;
         commands.push((targets.to_vec(), to.command(&call, targets.to_vec(), content)?));
     }
-    carry_out(&call, to, commands).await
+    carry_out(&call, to, commands, 1).await
 }
 
 async fn publish_template(call: Call, to: To) -> Answered {
@@ -387,65 +411,94 @@ async fn publish_template(call: Call, to: To) -> Answered {
         );
         return Err(Failure::parameter(message));
     }
-    // For a thousand users this may take a tenth of a second: meanwhile another thread serves the others.
-    let commands = tokio::task::block_in_place(|| {
-        let template = Template::new(call.required_text("content")?);
+    // Whose words would it be?
+    if without_repeats(targets.clone()).len() < targets.len() {
+        return Err(Failure::parameter("toUserId: a user is there twice"));
+    }
+    let fill = || {
+        let template = Template::new(&call.required_text("objectName")?, call.required_text("content")?)?;
+        let mut effort = Effort::default();
         let filled = targets.into_iter().zip(&values).map(|(target, values)| {
-            let content = template.fill(values, CONTENT_BYTES)?;
+            let content = template.fill(values, &mut effort)?;
             let targets = vec![target];
             Ok((targets.clone(), to.command(&call, targets, content)?))
         });
         filled.collect::<Result<Vec<_>, Failure>>()
-    })?;
-    carry_out(&call, to, commands).await
+    };
+    // For a thousand users this may take some tenths of a second.
+    let commands = call.at_length(fill).await??;
+    carry_out(&call, to, commands, TARGETS_AT_ONCE).await
 }
 
-/// Has commands carried out, each for its targets, and says what became of each target.
-async fn carry_out(call: &Call, to: To, commands: Vec<(Vec<String>, Command)>) -> Answered {
-    let (mut sent, mut failed, mut last) = (Vec::new(), Vec::new(), None);
-    let mut commands = commands.into_iter().peekable();
-    while commands.peek().is_some() {
-        let (targets, commands): (Vec<_>, Vec<_>) = commands.by_ref().take(TARGETS_AT_ONCE).unzip();
-        for (targets, outcome) in targets.into_iter().zip(call.converse_all(commands).await) {
-            let published: Vec<(String, Result<u64, Failure>)> = match outcome {
-                Ok(outcome) => outcome.published.into_iter().map(told).collect(),
-                Err(failure) => targets
-                    .into_iter()
-                    .map(|target| (target, Err(failure.clone())))
-                    .collect(),
-            };
-            for (target, result) in published {
-                match result {
-                    Ok(message_id) => {
-                        sent.push(entry(to, &target, [("messageUID", message_id.to_string().into())]));
-                    }
-                    Err(failure) if is_nothing_there(&failure) => {}
-                    Err(failure) => {
-                        let code = failure.code;
-                        let said = [
-                            ("code", code.0.into()),
-                            ("errorMessage", Value::from(&*failure.message)),
-                        ];
-                        failed.push(entry(to, &target, said));
-                        // Asked for, so no error.
-                        if code != Code(ErrorCode::IN_BLACKLIST.number()) {
-                            last = Some(failure);
-                        }
-                    }
+/// Each target once, in the order in which they are first named.
+fn without_repeats(mut targets: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    targets
+}
+
+/// Has commands carried out, so many at once, each for its targets, and says what became of each target.
+async fn carry_out(call: &Call, to: To, commands: Vec<(Vec<String>, Command)>, at_once: usize) -> Answered {
+    let (targets, commands): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
+    let outcomes = call.converse_in_batches(commands, at_once).await;
+    let mut tally = Tally::default();
+    for (targets, outcome) in targets.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(outcome) => {
+                for Published { target, result } in outcome.published {
+                    let result = result.map(|sent| sent.message_id).map_err(Failure::from);
+                    tally.add(to, &target, result);
+                }
+            }
+            Err(failure) => {
+                for target in targets {
+                    tally.add(to, &target, Err(failure.clone()));
                 }
             }
         }
     }
-    match last {
-        Some(failure) if sent.is_empty() => Err(failure),
-        _ if failed.is_empty() => answer(json!({ "messageUIDs": sent })),
-        _ => answer(json!({ "messageUIDs": sent, FAILED: failed })),
-    }
+    tally.answer()
 }
 
-fn told(Published { target, result }: Published) -> (String, Result<u64, Failure>) {
-    let result = result.map(|sent| sent.message_id).map_err(Failure::from);
-    (target, result)
+/// What became of a message for each of its targets.
+#[derive(Debug, Default)]
+struct Tally {
+    sent: Vec<Value>,
+    failed: Vec<Value>,
+    /// What is answered if nobody got it.
+    failure: Option<Failure>,
+}
+
+impl Tally {
+    fn add(&mut self, to: To, target: &str, result: Result<u64, Failure>) {
+        match result {
+            Ok(message_id) => {
+                let id = message_id.to_string();
+                self.sent.push(entry(to, target, [("messageUID", id.into())]));
+            }
+            Err(failure) if is_nothing_there(&failure) => {}
+            Err(failure) => {
+                let code = failure.code;
+                let said = [
+                    ("code", code.0.into()),
+                    ("errorMessage", Value::from(&*failure.message)),
+                ];
+                self.failed.push(entry(to, target, said));
+                // Asked for, so no error.
+                if code != Code(ErrorCode::IN_BLACKLIST.number()) {
+                    self.failure = Some(failure.over(self.failure.take()));
+                }
+            }
+        }
+    }
+
+    fn answer(self) -> Answered {
+        match self.failure {
+            Some(failure) if self.sent.is_empty() => Err(failure),
+            _ if self.failed.is_empty() => answer(json!({ "messageUIDs": self.sent })),
+            _ => answer(json!({ "messageUIDs": self.sent, FAILED: self.failed })),
+        }
+    }
 }
 
 fn entry<const FIELDS: usize>(to: To, target: &str, fields: [(&str, Value); FIELDS]) -> Value {

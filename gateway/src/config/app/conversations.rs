@@ -19,6 +19,9 @@ pub struct AppConversations {
     pub groups_open: bool,
     /// Whether any member may add users to a group. Default no: owner and managers.
     pub members_may_add: bool,
+    /// Whether users may choose the ids of groups they make (33003 `id` if not). Default no: an id that the app's server is going to use may not be
+    /// taken by a user before, who would own the group.
+    pub users_name_groups: bool,
     /// Where messages for users who are not online are told, if anywhere.
     pub push_hook: Option<PushHook>,
 }
@@ -32,6 +35,7 @@ impl Default for AppConversations {
             history_kept: Duration::from_secs(180 * 86_400),
             groups_open: true,
             members_may_add: false,
+            users_name_groups: false,
             push_hook: None,
         }
     }

@@ -309,6 +309,13 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
         cost: "",
     },
     Setting {
+        path: "apps.conversation_users_name_groups",
+        kind: Kind::Boolean(|app| &mut app.conversations.users_name_groups),
+        default: Default::Text("false"),
+        meaning: "Whether users may choose the ids of groups they make; without, 33003, and the server chooses. Whoever takes an id first owns the group: leave it off if the app's server puts users into groups by ids that somebody could guess.",
+        cost: "",
+    },
+    Setting {
         path: "apps.state",
         kind: Kind::Text {
             expected: "\"enabled\", \"blocked\" or \"service_disabled\"",

@@ -2,16 +2,14 @@
 
 use prost::Message as _;
 use sluice_protocol::{
-    ConversationMessage, ConversationType, ErrorCode, Messages, OwnConversation, QueryConversations, UserId, limits,
-    reply,
+    ConversationMessage, ConversationType, ErrorCode, OwnConversation, QueryConversations, UserId, limits, reply,
 };
 
+use crate::conversation::history::message_of;
 use crate::conversation::look::{info, list_of};
 use crate::conversation::members::members_who;
-use crate::conversation::recall::decoded;
-use crate::conversation::send::unsigned;
 use crate::conversation::server::{Found, NOBODY, Place, found, group, named};
-use crate::conversation::{Context, Outcome, Ruled};
+use crate::conversation::{Context, Outcome, Ruled, combined};
 use crate::store::{ConversationsQuery, Direction, MessagesQuery, Rows, UserList};
 
 /// Messages read at once: of the largest, some MiB.
@@ -148,9 +146,11 @@ pub(super) fn history(
         limit: MESSAGES_READ,
     };
     let mut messages: Vec<ConversationMessage> = Vec::new();
-    let (mut bytes, mut more) = (0, true);
-    while more && messages.len() < limit && bytes < limits::PAGE_BYTES {
-        query.limit = MESSAGES_READ.min(limit - messages.len());
+    let (mut bytes, mut looked_at, mut last) = (0, 0, after);
+    let mut more = true;
+    while more && looked_at < limit && bytes < limits::PAGE_BYTES {
+        query.limit = MESSAGES_READ.min(limit - looked_at);
+        query.beyond = Some(last);
         let read = rows.messages(&query)?;
         more = read.len() == query.limit;
         for row in &read {
@@ -158,21 +158,26 @@ pub(super) fn history(
                 more = true;
                 break;
             }
-            let message = decoded(row)?;
-            bytes += message.encoded_len();
-            query.beyond = Some(row.sequence);
-            messages.push(message);
+            (looked_at, last) = (looked_at + 1, row.sequence);
+            // One that is damaged is left out here as it is for clients: whoever copies all of it gets the rest.
+            if let Some(message) = message_of(row) {
+                bytes += message.encoded_len();
+                messages.push(message);
+            }
         }
     }
-    let more = more
-        && messages
-            .last()
-            .is_some_and(|last| last.sequence < unsigned(conversation.last_sequence));
-    let beyond_message_id = messages.last().map_or(0, |last| last.message_id);
-    let page = Messages {
-        messages,
-        more,
-        beyond_message_id,
-    };
-    Ok(Outcome::answer(reply::Result::Messages(page)))
+    let next = (more && last < conversation.last_sequence).then_some(last);
+    Ok(found(Found::Messages { messages, next }))
+}
+
+pub(super) fn parts(
+    rows: &dyn Rows,
+    context: Context<'_>,
+    place: &Place,
+    message_id: i64,
+    from_part: u32,
+) -> Ruled<Outcome> {
+    let conversation = named(rows, context, place)?.ok_or(ErrorCode::CONVERSATION_UNKNOWN)?;
+    let message = rows.message_by_id(conversation.id, message_id)?;
+    combined::parts_of(rows, context, message, from_part)
 }

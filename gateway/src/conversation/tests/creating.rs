@@ -246,6 +246,23 @@ fn a_group_has_an_owner_and_the_id_it_was_given_once() {
 }
 
 #[test]
+fn no_user_owns_a_group_that_the_apps_server_is_going_to_make_under_an_id_of_its_own() {
+    let chats = Chats::with(|app| app.conversations.users_name_groups = false);
+    let refused = Refusal::parameter("id");
+    assert_eq!(chats.ask("mallory", group("order-4711", &[])).unwrap_err(), refused);
+    let command = Command::CreateGroup(CreateGroup {
+        id: "order-4711".to_owned(),
+        user_ids: texts(&["customer", "agent"]),
+        ..CreateGroup::default()
+    });
+    made(chats.ask_as_server(command));
+    let members = members_of(&chats, "agent", ConversationType::Group, "order-4711");
+    let expected = ["agent", "customer"].map(|user| (user.to_owned(), MemberRole::Member));
+    assert_eq!(members, expected);
+    made(chats.ask("mallory", group("", &[])));
+}
+
+#[test]
 fn what_the_apps_server_makes_has_no_creator_and_no_owner_and_all_are_invited() {
     let chats = Chats::new();
     let command = Command::CreateGroup(CreateGroup {

@@ -179,7 +179,7 @@ fn user(number: usize) -> String {
 }
 
 fn conversations(store: Store) -> Conversations {
-    let apps = [App::new(APP_KEY)];
+    let apps = [app(APP_KEY)];
     Conversations::new(store, &apps, Arc::new(Policies::new(&apps)), WorkerIndex(9))
 }
 

@@ -212,3 +212,51 @@ fn the_server_takes_back_any_message_at_any_time() {
         assert_eq!(refused(chats.ask_as_server(command)).0, code);
     }
 }
+
+#[test]
+fn the_same_with_the_same_id_is_kept_once_for_each_target_and_answered_as_the_first_time() {
+    let chats = Chats::new();
+    let with_id = |targets: &[&str], content: &'static str| {
+        let mut publish = publish(ConversationType::Peer, "shop", targets);
+        publish.message.client_message_id = "order-7".to_owned();
+        publish.message.content = content.into();
+        publish
+    };
+    let ids = |answer: &Answer| -> Vec<u64> {
+        let results = answer.published.iter();
+        results
+            .map(|each| each.result.as_ref().expect("it is sent").message_id)
+            .collect()
+    };
+    let first = ask(&chats, with_id(&["ann", "bob"], "news"));
+    let again = ask(&chats, with_id(&["bob", "ann", "cid"], "news"));
+    assert_eq!(results(&again), [("bob", Ok(1)), ("ann", Ok(1)), ("cid", Ok(1))]);
+    assert_eq!(ids(&again)[..2], [ids(&first)[1], ids(&first)[0]]);
+    assert_eq!(again.told(), [(vec!["cid"], "message")], "the others have it");
+
+    let other = ask(&chats, with_id(&["ann", "dora"], "other news"));
+    assert_eq!(results(&other), [("ann", Err(33003)), ("dora", Ok(1))]);
+    // To a discussion, in another name, or by a user in person, the same id is another message.
+    let group = chats.group("ann", &["bob"]);
+    let in_group = Publish {
+        targets: texts(&[&group]),
+        message: SendMessage {
+            conversation_type: ConversationType::Group.into(),
+            ..with_id(&[], "news").message
+        },
+        ..with_id(&[], "news")
+    };
+    assert_eq!(results(&ask(&chats, in_group)), [(group.as_str(), Ok(1))]);
+    let by_another = Publish {
+        as_user: UserId::parse("desk", IdProfile::Zim).expect("a user id"),
+        ..with_id(&["ann"], "news")
+    };
+    assert_eq!(results(&ask(&chats, by_another)), [("ann", Ok(1))]);
+    let in_person = SendMessage {
+        client_message_id: "order-7".to_owned(),
+        ..to_user("ann", "news")
+    };
+    assert_eq!(result(send(&chats, "shop", in_person)).sequence, 2);
+    let last = ask(&chats, publish(ConversationType::Peer, "shop", &["bob"]));
+    assert_eq!(results(&last), [("bob", Ok(2))], "once so far");
+}

@@ -261,3 +261,52 @@ fn a_mute_that_the_owner_lifts_is_lifted_for_the_server_too() {
         .ask_as_server(Command::SetManagers(command))
         .expect("the server may what an owner may");
 }
+
+#[test]
+fn a_message_that_cannot_be_read_is_left_out_of_the_export_and_the_rest_is_given() {
+    let chats = Chats::new();
+    let group = chats.group("ann", &["bob"]);
+    for _ in 0..7 {
+        says(&chats, "ann", &group).expect("ann is inside");
+    }
+    let damage = |sequences: &'static [i64]| {
+        let key = group.clone();
+        chats.change(move |rows| {
+            let kind = sluice_protocol::ConversationType::Group.into();
+            let conversation = rows.conversation("app", kind, &key)?.expect("it is there");
+            for sequence in sequences {
+                let message = rows.message(conversation.id, *sequence)?.expect("it is kept");
+                let event = vec![0xff];
+                rows.update_message(&crate::store::MessageRow { event, ..message })?;
+            }
+            Ok(())
+        });
+    };
+    let pages = || {
+        let (mut pages, mut after) = (Vec::new(), Some(0));
+        while let Some(beyond) = after {
+            let place = Place {
+                kind: sluice_protocol::ConversationType::Group,
+                as_user: None,
+                target_id: group.clone(),
+            };
+            let (after_this, limit) = (beyond, 2);
+            let asked = order(Order::History {
+                place,
+                after: after_this,
+                limit,
+            });
+            let Found::Messages { messages, next } = chats.ask_as_server(asked).expect("a page").found else {
+                panic!("no page")
+            };
+            pages.push(messages.iter().map(|message| message.sequence).collect::<Vec<_>>());
+            after = next;
+        }
+        pages
+    };
+    assert_eq!(pages(), [vec![1, 2], vec![3, 4], vec![5, 6], vec![7]]);
+    damage(&[3, 4, 6]);
+    assert_eq!(pages(), [vec![1, 2], vec![], vec![5], vec![7]]);
+    damage(&[7]);
+    assert_eq!(pages(), [vec![1, 2], vec![], vec![5], vec![]], "the last too");
+}

@@ -1,8 +1,17 @@
 //! A content with places for words.
 
 use serde_json::{Map, Value};
+use sluice_protocol::limits;
 
 use crate::api::failure::{Code, Failure};
+use crate::api::paths::message::TEXT;
+
+/// Longest template, and longest content made of one: more than any message may have, as words may be shorter than their places, and an object of JSON is
+/// longer than what it says.
+const TEMPLATE_BYTES_MAX: usize = 2 * limits::TEXT_BYTES;
+
+/// Comparisons of a key with a place that one call may take: a tenth of a second.
+const COMPARISONS_MAX: usize = 20_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -12,38 +21,67 @@ pub(super) enum Template {
     Text(String),
 }
 
-impl Template {
-    pub(super) fn new(content: String) -> Self {
-        match serde_json::from_str(&content) {
-            Ok(object @ Value::Object(_)) => Self::Object(object),
-            _ => Self::Text(content),
+/// What filling a template for all users of a call may still take.
+#[derive(Debug)]
+pub(super) struct Effort {
+    comparisons: usize,
+}
+
+/// The words for one user.
+struct Words<'a> {
+    /// Where one key begins another, the longer one is first, and meant.
+    by_key: Vec<(&'a str, String)>,
+    /// Bytes that keys begin with.
+    first: [bool; 256],
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            comparisons: COMPARISONS_MAX,
         }
+    }
+}
+
+impl Template {
+    /// # Errors
+    /// 1005 when it is too long.
+    pub(super) fn new(object_name: &str, content: String) -> Result<Self, Failure> {
+        let template = match serde_json::from_str(&content) {
+            Ok(Value::Object(mut object)) => {
+                // The vendor's texts have more fields, which nobody gets.
+                if object_name == TEXT && object.get("content").is_some_and(Value::is_string) {
+                    object.retain(|name, _| ["content", "extra"].contains(&name.as_str()));
+                }
+                Self::Object(Value::Object(object))
+            }
+            _ => Self::Text(content),
+        };
+        let bytes = match &template {
+            Self::Object(object) => object.to_string().len(),
+            Self::Text(text) => text.len(),
+        };
+        if bytes > TEMPLATE_BYTES_MAX {
+            let message = format!("content: found {bytes} bytes, expected at most {TEMPLATE_BYTES_MAX}");
+            return Err(Failure::new(Code::TOO_LONG, message));
+        }
+        Ok(template)
     }
 
     /// The content with each key of `values` replaced by its value, wherever it stands.
     ///
     /// # Errors
-    /// 1002 when a value is no text and no number, 1005 when it comes to more than `bytes_max`.
-    pub(super) fn fill(&self, values: &Map<String, Value>, bytes_max: usize) -> Result<String, Failure> {
-        let mut words = Vec::with_capacity(values.len());
-        for (key, value) in values.iter().filter(|(key, _)| !key.is_empty()) {
-            let word = match value {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-                _ => return Err(Failure::parameter("values: expected objects of texts")),
-            };
-            words.push((key.as_str(), word));
-        }
-        // Where one key begins another, the longer one is meant.
-        words.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
-        let mut left = bytes_max;
+    /// 1002 when a value is no text and no number, 1005 when it comes to too much.
+    pub(super) fn fill(&self, values: &Map<String, Value>, effort: &mut Effort) -> Result<String, Failure> {
+        let words = Words::of(values)?;
+        let mut left = TEMPLATE_BYTES_MAX;
         match self {
-            Self::Text(text) => replaced(text, &words, &mut left),
+            Self::Text(text) => words.put_into(text, &mut left, effort),
             Self::Object(object) => {
                 let mut filled = object.clone();
-                fill_texts(&mut filled, &words, &mut left)?;
+                words.put_into_texts(&mut filled, &mut left, effort)?;
                 let text = filled.to_string();
-                if text.len() > bytes_max {
+                if text.len() > TEMPLATE_BYTES_MAX {
                     return Err(too_long());
                 }
                 Ok(text)
@@ -52,40 +90,89 @@ impl Template {
     }
 }
 
-/// In all texts of a value. It is no deeper than what was parsed, which has a limit.
-fn fill_texts(value: &mut Value, words: &[(&str, String)], left: &mut usize) -> Result<(), Failure> {
-    match value {
-        Value::String(text) => *text = replaced(text, words, left)?,
-        Value::Array(items) => {
-            for item in items {
-                fill_texts(item, words, left)?;
+impl<'a> Words<'a> {
+    fn of(values: &'a Map<String, Value>) -> Result<Self, Failure> {
+        let mut words = Self {
+            by_key: Vec::with_capacity(values.len()),
+            first: [false; 256],
+        };
+        for (key, value) in values {
+            let word = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => return Err(Failure::parameter("values: expected objects of texts")),
+            };
+            // An empty key stands nowhere.
+            if let Some(first) = key.bytes().next() {
+                words.first[usize::from(first)] = true;
+                words.by_key.push((key, word));
             }
         }
-        Value::Object(fields) => {
-            for (_, field) in fields {
-                fill_texts(field, words, left)?;
-            }
-        }
-        _ => {}
+        words.by_key.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
+        Ok(words)
     }
-    Ok(())
+
+    /// In all texts of a value. It is no deeper than what was parsed, which has a limit.
+    fn put_into_texts(&self, value: &mut Value, left: &mut usize, effort: &mut Effort) -> Result<(), Failure> {
+        match value {
+            Value::String(text) => *text = self.put_into(text, left, effort)?,
+            Value::Array(items) => {
+                for item in items {
+                    self.put_into_texts(item, left, effort)?;
+                }
+            }
+            Value::Object(fields) => {
+                for (_, field) in fields {
+                    self.put_into_texts(field, left, effort)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// One pass: what was put in is not looked at again. `left` is what may still be written.
+    fn put_into(&self, text: &str, left: &mut usize, effort: &mut Effort) -> Result<String, Failure> {
+        let mut filled = String::with_capacity(text.len());
+        let mut put = |piece: &str| -> Result<(), Failure> {
+            *left = left.checked_sub(piece.len()).ok_or_else(too_long)?;
+            filled.push_str(piece);
+            Ok(())
+        };
+        let mut rest = text;
+        // Where a key may begin, a character does.
+        while let Some(at) = rest.bytes().position(|byte| self.first[usize::from(byte)]) {
+            let (before, here) = rest.split_at(at);
+            put(before)?;
+            effort.compare(self.by_key.len())?;
+            let found = self.by_key.iter().find(|(key, _)| here.starts_with(key));
+            let taken = match found {
+                Some((key, word)) => {
+                    put(word)?;
+                    key.len()
+                }
+                None => {
+                    let character = here.chars().next().map_or(0, char::len_utf8);
+                    put(&here[..character])?;
+                    character
+                }
+            };
+            rest = &here[taken..];
+        }
+        put(rest)?;
+        Ok(filled)
+    }
 }
 
-/// One pass: what was put in is not looked at again. `left` is what may still be written.
-fn replaced(text: &str, words: &[(&str, String)], left: &mut usize) -> Result<String, Failure> {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        let found = words.iter().find(|(key, _)| rest.starts_with(key));
-        let (taken, put) = match found {
-            Some((key, word)) => (key.len(), word.as_str()),
-            None => (character.len_utf8(), &rest[..character.len_utf8()]),
-        };
-        *left = left.checked_sub(put.len()).ok_or_else(too_long)?;
-        filled.push_str(put);
-        rest = &rest[taken..];
+impl Effort {
+    fn compare(&mut self, keys: usize) -> Result<(), Failure> {
+        let left = self.comparisons.checked_sub(keys);
+        self.comparisons = left.ok_or_else(|| {
+            let message = "content: has too many places where words may stand, for so many users and words";
+            Failure::new(Code::TOO_LONG, message)
+        })?;
+        Ok(())
     }
-    Ok(filled)
 }
 
 fn too_long() -> Failure {
@@ -100,7 +187,7 @@ mod tests {
 
     fn fill(content: &str, values: Value) -> Result<String, Failure> {
         let values = values.as_object().expect("an object").clone();
-        Template::new(content.to_owned()).fill(&values, 60)
+        Template::new("app:own", content.to_owned())?.fill(&values, &mut Effort::default())
     }
 
     #[test]
@@ -131,13 +218,47 @@ mod tests {
 
     #[test]
     fn what_comes_to_too_much_is_refused_before_it_is_made() {
-        let long = json!({ "a": "0123456789" });
-        assert!(fill("aaaaaa", long.clone()).is_ok());
-        let refused = fill("aaaaaab", long.clone()).expect_err("61 bytes");
+        let word = "0".repeat(TEMPLATE_BYTES_MAX / 4);
+        let long = json!({ "a": word });
+        assert!(fill("aaaa", long.clone()).is_ok());
+        let refused = fill("aaaab", long.clone()).expect_err("one byte more");
         assert_eq!(refused.code, Code::TOO_LONG);
-        let refused = fill(r#"{"a":"aaaaaa"}"#, long).expect_err("an object of more than 60 bytes");
+        let refused = fill(r#"{"a":"aaaa"}"#, long).expect_err("the object counts too");
         assert_eq!(refused.code, Code::TOO_LONG);
         let refused = fill("a", json!({ "a": [] })).expect_err("a list");
         assert_eq!(refused.code, Code::PARAMETER);
+    }
+
+    #[test]
+    fn a_template_is_not_longer_than_what_may_come_of_it_and_of_a_text_only_what_is_sent_counts() {
+        let long = "x".repeat(TEMPLATE_BYTES_MAX + 1);
+        let refused = fill(&long, json!({})).expect_err("it is too long");
+        assert_eq!(refused.code, Code::TOO_LONG);
+        let object = json!({ "content": "{n}", "extra": "{n}!", "more": long }).to_string();
+        assert_eq!(
+            fill(&object, json!({})).expect_err("all of it counts").code,
+            Code::TOO_LONG
+        );
+        let values = json!({ "{n}": "Bob" });
+        let text = Template::new(TEXT, object).expect("what nobody gets does not count");
+        let filled = text.fill(values.as_object().expect("an object"), &mut Effort::default());
+        assert_eq!(filled.as_deref(), Ok(r#"{"content":"Bob","extra":"Bob!"}"#));
+    }
+
+    #[test]
+    fn looking_for_words_has_an_end() {
+        let places = "{".repeat(TEMPLATE_BYTES_MAX);
+        let template = Template::new("app:own", places).expect("it fits");
+        let keys: Map<String, Value> = (0..64).map(|number| (format!("{{{number}}}"), "x".into())).collect();
+        let mut effort = Effort::default();
+        let users = (0..1000)
+            .take_while(|_| template.fill(&keys, &mut effort).is_ok())
+            .count();
+        assert_eq!(users, COMPARISONS_MAX / (TEMPLATE_BYTES_MAX * keys.len()));
+        let refused = template.fill(&keys, &mut effort).expect_err("no effort is left");
+        assert_eq!(refused.code, Code::TOO_LONG);
+        // Where no key can stand, there is nothing to compare.
+        let plain = Template::new("app:own", "x".repeat(TEMPLATE_BYTES_MAX)).expect("it fits");
+        assert!(plain.fill(&keys, &mut effort).is_ok());
     }
 }

@@ -25,3 +25,46 @@ fn who_is_meant_stands_in_the_content() {
     assert_eq!(with(&users(50)).map(|(_, users)| users.len()), Ok(50));
     assert_eq!(with(&users(51)), Err(Code::PARAMETER));
 }
+
+fn tally(results: &[(&str, Result<u64, Code>)]) -> Answered {
+    let mut tally = Tally::default();
+    for (target, result) in results {
+        tally.add(USER, target, result.map_err(|code| Failure::new(code, "why")));
+    }
+    tally.answer()
+}
+
+#[test]
+fn of_each_target_it_is_told_what_became_of_it() {
+    let (blacklisted, gone) = (
+        Code(ErrorCode::IN_BLACKLIST.number()),
+        Code(ErrorCode::CONVERSATION_UNKNOWN.number()),
+    );
+    let some = tally(&[
+        ("ann", Ok(7)),
+        ("bob", Err(Code::TIMEOUT)),
+        ("cid", Err(gone)),
+        ("dora", Err(Code::RATE)),
+    ]);
+    let failed = |user: &str, code: Code| json!({ "userId": user, "code": code.0, "errorMessage": "why" });
+    let expected = json!({
+        "messageUIDs": [{ "userId": "ann", "messageUID": "7" }],
+        "failed": [failed("bob", Code::TIMEOUT), failed("dora", Code::RATE)],
+    });
+    assert_eq!(some.map(Value::Object), Ok(expected));
+    let none = tally(&[("cid", Err(gone))]).map(Value::Object);
+    assert_eq!(none, Ok(json!({ "messageUIDs": [] })));
+    let asked_for = tally(&[("ann", Err(blacklisted))]).map(Value::Object);
+    let expected = json!({ "messageUIDs": [], "failed": [failed("ann", blacklisted)] });
+    assert_eq!(asked_for, Ok(expected));
+}
+
+#[test]
+fn where_nobody_certainly_has_it_and_some_may_that_is_what_is_answered() {
+    for order in [[Code::TIMEOUT, Code::RATE], [Code::RATE, Code::TIMEOUT]] {
+        let answered = tally(&[("ann", Err(order[0])), ("bob", Err(order[1]))]);
+        assert_eq!(answered.expect_err("nobody has it").code, Code::TIMEOUT);
+    }
+    let answered = tally(&[("ann", Err(Code::RATE)), ("bob", Err(Code::RATE))]);
+    assert_eq!(answered.expect_err("nobody has it").code, Code::RATE);
+}

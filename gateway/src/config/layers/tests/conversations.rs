@@ -18,12 +18,14 @@ fn app_with(said: &str) -> String {
 #[test]
 fn an_app_says_how_its_conversations_are_kept() {
     let said = "conversation_members_max = 3000\nconversation_recall_window = \"1h\"\nconversation_history = false\n\
-        conversation_history_kept = \"7d\"\nconversation_groups_open = false\nconversation_members_may_add = true";
+        conversation_history_kept = \"7d\"\nconversation_groups_open = false\nconversation_members_may_add = true\n\
+        conversation_users_name_groups = true";
     let loaded = loaded_whole(&app_with(said));
     let kept = &loaded.apps[0].conversations;
     assert_eq!((kept.members_max, kept.recall_window.as_secs()), (3000, 3600));
     assert_eq!((kept.history, kept.history_kept.as_secs()), (false, 7 * 86_400));
     assert_eq!((kept.groups_open, kept.members_may_add), (false, true));
+    assert!(kept.users_name_groups && !loaded_whole(&complete("")).apps[0].conversations.users_name_groups);
     assert_eq!(kept.push_hook, None);
     for (said, problem) in [
         ("conversation_members_max = 1", "apps.conversation_members_max: found 1"),
