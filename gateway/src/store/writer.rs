@@ -205,16 +205,20 @@ impl Writer {
         }
     }
 
-    /// Writes what is owed.
+    /// Writes what is owed. What was refused before and fits now shows that the disk takes it again.
     ///
     /// # Errors
     /// When the disk still does not take all of it.
     fn pay(&mut self) -> Result<(), StoreError> {
         let mut step = GROUP_CHANGES_MAX;
+        let mut is_paid = false;
         while !self.owed.is_empty() {
             let changes = self.owed.first(step);
             match self.transaction(&mut [Part::Changes(&changes)]) {
-                Ok(()) => self.owed.forget(&changes),
+                Ok(()) => {
+                    self.owed.forget(&changes);
+                    is_paid = true;
+                }
                 // One place of them; each by itself says which.
                 Err(StoreError::Unfit(_)) if step > 1 => step = 1,
                 Err(error @ StoreError::Unfit(_)) => {
@@ -224,7 +228,16 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        if is_paid {
+            self.get_well();
+        }
         Ok(())
+    }
+
+    /// Nothing is owed, and the disk has taken as much as shows that it can be written.
+    fn get_well(&self) {
+        self.shared.counters.set_owed(0);
+        self.shared.counters.set_health(Health::Ok);
     }
 
     fn transaction(&mut self, parts: &mut [Part<'_>]) -> Result<(), StoreError> {
@@ -295,6 +308,8 @@ impl Writer {
         if let Some(why) = error.read_only() {
             let why = why.to_owned();
             self.shared.counters.set_health(Health::ReadOnly { why });
+            // What is refused now shows that there still is no room: what little a probe takes up may fit all the same.
+            self.next_probe = Instant::now() + PROBE_INTERVAL;
         }
         error
     }
@@ -314,14 +329,11 @@ impl Writer {
         self.shared.counters.set_owed(0);
     }
 
-    /// Counts what became of them. Whatever could be written: it is not well before nothing is owed.
+    /// Counts what became of them. That some could be written says nothing of the disk: what changes no row fits on a full one too.
     fn note(&self, outcomes: &[Result<(), StoreError>]) {
         let counters = &self.shared.counters;
         counters.failed(outcomes.iter().filter(|outcome| outcome.is_err()).count());
         counters.set_owed(self.owed.len());
-        if outcomes.iter().any(Result::is_ok) && self.owed.is_empty() {
-            counters.set_health(Health::Ok);
-        }
     }
 
     /// A statement that is a transaction of its own, of the store's own making. `None` if it fails; the health tells.
@@ -374,8 +386,8 @@ impl Writer {
     fn probe_when_due(&mut self) {
         let now = Instant::now();
         if now >= self.next_probe && matches!(self.shared.counters.health(), Health::ReadOnly { .. }) {
-            self.probe();
             self.next_probe = now + PROBE_INTERVAL;
+            self.probe();
         }
     }
 
@@ -389,7 +401,7 @@ impl Writer {
         });
         if written.is_some() && self.alone(|conn| conn.execute("DELETE FROM probe", [])).is_some() && self.pay().is_ok()
         {
-            self.note(&[Ok(())]);
+            self.get_well();
         }
     }
 }
