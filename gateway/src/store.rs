@@ -24,6 +24,7 @@ mod readers;
 mod rows;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -187,7 +188,9 @@ impl Store {
         let tell = done.clone();
         let take = |done: &Mutex<Option<_>>| done.lock().unwrap_or_else(PoisonError::into_inner).take();
         let refused = self.inner.readers.push(Box::new(move |rows| {
-            let outcome = job(rows);
+            // Whoever asked waits for an answer, whatever becomes of the question.
+            let outcome = catch_unwind(AssertUnwindSafe(|| job(rows)))
+                .unwrap_or_else(|_| Err(StoreError::Unfit("a question panicked".to_owned())));
             if let Some(done) = take(&tell) {
                 done(outcome);
             }
