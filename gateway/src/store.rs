@@ -27,7 +27,7 @@ mod writer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
@@ -35,7 +35,7 @@ pub(crate) use error::StoreError;
 use expiry::Retention;
 pub(crate) use figures::{Figures, Health};
 use queue::{QUEUED_CHANGES_MAX, Submission, Work};
-use readers::Readers;
+use readers::{Questions, Readers};
 pub(crate) use rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
     RowsMut, SentRow, Since, UserList,
@@ -65,10 +65,11 @@ pub(crate) struct Store {
 struct Inner {
     shared: Arc<Shared>,
     path: PathBuf,
-    readers: Readers,
+    questions: Questions,
     greatest_id: i64,
-    /// Taken by the drop alone.
-    thread: Option<JoinHandle<()>>,
+    /// Ends last of the store's threads. Taken by the drop alone.
+    writer: Option<JoinHandle<()>>,
+    readers: Vec<ThreadId>,
 }
 
 impl Store {
@@ -88,7 +89,8 @@ impl Store {
         let greatest_id = load::greatest_id(&conn).map_err(|error| StoreError::damaged(&path, &error))?;
         let shared = Arc::<Shared>::default();
         let readers = Readers::start(&path)?;
-        let writer = Writer::new(conn, lock, shared.clone(), now_unix_ms);
+        let (questions, threads) = (readers.questions(), readers.threads().collect());
+        let writer = Writer::new(conn, lock, readers, shared.clone(), now_unix_ms);
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())
@@ -96,9 +98,10 @@ impl Store {
         let inner = Inner {
             shared,
             path,
-            readers,
+            questions,
             greatest_id,
-            thread: Some(thread),
+            writer: Some(thread),
+            readers: threads,
         };
         Ok((Self { inner: Arc::new(inner) }, kept))
     }
@@ -187,7 +190,7 @@ impl Store {
         let done = Arc::new(Mutex::new(Some(done)));
         let tell = done.clone();
         let take = |done: &Mutex<Option<_>>| done.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let refused = self.inner.readers.push(Box::new(move |rows| {
+        let refused = self.inner.questions.push(Box::new(move |rows| {
             // Whoever asked waits for an answer, whatever becomes of the question.
             let outcome = catch_unwind(AssertUnwindSafe(|| job(rows)))
                 .unwrap_or_else(|_| Err(StoreError::Unfit("a question panicked".to_owned())));
@@ -224,11 +227,14 @@ impl Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.questions.close();
         self.shared.queue.close();
-        if let Some(thread) = self.thread.take()
-            // The last handle may have been in somebody's `done`: the writer cannot wait for itself.
-            && thread.thread().id() != thread::current().id()
-            && thread.join().is_err()
+        let own = thread::current().id();
+        if let Some(writer) = self.writer.take()
+            // The last handle may have been in somebody's `done`: the writer cannot wait for itself, nor it and a thread that reads for each other.
+            && writer.thread().id() != own
+            && !self.readers.contains(&own)
+            && writer.join().is_err()
         {
             tracing::error!("the store's thread panicked");
         }

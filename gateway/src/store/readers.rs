@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use rusqlite::Connection;
 
@@ -20,17 +20,29 @@ const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce(&dyn Rows) + Send>;
 
-/// See the module. Dropped: what waits is answered, then the threads end.
-#[derive(Debug)]
+/// The threads. Dropped: what waits is answered, then they end.
+#[derive(Debug, Default)]
 pub(super) struct Readers {
-    waiting: Arc<Waiting>,
+    questions: Questions,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// What waits for them. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Questions {
+    waiting: Arc<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
-    state: Mutex<(VecDeque<Job>, bool)>,
+    state: Mutex<State>,
     news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    closed: bool,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -43,13 +55,10 @@ impl Readers {
     /// # Errors
     /// When the file cannot be opened once more, or a thread cannot be started.
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
-        let mut readers = Self {
-            waiting: Arc::default(),
-            threads: Vec::new(),
-        };
+        let mut readers = Self::default();
         for _ in 0..THREADS {
             let conn = file::connect_to_read(path).map_err(|error| StoreError::open(path, &error))?;
-            let waiting = readers.waiting.clone();
+            let waiting = readers.questions.waiting.clone();
             let thread = thread::Builder::new()
                 .name("store-read".to_owned())
                 .spawn(move || serve(&conn, &waiting))
@@ -59,34 +68,46 @@ impl Readers {
         Ok(readers)
     }
 
+    pub(super) fn questions(&self) -> Questions {
+        self.questions.clone()
+    }
+
+    pub(super) fn threads(&self) -> impl Iterator<Item = ThreadId> {
+        self.threads.iter().map(|thread| thread.thread().id())
+    }
+}
+
+impl Questions {
     /// # Errors
     /// When too much is waiting: the job.
     pub(super) fn push(&self, job: Job) -> Result<(), Job> {
         let mut state = self.waiting.lock();
-        if state.0.len() >= WAITING_MAX {
+        if state.jobs.len() >= WAITING_MAX {
             return Err(job);
         }
-        state.0.push_back(job);
+        state.jobs.push_back(job);
         drop(state);
         self.waiting.news.notify_one();
         Ok(())
     }
+
+    /// Nothing comes any more.
+    pub(super) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.waiting.news.notify_all();
+    }
 }
 
 impl Waiting {
-    fn lock(&self) -> std::sync::MutexGuard<'_, (VecDeque<Job>, bool)> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `None`: nothing is there, and nothing will come.
     fn next(&self) -> Option<Job> {
-        let state = self.lock();
-        let idle = |state: &mut (VecDeque<Job>, bool)| state.0.is_empty() && !state.1;
-        let mut state = self
-            .news
-            .wait_while(state, idle)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.0.pop_front()
+        let idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
+        let state = self.news.wait_while(self.lock(), idle);
+        state.unwrap_or_else(PoisonError::into_inner).jobs.pop_front()
     }
 }
 
@@ -105,11 +126,9 @@ fn serve(conn: &Connection, waiting: &Waiting) {
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.waiting.lock().1 = true;
-        self.waiting.news.notify_all();
+        self.questions.close();
         for thread in self.threads.drain(..) {
-            // The last handle may have been in a job: a thread cannot wait for itself.
-            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+            if thread.join().is_err() {
                 tracing::error!("a thread that reads the store panicked");
             }
         }

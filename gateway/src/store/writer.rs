@@ -18,6 +18,7 @@ use super::expiry::{Expiry, Repeats, Retention};
 use super::figures::{Counters, Health};
 use super::owed::Owed;
 use super::queue::{GROUP_CHANGES_MAX, Next, Queue, Submission, Work};
+use super::readers::Readers;
 use super::rows::SqliteRows;
 use crate::clock::Now;
 
@@ -68,7 +69,9 @@ impl Part<'_> {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// Closed before the lock is given up: fields are dropped in this order.
+    /// Ended first: fields are dropped in this order. Only the last connection to be closed copies the log and deletes it, and those that only read cannot.
+    _readers: Readers,
+    /// Closed before the lock is given up.
     conn: Connection,
     _lock: File,
     shared: Arc<Shared>,
@@ -86,9 +89,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// What has passed at `now_unix_ms` is deleted first.
-    pub(super) fn new(conn: Connection, lock: File, shared: Arc<Shared>, now_unix_ms: i64) -> Self {
+    pub(super) fn new(conn: Connection, lock: File, readers: Readers, shared: Arc<Shared>, now_unix_ms: i64) -> Self {
         let now = Instant::now();
         Self {
+            _readers: readers,
             conn,
             _lock: lock,
             shared,

@@ -24,3 +24,40 @@ fn a_question_that_panics_is_answered_and_so_are_those_behind_it() {
     }
     assert_eq!(ask(&store, |rows| rows.ended_group("app", "none")), Ok(0));
 }
+
+fn log(folder: &Folder) -> PathBuf {
+    folder.0.join("sluice.db-wal")
+}
+
+#[test]
+fn a_store_that_was_stopped_leaves_no_log() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    assert_eq!(keep(&store, one_of_everything()), Ok(()));
+    assert_eq!(ask(&store, |rows| rows.ended_group("app", "none")), Ok(0));
+    assert!(log(&folder).exists());
+    drop(store);
+    assert!(!log(&folder).exists(), "the file alone is all there is");
+}
+
+#[test]
+fn the_last_handle_may_go_where_a_question_is_answered_and_no_log_is_left() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    assert_eq!(keep(&store, one_of_everything()), Ok(()));
+    let last = store.clone();
+    let (go, gone) = mpsc::channel::<()>();
+    store.read(
+        |rows| rows.ended_group("app", "none"),
+        move |_| {
+            gone.recv().expect_err("the other handle is gone");
+            drop(last);
+        },
+    );
+    drop(store);
+    drop(go);
+    // Nobody waits for the store's threads then.
+    let lock = std::fs::File::open(folder.0.join("sluice.lock")).expect("it is there");
+    lock.lock().expect("the writer has ended");
+    assert!(!log(&folder).exists());
+}

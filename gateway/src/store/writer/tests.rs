@@ -10,7 +10,7 @@ mod owed;
 /// A writer without its thread: the test does a step at a time.
 fn writer(folder: &Folder) -> Writer {
     let opened = file::open(&folder.0).expect("it opens");
-    Writer::new(opened.conn, opened.lock, Arc::default(), NOW_MS)
+    Writer::new(opened.conn, opened.lock, Readers::default(), Arc::default(), NOW_MS)
 }
 
 fn commit(writer: &mut Writer, submissions: Vec<Vec<Change>>) -> Vec<Result<(), StoreError>> {
