@@ -118,9 +118,22 @@ fn serve(conn: &Connection, waiting: &Waiting) {
         if catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(conn)))).is_err() {
             tracing::error!("a question to the store panicked");
         }
-        if began && let Err(error) = conn.execute_batch("COMMIT") {
-            tracing::error!(%error, "a question to the store does not end");
+        if began {
+            end(conn);
         }
+    }
+}
+
+/// Ends the transaction, whatever it takes: a thread that stayed in it would answer from that moment for ever, and keep the log from being emptied.
+fn end(conn: &Connection) {
+    let Err(error) = conn.execute_batch("COMMIT") else {
+        return;
+    };
+    tracing::error!(%error, "a question to the store does not end as it should");
+    if !conn.is_autocommit()
+        && let Err(error) = conn.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a question to the store does not end");
     }
 }
 
@@ -132,5 +145,25 @@ impl Drop for Readers {
                 tracing::error!("a thread that reads the store panicked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_ends_also_where_its_transaction_cannot_be_committed() {
+        let conn = Connection::open_in_memory().expect("SQLite");
+        conn.execute_batch(
+            "PRAGMA foreign_keys = ON;
+             CREATE TABLE one (id INTEGER PRIMARY KEY);
+             CREATE TABLE other (one REFERENCES one DEFERRABLE INITIALLY DEFERRED);
+             BEGIN;
+             INSERT INTO other VALUES (1);",
+        )
+        .expect("begun");
+        end(&conn);
+        assert!(conn.is_autocommit());
     }
 }
