@@ -42,6 +42,10 @@ struct Waiting {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Threads that are at a question.
+    busy: usize,
+    /// None begins another.
+    held: bool,
     closed: bool,
 }
 
@@ -70,6 +74,22 @@ impl Readers {
 
     pub(super) fn questions(&self) -> Questions {
         self.questions.clone()
+    }
+
+    /// Has no question begin until [`Self::go_on`]: those that are under way come to their ends.
+    pub(super) fn hold(&self) {
+        self.questions.waiting.lock().held = true;
+    }
+
+    pub(super) fn go_on(&self) {
+        self.questions.waiting.lock().held = false;
+        self.questions.waiting.news.notify_all();
+    }
+
+    /// Whether no question begins, and none is under way.
+    pub(super) fn are_held(&self) -> bool {
+        let state = self.questions.waiting.lock();
+        state.held && state.busy == 0
     }
 
     pub(super) fn threads(&self) -> impl Iterator<Item = ThreadId> {
@@ -105,9 +125,18 @@ impl Waiting {
 
     /// `None`: nothing is there, and nothing will come.
     fn next(&self) -> Option<Job> {
-        let idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
-        let state = self.news.wait_while(self.lock(), idle);
-        state.unwrap_or_else(PoisonError::into_inner).jobs.pop_front()
+        let idle = |state: &mut State| (state.jobs.is_empty() || state.held) && !state.closed;
+        let mut state = self
+            .news
+            .wait_while(self.lock(), idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        let job = state.jobs.pop_front()?;
+        state.busy += 1;
+        Some(job)
+    }
+
+    fn is_done(&self) {
+        self.lock().busy -= 1;
     }
 }
 
@@ -121,6 +150,7 @@ fn serve(conn: &Connection, waiting: &Waiting) {
         if began {
             end(conn);
         }
+        waiting.is_done();
     }
 }
 

@@ -31,13 +31,20 @@ const PASSES_PER_REPEATS: u32 = 24;
 /// How soon a disk that can be written again is noticed when nobody asks for anything.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// What is written to find that out: several pages of the database, so that it does not fit into what happens to be free in
+/// one.
+const PROBE_BYTES: usize = 32 * 1024;
+
 /// Changes after which the log is copied into the database: some MiB, so that a start after a crash reads little and a copy
 /// does not hold up the next group for long.
 const CHECKPOINT_CHANGES: usize = 1_000;
 
-/// What is written to find that out: several pages of the database, so that it does not fit into what happens to be free in
-/// one.
-const PROBE_BYTES: usize = 32 * 1024;
+/// How long the log may be, in pages of 4 KiB, while questions use it: 32 MiB. It begins anew when all of it is copied and nobody reads it, and with two
+/// threads that go from one question to the next somebody always does. So they are held for a moment then.
+const LOG_PAGES_LONG: i64 = 8_192;
+
+/// How soon it is seen that the questions have come to their ends, when nobody asks for anything.
+const HELD_PATIENCE: Duration = Duration::from_millis(2);
 
 /// What the writer and the handles share.
 #[derive(Debug, Default)]
@@ -70,7 +77,9 @@ impl Part<'_> {
 #[derive(Debug)]
 pub(super) struct Writer {
     /// Ended first: fields are dropped in this order. Only the last connection to be closed copies the log and deletes it, and those that only read cannot.
-    _readers: Readers,
+    readers: Readers,
+    /// Whether they are to begin no question, because the log is long.
+    holds_readers: bool,
     /// Closed before the lock is given up.
     conn: Connection,
     _lock: File,
@@ -92,7 +101,8 @@ impl Writer {
     pub(super) fn new(conn: Connection, lock: File, readers: Readers, shared: Arc<Shared>, now_unix_ms: i64) -> Self {
         let now = Instant::now();
         Self {
-            _readers: readers,
+            readers,
+            holds_readers: false,
             conn,
             _lock: lock,
             shared,
@@ -139,6 +149,9 @@ impl Writer {
         }
         if self.expiry.is_some() {
             return Duration::ZERO;
+        }
+        if self.holds_readers {
+            return HELD_PATIENCE;
         }
         let next = match self.shared.counters.health() {
             Health::ReadOnly { .. } => self.next_expiry.min(self.next_probe),
@@ -331,6 +344,8 @@ impl Writer {
         self.failed.get_or_insert(why);
         self.owed = Owed::default();
         self.shared.counters.set_owed(0);
+        // Whoever only asks is answered still.
+        self.let_readers_go_on();
     }
 
     /// Counts what became of them. That some could be written says nothing of the disk: what changes no row fits on a full one too.
@@ -341,19 +356,33 @@ impl Writer {
     }
 
     /// A statement that is a transaction of its own, of the store's own making. `None` if it fails; the health tells.
-    fn alone(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Option<usize> {
+    fn alone<T>(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
         let outcome = statement(&self.conn).map_err(|error| self.told(StoreError::of(Stage::Sync, &error)));
         outcome.ok()
     }
 
     /// Copies the log into the database if it has become long, as far as nobody else still reads it.
     fn copy_log(&mut self) {
-        if self.uncopied < CHECKPOINT_CHANGES {
+        let is_unused = self.holds_readers && self.readers.are_held();
+        if self.uncopied < CHECKPOINT_CHANGES && !is_unused {
             return;
         }
         // Also if it fails on a full disk: nothing is lost, and the next thousand changes come here again.
         self.uncopied = 0;
-        self.alone(|conn| conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(0)));
+        let pages = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1);
+        let pages = self.alone(|conn| conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages));
+        if is_unused {
+            // All is copied, unless somebody with a shell reads it: the next commit begins the log anew.
+            self.let_readers_go_on();
+        } else if pages.is_some_and(|pages| pages > LOG_PAGES_LONG) {
+            self.readers.hold();
+            self.holds_readers = true;
+        }
+    }
+
+    fn let_readers_go_on(&mut self) {
+        self.readers.go_on();
+        self.holds_readers = false;
     }
 
     /// Deletes a step of what has passed, so that whoever submits in the meantime does not wait for all of it.

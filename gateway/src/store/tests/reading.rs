@@ -1,6 +1,59 @@
 //! Questions, and the threads that answer them.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
 use super::*;
+
+/// Asks again and again, each time for some milliseconds, until it is told to stop.
+fn ask_on(store: Store, stop: Arc<AtomicBool>, tell: mpsc::Sender<usize>, asked: usize) {
+    let again = store.clone();
+    store.read(
+        |rows| {
+            let read = rows.ended_group("app", "none");
+            // As a long page does.
+            std::thread::sleep(Duration::from_millis(3));
+            read
+        },
+        move |outcome| {
+            assert_eq!(outcome, Ok(0));
+            if stop.load(Ordering::Relaxed) {
+                tell.send(asked).expect("the test waits");
+            } else {
+                ask_on(again, stop, tell, asked + 1);
+            }
+        },
+    );
+}
+
+#[test]
+fn the_log_stays_short_though_somebody_reads_at_all_times() {
+    const NAME_BYTES: usize = 16 * 1024;
+    // As long as it may be, what is written until that is seen, and what comes while the last questions end.
+    const BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (tell, told) = mpsc::channel();
+    for _ in 0..2 {
+        ask_on(store.clone(), stop.clone(), tell.clone(), 0);
+    }
+    let name = "x".repeat(NAME_BYTES);
+    let mut written = 0;
+    while written < 2 * BYTES_MAX {
+        let group = (0..64).map(|number| put_room(&number.to_string(), &name));
+        assert_eq!(keep(&store, group.collect()), Ok(()));
+        written += 64 * NAME_BYTES as u64;
+        let bytes = std::fs::metadata(log(&folder)).expect("it is there").len();
+        assert!(bytes < BYTES_MAX, "{bytes} bytes of log after {written} written");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert!(told.recv().expect("it stopped") > 10, "questions go on meanwhile");
+    }
+}
 
 /// Asks and waits for the answer.
 fn ask<T: Send + 'static>(
