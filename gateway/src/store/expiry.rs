@@ -12,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 /// Rows deleted or looked at in one step: a few milliseconds, for which those who submit wait.
 const STEP_ROWS: u16 = 1_000;
 
-/// Messages deleted in one step. Each may have eight pages or so to be freed.
-const STEP_MESSAGES: u16 = 200;
+/// Messages deleted in one step, of however many conversations. Each may have eight pages or so to be freed.
+const STEP_MESSAGES: usize = 200;
 
-/// Conversations looked at in one step.
+/// Conversations looked at in one step: a row of each, and of those that are old their oldest message.
 const STEP_CONVERSATIONS: u16 = 500;
 
 /// How long repeats of a message are recognised.
@@ -23,6 +23,9 @@ const REPEATS_KEPT_MS: i64 = 7 * DAY_MS;
 
 /// How long parts are kept that no message has named yet.
 const PARTS_KEPT_MS: i64 = DAY_MS;
+
+/// How far a clock may have been set back, so that a conversation seems older than those before it.
+const CLOCK_STEP_MS: i64 = DAY_MS;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -33,6 +36,12 @@ const STATEMENTS: [&str; 2] = [
     "DELETE FROM app_entries WHERE (app, list, name) IN
          (SELECT app, list, name FROM app_entries WHERE until_ms <= ?1 LIMIT ?2)",
 ];
+
+/// Whose turn it is. What is looked for is not asked of SQLite, which would look on and on for what is not there.
+const NEXT_CONVERSATIONS: &str = "SELECT id, app, created_at_ms FROM conversations WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const OLDEST_MESSAGES: &str =
+    "SELECT sequence, sent_at_ms FROM messages WHERE conversation = ?1 ORDER BY sequence LIMIT ?2";
 
 /// How long messages are kept, milliseconds, by app. Those of other apps are kept for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,23 +149,28 @@ impl Expiry {
         Ok((deleted, is_all.then_some(Stage::Entries(others))))
     }
 
-    /// One conversation that is over: its messages, then itself. Nobody writes there any more.
+    /// Conversations that are over: their messages, then themselves. Nobody writes there any more.
     fn ended(&self, conn: &Connection) -> rusqlite::Result<(usize, Option<Stage>)> {
-        let found = conn
-            .prepare_cached("SELECT id FROM conversations WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 1")?
-            .query_row([self.now_unix_ms], |row| row.get::<_, i64>(0))
-            .optional()?;
-        let Some(id) = found else {
-            return Ok((0, Some(Stage::Messages { after: i64::MIN })));
-        };
-        let mut deleted = delete_oldest(conn, id, i64::MAX)?;
-        if deleted < usize::from(STEP_MESSAGES) {
-            deleted += conn
-                .prepare_cached("DELETE FROM conversation_members WHERE conversation = ?1")?
-                .execute([id])?;
-            deleted += conn
-                .prepare_cached("DELETE FROM conversations WHERE id = ?1")?
-                .execute([id])?;
+        let mut deleted = 0;
+        while deleted < STEP_MESSAGES {
+            let found = conn
+                .prepare_cached(
+                    "SELECT id FROM conversations WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 1",
+                )?
+                .query_row([self.now_unix_ms], |row| row.get::<_, i64>(0))
+                .optional()?;
+            let Some(id) = found else {
+                return Ok((deleted, Some(Stage::Messages { after: i64::MIN })));
+            };
+            deleted += delete_oldest(conn, id, i64::MAX, STEP_MESSAGES - deleted)?;
+            if deleted < STEP_MESSAGES {
+                deleted += conn
+                    .prepare_cached("DELETE FROM conversation_members WHERE conversation = ?1")?
+                    .execute([id])?;
+                deleted += conn
+                    .prepare_cached("DELETE FROM conversations WHERE id = ?1")?
+                    .execute([id])?;
+            }
         }
         Ok((deleted, None))
     }
@@ -170,31 +184,31 @@ impl Expiry {
         let Some(shortest) = retention.shortest() else {
             return Ok((0, Some(Stage::sets())));
         };
-        // A conversation that is younger has no message that is older.
-        let statement = "SELECT id, app FROM conversations WHERE id > ?1 AND last_sequence > 0 AND created_at_ms < ?2
-            ORDER BY id LIMIT ?3";
-        let mut statement = conn.prepare_cached(statement)?;
-        let row = params![after, self.now_unix_ms.saturating_sub(shortest), STEP_CONVERSATIONS];
-        let found = statement.query_map(row, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
-        let is_last = found.len() < usize::from(STEP_CONVERSATIONS);
-        let mut visited = after;
-        for (id, app) in found {
-            if let Some(kept) = retention.0.get(&app) {
-                let deleted = delete_oldest(conn, id, self.now_unix_ms.saturating_sub(*kept))?;
-                if deleted > 0 {
+        let young_from_ms = self.now_unix_ms.saturating_sub(shortest).saturating_add(CLOCK_STEP_MS);
+        let mut statement = conn.prepare_cached(NEXT_CONVERSATIONS)?;
+        let mut rows = statement.query(params![after, STEP_CONVERSATIONS])?;
+        let (mut deleted, mut looked_at, mut visited) = (0, 0, after);
+        while let Some(row) = rows.next()? {
+            let (id, created_at_ms): (i64, i64) = (row.get(0)?, row.get(2)?);
+            // Ids rise with time: those behind it are younger still, and a conversation has no message that is older than itself.
+            if created_at_ms >= young_from_ms {
+                return Ok((deleted, Some(Stage::sets())));
+            }
+            if let Some(kept) = retention.0.get(row.get_ref(1)?.as_str()?) {
+                let before_ms = self.now_unix_ms.saturating_sub(*kept);
+                deleted += delete_oldest(conn, id, before_ms, STEP_MESSAGES - deleted)?;
+                if deleted == STEP_MESSAGES {
                     // There may be more in it: it is looked at again.
                     return Ok((deleted, Some(Stage::Messages { after: visited })));
                 }
             }
-            visited = id;
+            (looked_at, visited) = (looked_at + 1, id);
         }
-        let next = if is_last {
-            Stage::sets()
-        } else {
-            Stage::Messages { after: visited }
+        let next = match looked_at {
+            STEP_CONVERSATIONS => Stage::Messages { after: visited },
+            _ => Stage::sets(),
         };
-        Ok((0, Some(next)))
+        Ok((deleted, Some(next)))
     }
 
     /// Sets of parts: those that no message named in time, and those whose messages are gone. A set goes with all of its parts at once: with some of them
@@ -209,8 +223,7 @@ impl Expiry {
             WHERE (app, user_id, combined_id) > (?1, ?2, ?3) ORDER BY app, user_id, combined_id LIMIT ?4";
         let mut statement = conn.prepare_cached(statement)?;
         let mut rows = statement.query(params![after.0, after.1, after.2, STEP_ROWS])?;
-        let mut looked_at = 0;
-        let mut last = after.clone();
+        let (mut looked_at, mut last, mut old) = (0, after.clone(), Vec::new());
         while let Some(row) = rows.next()? {
             looked_at += 1;
             last = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -223,9 +236,15 @@ impl Expiry {
                 (Some(_), None) => false,
             };
             if is_old {
-                drop(rows);
-                let deleted = delete_set(conn, &last)?;
-                return Ok((deleted, Some(Stage::Sets { after: last })));
+                old.push(last.clone());
+            }
+        }
+        drop(rows);
+        let mut deleted = 0;
+        for set in old {
+            deleted += delete_set(conn, &set)?;
+            if deleted >= STEP_MESSAGES {
+                return Ok((deleted, Some(Stage::Sets { after: set })));
             }
         }
         let next = match self.repeats {
@@ -235,7 +254,7 @@ impl Expiry {
             },
             Repeats::LeftAlone => Stage::Over,
         };
-        Ok((0, Some(next)))
+        Ok((deleted, Some(next)))
     }
 
     fn repeats(&self, conn: &Connection, after: &SetKey) -> rusqlite::Result<(usize, Option<Stage>)> {
@@ -271,25 +290,32 @@ impl Stage {
     }
 }
 
-/// Deletes the oldest messages of a conversation, those before this time, as many as a step takes.
-fn delete_oldest(conn: &Connection, conversation: i64, before_ms: i64) -> rusqlite::Result<usize> {
-    let statement = "DELETE FROM messages WHERE conversation = ?1 AND sequence IN
-        (SELECT sequence FROM
-            (SELECT sequence, sent_at_ms FROM messages WHERE conversation = ?1 ORDER BY sequence LIMIT ?3)
-         WHERE sent_at_ms < ?2)";
-    let row = params![conversation, before_ms, STEP_MESSAGES];
-    conn.prepare_cached(statement)?.execute(row)
+/// Deletes the oldest messages of a conversation, those before this time, so many at most. One row more than those is read.
+fn delete_oldest(conn: &Connection, conversation: i64, before_ms: i64, most: usize) -> rusqlite::Result<usize> {
+    let mut statement = conn.prepare_cached(OLDEST_MESSAGES)?;
+    let mut rows = statement.query(params![conversation, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        // Times do not fall within a conversation.
+        if row.get::<_, i64>(1)? >= before_ms {
+            break;
+        }
+        last = Some(row.get::<_, i64>(0)?);
+    }
+    drop(rows);
+    let Some(last) = last else {
+        return Ok(0);
+    };
+    conn.prepare_cached("DELETE FROM messages WHERE conversation = ?1 AND sequence <= ?2")?
+        .execute([conversation, last])
 }
 
 fn delete_set(conn: &Connection, (app, user, id): &SetKey) -> rusqlite::Result<usize> {
-    let of = |table: &str| format!("DELETE FROM {table} WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3");
-    let parts = conn
-        .prepare_cached(&of("combined_parts"))?
-        .execute(params![app, user, id])?;
-    let sets = conn
-        .prepare_cached(&of("combined_sets"))?
-        .execute(params![app, user, id])?;
-    Ok(parts + sets)
+    let row = params![app, user, id];
+    let parts = "DELETE FROM combined_parts WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
+    let parts = conn.prepare_cached(parts)?.execute(row)?;
+    let sets = "DELETE FROM combined_sets WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
+    Ok(parts + conn.prepare_cached(sets)?.execute(row)?)
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn messages_that_are_old_are_deleted_step_by_step_and_nothing_else_of_the_conver
     conversation(&conn, 2, "other", 300, None);
     conversation(&conn, 3, "app", 30, None);
     let most = pass(&conn, &retention(30));
-    assert!(most <= usize::from(STEP_MESSAGES), "{most}");
+    assert!(most <= STEP_MESSAGES, "{most}");
     assert_eq!(left(&conn, 1), (360..=390).collect::<Vec<_>>());
     assert_eq!(left(&conn, 2).len(), 300, "nobody says how long those are kept");
     assert_eq!(left(&conn, 3).len(), 30);
@@ -138,6 +138,95 @@ fn a_pass_visits_more_conversations_than_a_step_does() {
     );
 }
 
+/// Its steps, with how many rows each deleted.
+fn steps(conn: &Connection, retention: &Retention) -> Vec<usize> {
+    let mut expiry = Expiry::new(NOW_MS, Repeats::LeftAlone);
+    let mut steps = Vec::new();
+    while !expiry.is_over() {
+        assert!(steps.len() < 10_000, "it does not end: {expiry:?}");
+        steps.push(expiry.step(conn, retention).expect("a step"));
+    }
+    steps
+}
+
+/// How many rows a statement has moved through since it was last asked.
+fn rows_read(conn: &Connection, statement: &str) -> i32 {
+    let statement = conn.prepare_cached(statement).expect("a statement");
+    // Each row takes some instructions of SQLite.
+    statement.reset_status(rusqlite::StatementStatus::VmStep)
+}
+
+#[test]
+fn many_conversations_with_little_to_delete_share_a_step() {
+    let (_folder, conn) = database();
+    let many = i64::from(STEP_CONVERSATIONS);
+    for id in 1..=many {
+        conversation(&conn, id, "app", 2, None);
+    }
+    let steps = steps(&conn, &Retention::new([("app".to_owned(), Duration::from_secs(3600))]));
+    assert_eq!(numbers(&conn, "SELECT count(*) FROM messages"), [many]);
+    assert_eq!(steps.iter().sum::<usize>(), usize::from(STEP_CONVERSATIONS));
+    // Two for entries and one for each other kind, besides.
+    assert!(steps.len() <= 5 + 4, "{steps:?}");
+}
+
+#[test]
+fn what_is_not_old_costs_a_row_of_each_conversation_and_a_message() {
+    let (_folder, conn) = database();
+    for id in 1..=i64::from(STEP_CONVERSATIONS) {
+        conversation(&conn, id, "app", if id == 1 { 300 } else { 1 }, None);
+    }
+    let one = {
+        let mut statement = conn.prepare_cached(OLDEST_MESSAGES).expect("a statement");
+        assert!(statement.exists(params![1, 1]).expect("it can be read"));
+        drop(statement);
+        rows_read(&conn, OLDEST_MESSAGES)
+    };
+    assert_eq!(steps(&conn, &retention(365)).iter().sum::<usize>(), 0);
+    let all = rows_read(&conn, OLDEST_MESSAGES);
+    assert!(
+        all <= one * i32::from(STEP_CONVERSATIONS),
+        "{all} for all, {one} for one"
+    );
+}
+
+#[test]
+fn conversations_that_are_young_are_not_looked_at_one_by_one() {
+    let (_folder, conn) = database();
+    let rows = SqliteRows(&conn);
+    for id in 1..=10 * i64::from(STEP_CONVERSATIONS) {
+        rows.insert_conversation(&ConversationRow {
+            id,
+            app: "app".to_owned(),
+            key: id.to_string(),
+            // Two are old, and the clock was set back by hours for one behind them.
+            created_at_ms: match id {
+                1 | 2 => NOW_MS - 400 * DAY_MS,
+                3 => NOW_MS - 30 * DAY_MS + DAY_MS / 2,
+                _ => NOW_MS,
+            },
+            ..ConversationRow::default()
+        })
+        .expect("a conversation");
+    }
+    rows_read(&conn, NEXT_CONVERSATIONS);
+    steps(&conn, &retention(30));
+    let young = rows_read(&conn, NEXT_CONVERSATIONS);
+    assert!(young > 0);
+    // The same number of conversations, none of them young.
+    conn.execute("UPDATE conversations SET created_at_ms = 0", [])
+        .expect("updated");
+    let mut expiry = Expiry::new(NOW_MS, Repeats::LeftAlone);
+    let mut most = 0;
+    while !expiry.is_over() {
+        expiry.step(&conn, &retention(30)).expect("a step");
+        most = most.max(rows_read(&conn, NEXT_CONVERSATIONS));
+    }
+    // A step for 500 of them costs what it costs, however many there are; and nearly nothing where they are young.
+    assert!(young * 50 < most, "{young} for those that are young, {most} in a step");
+    assert!(most < 50 * i32::from(STEP_CONVERSATIONS), "{most}");
+}
+
 #[test]
 fn a_temporary_conversation_that_is_over_goes_with_all_it_has() {
     let (_folder, conn) = database();
@@ -145,7 +234,7 @@ fn a_temporary_conversation_that_is_over_goes_with_all_it_has() {
     conversation(&conn, 2, "app", 1, Some(NOW_MS + 1));
     conversation(&conn, 3, "other", 1, Some(NOW_MS - 1));
     let most = pass(&conn, &Retention::default());
-    assert!(most <= usize::from(STEP_MESSAGES) + 2, "{most}");
+    assert!(most <= STEP_MESSAGES + 2, "{most}");
     for table in ["messages", "conversation_members"] {
         let of = format!("SELECT DISTINCT conversation FROM {table}");
         assert_eq!(numbers(&conn, &of), [2], "{table}");
@@ -162,7 +251,7 @@ fn the_messages_of_a_conversation_that_was_removed_go_step_by_step_and_then_the_
     assert_eq!(left(&conn, 1).len(), 390, "nobody waits for that");
     assert_eq!(numbers(&conn, "SELECT conversation FROM conversation_members"), [2]);
     let most = pass(&conn, &Retention::default());
-    assert!(most <= usize::from(STEP_MESSAGES) + 2, "{most}");
+    assert!(most <= STEP_MESSAGES + 2, "{most}");
     assert_eq!(numbers(&conn, "SELECT DISTINCT conversation FROM messages"), [2]);
     assert_eq!(numbers(&conn, "SELECT id FROM conversations"), [2]);
 }
