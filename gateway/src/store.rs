@@ -28,7 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
@@ -189,11 +189,16 @@ impl Store {
         // Between two owners, since whoever is refused gets the job back and not what is to be told.
         let done = Arc::new(Mutex::new(Some(done)));
         let tell = done.clone();
+        let (shared, asked) = (self.inner.shared.clone(), Instant::now());
         let take = |done: &Mutex<Option<_>>| done.lock().unwrap_or_else(PoisonError::into_inner).take();
         let refused = self.inner.questions.push(Box::new(move |rows| {
             // Whoever asked waits for an answer, whatever becomes of the question.
             let outcome = catch_unwind(AssertUnwindSafe(|| job(rows)))
                 .unwrap_or_else(|_| Err(StoreError::Unfit("a question panicked".to_owned())));
+            if let Err(error) = &outcome {
+                shared.counters.unreadable(error);
+            }
+            shared.counters.answered(asked.elapsed());
             if let Some(done) = take(&tell) {
                 done(outcome);
             }
@@ -201,7 +206,7 @@ impl Store {
         if refused.is_err()
             && let Some(done) = take(&done)
         {
-            self.inner.shared.counters.busy();
+            self.inner.shared.counters.question_busy();
             done(Err(StoreError::Busy));
         }
     }
@@ -216,12 +221,27 @@ impl Store {
         self.inner.shared.counters.health()
     }
 
+    /// Whether what was kept before was found damaged while it was read.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.inner.shared.counters.is_damaged()
+    }
+
+    /// How long what is being written has taken so far.
+    pub(crate) fn writing_for(&self) -> Duration {
+        self.inner.shared.counters.writing_for()
+    }
+
     /// For metrics. Asks the system for the sizes of two files.
     pub(crate) fn figures(&self) -> Figures {
         let shared = &self.inner.shared;
-        shared
-            .counters
-            .figures(shared.queue.changes(), file::bytes(&self.inner.path))
+        let log_bytes = file::log_bytes(&self.inner.path);
+        Figures {
+            queued: shared.queue.changes(),
+            questions_queued: self.inner.questions.len(),
+            file_bytes: file::bytes(&self.inner.path) + log_bytes,
+            log_bytes,
+            ..shared.counters.figures()
+        }
     }
 }
 

@@ -4,10 +4,13 @@
 //! grow older with their sequence numbers, so it is enough to look at the oldest of each conversation. Sequence numbers and positions stay as they are, and
 //! conversations too, however long nobody wrote there: only temporary ones end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use super::error::{self, StoreError};
+use super::figures::Counters;
 
 /// Rows deleted or looked at in one step: a few milliseconds, for which those who submit wait.
 const STEP_ROWS: u16 = 1_000;
@@ -17,6 +20,9 @@ const STEP_MESSAGES: usize = 200;
 
 /// Conversations looked at in one step: a row of each, and of those that are old their oldest message.
 const STEP_CONVERSATIONS: u16 = 500;
+
+/// Conversations that are passed over in one pass because the disk cannot read them. With more it is not a few sectors that are bad.
+const UNREADABLE_MAX: usize = 100;
 
 /// How long repeats of a message are recognised.
 const REPEATS_KEPT_MS: i64 = 7 * DAY_MS;
@@ -39,6 +45,9 @@ const STATEMENTS: [&str; 2] = [
 
 /// Whose turn it is. What is looked for is not asked of SQLite, which would look on and on for what is not there.
 const NEXT_CONVERSATIONS: &str = "SELECT id, app, created_at_ms FROM conversations WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const ENDED_CONVERSATIONS: &str =
+    "SELECT id FROM conversations WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2";
 
 const OLDEST_MESSAGES: &str =
     "SELECT sequence, sent_at_ms FROM messages WHERE conversation = ?1 ORDER BY sequence LIMIT ?2";
@@ -72,6 +81,24 @@ pub(super) struct Expiry {
     now_unix_ms: i64,
     repeats: Repeats,
     stage: Stage,
+    /// Conversations that are passed over, since the disk cannot read them.
+    unreadable: BTreeSet<i64>,
+}
+
+/// Why a step came to nothing.
+struct Stopped {
+    error: rusqlite::Error,
+    /// The conversation it was at.
+    conversation: Option<i64>,
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self {
+            error,
+            conversation: None,
+        }
+    }
 }
 
 /// What a pass is at.
@@ -105,17 +132,42 @@ impl Expiry {
             now_unix_ms,
             repeats,
             stage: Stage::Entries(&STATEMENTS),
+            unreadable: BTreeSet::new(),
         }
     }
 
-    /// Deletes some rows and returns how many.
+    /// Deletes some rows and returns how many. A conversation that cannot be read is passed over from then on.
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub(super) fn step(&mut self, conn: &Connection, retention: &Retention) -> rusqlite::Result<usize> {
-        let transaction = conn.unchecked_transaction()?;
-        let (deleted, next) = self.delete(&transaction, retention)?;
-        transaction.commit()?;
+    pub(super) fn step(
+        &mut self,
+        conn: &Connection,
+        retention: &Retention,
+        counters: &Counters,
+    ) -> Result<usize, StoreError> {
+        let of = |stage| move |error: rusqlite::Error| StoreError::of(stage, &error);
+        let transaction = conn.unchecked_transaction().map_err(of(error::Stage::Change))?;
+        let (deleted, next) = match self.delete(&transaction, retention) {
+            Ok(done) => done,
+            Err(stopped) => {
+                drop(transaction);
+                let is_of_disk = stopped.error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+                let error = StoreError::of(error::Stage::Change, &stopped.error);
+                return match stopped.conversation {
+                    Some(conversation)
+                        if is_of_disk && error.read_only().is_some() && self.unreadable.len() < UNREADABLE_MAX =>
+                    {
+                        counters.unreadable(&error);
+                        self.unreadable.insert(conversation);
+                        // The same again without it.
+                        Ok(0)
+                    }
+                    _ => Err(error),
+                };
+            }
+        };
+        transaction.commit().map_err(of(error::Stage::Sync))?;
         if let Some(next) = next {
             self.stage = next;
         }
@@ -127,13 +179,13 @@ impl Expiry {
     }
 
     /// How many rows it deleted, and what comes next unless there is more of the same.
-    fn delete(&self, conn: &Connection, retention: &Retention) -> rusqlite::Result<(usize, Option<Stage>)> {
+    fn delete(&self, conn: &Connection, retention: &Retention) -> Result<(usize, Option<Stage>), Stopped> {
         match &self.stage {
-            Stage::Entries(left) => self.entries(conn, left),
+            Stage::Entries(left) => Ok(self.entries(conn, left)?),
             Stage::Ended => self.ended(conn),
             Stage::Messages { after } => self.messages(conn, retention, *after),
-            Stage::Sets { after } => self.sets(conn, retention, after),
-            Stage::Repeats { after } => self.repeats(conn, after),
+            Stage::Sets { after } => Ok(self.sets(conn, retention, after)?),
+            Stage::Repeats { after } => Ok(self.repeats(conn, after)?),
             Stage::Over => Ok((0, None)),
         }
     }
@@ -150,29 +202,29 @@ impl Expiry {
     }
 
     /// Conversations that are over: their messages, then themselves. Nobody writes there any more.
-    fn ended(&self, conn: &Connection) -> rusqlite::Result<(usize, Option<Stage>)> {
+    fn ended(&self, conn: &Connection) -> Result<(usize, Option<Stage>), Stopped> {
+        let mut statement = conn.prepare_cached(ENDED_CONVERSATIONS)?;
+        let mut rows = statement.query(params![
+            self.now_unix_ms,
+            i64::try_from(STEP_MESSAGES).unwrap_or(i64::MAX)
+        ])?;
+        let (mut ended, mut looked_at) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            looked_at += 1;
+            ended.push(row.get::<_, i64>(0)?);
+        }
+        drop(rows);
+        ended.retain(|id| !self.unreadable.contains(id));
         let mut deleted = 0;
-        while deleted < STEP_MESSAGES {
-            let found = conn
-                .prepare_cached(
-                    "SELECT id FROM conversations WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 1",
-                )?
-                .query_row([self.now_unix_ms], |row| row.get::<_, i64>(0))
-                .optional()?;
-            let Some(id) = found else {
-                return Ok((deleted, Some(Stage::Messages { after: i64::MIN })));
-            };
-            deleted += delete_oldest(conn, id, i64::MAX, STEP_MESSAGES - deleted)?;
-            if deleted < STEP_MESSAGES {
-                deleted += conn
-                    .prepare_cached("DELETE FROM conversation_members WHERE conversation = ?1")?
-                    .execute([id])?;
-                deleted += conn
-                    .prepare_cached("DELETE FROM conversations WHERE id = ?1")?
-                    .execute([id])?;
+        for id in ended {
+            deleted += delete_ended(conn, id, STEP_MESSAGES - deleted).map_err(Stopped::at(id))?;
+            if deleted >= STEP_MESSAGES {
+                return Ok((deleted, None));
             }
         }
-        Ok((deleted, None))
+        // Those that are passed over stay in front.
+        let is_all = looked_at < STEP_MESSAGES || deleted == 0;
+        Ok((deleted, is_all.then_some(Stage::Messages { after: i64::MIN })))
     }
 
     fn messages(
@@ -180,7 +232,7 @@ impl Expiry {
         conn: &Connection,
         retention: &Retention,
         after: i64,
-    ) -> rusqlite::Result<(usize, Option<Stage>)> {
+    ) -> Result<(usize, Option<Stage>), Stopped> {
         let Some(shortest) = retention.shortest() else {
             return Ok((0, Some(Stage::sets())));
         };
@@ -194,9 +246,12 @@ impl Expiry {
             if created_at_ms >= young_from_ms {
                 return Ok((deleted, Some(Stage::sets())));
             }
-            if let Some(kept) = retention.0.get(row.get_ref(1)?.as_str()?) {
+            let app = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+            if let Some(kept) = retention.0.get(app)
+                && !self.unreadable.contains(&id)
+            {
                 let before_ms = self.now_unix_ms.saturating_sub(*kept);
-                deleted += delete_oldest(conn, id, before_ms, STEP_MESSAGES - deleted)?;
+                deleted += delete_oldest(conn, id, before_ms, STEP_MESSAGES - deleted).map_err(Stopped::at(id))?;
                 if deleted == STEP_MESSAGES {
                     // There may be more in it: it is looked at again.
                     return Ok((deleted, Some(Stage::Messages { after: visited })));
@@ -288,6 +343,29 @@ impl Stage {
             after: SetKey::default(),
         }
     }
+}
+
+impl Stopped {
+    fn at(conversation: i64) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |error| Self {
+            error,
+            conversation: Some(conversation),
+        }
+    }
+}
+
+/// Deletes messages of a conversation that is over, so many at most, and if there are no more the rest of it.
+fn delete_ended(conn: &Connection, id: i64, most: usize) -> rusqlite::Result<usize> {
+    let mut deleted = delete_oldest(conn, id, i64::MAX, most)?;
+    if deleted < most {
+        deleted += conn
+            .prepare_cached("DELETE FROM conversation_members WHERE conversation = ?1")?
+            .execute([id])?;
+        deleted += conn
+            .prepare_cached("DELETE FROM conversations WHERE id = ?1")?
+            .execute([id])?;
+    }
+    Ok(deleted)
 }
 
 /// Deletes the oldest messages of a conversation, those before this time, so many at most. One row more than those is read.

@@ -55,12 +55,16 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     Ok(Opened { conn, lock, path })
 }
 
-/// The bytes of the database and of its write-ahead log.
+/// The bytes of the database.
 pub(super) fn bytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// The bytes of its write-ahead log.
+pub(super) fn log_bytes(path: &Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    size(path) + size(Path::new(&log))
+    bytes(Path::new(&log))
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

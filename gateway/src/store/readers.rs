@@ -111,6 +111,11 @@ impl Questions {
         Ok(())
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.lock().jobs.len()
+    }
+
     /// Nothing comes any more.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;

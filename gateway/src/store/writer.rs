@@ -262,7 +262,10 @@ impl Writer {
             return Err(StoreError::Failed(why.clone()));
         }
         let started = Instant::now();
-        if let Err(error) = self.write(parts) {
+        self.shared.counters.set_writing(true);
+        let written = self.write(parts);
+        self.shared.counters.set_writing(false);
+        if let Err(error) = written {
             self.roll_back();
             return Err(self.told(error));
         }
@@ -357,8 +360,12 @@ impl Writer {
 
     /// A statement that is a transaction of its own, of the store's own making. `None` if it fails; the health tells.
     fn alone<T>(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
-        let outcome = statement(&self.conn).map_err(|error| self.told(StoreError::of(Stage::Sync, &error)));
-        outcome.ok()
+        self.shared.counters.set_writing(true);
+        let outcome = statement(&self.conn);
+        self.shared.counters.set_writing(false);
+        outcome
+            .map_err(|error| self.told(StoreError::of(Stage::Sync, &error)))
+            .ok()
     }
 
     /// Copies the log into the database if it has become long, as far as nobody else still reads it.
@@ -401,11 +408,17 @@ impl Writer {
             return;
         };
         self.next_expiry = now + EXPIRY_INTERVAL;
-        // What fails is tried again in an hour.
-        if let Some(deleted) = self.alone(|conn| expiry.step(conn, &retention)) {
-            self.uncopied += deleted;
-            self.shared.counters.expired(deleted);
-            self.expiry = (!expiry.is_over()).then_some(expiry);
+        self.shared.counters.set_writing(true);
+        let step = expiry.step(&self.conn, &retention, &self.shared.counters);
+        self.shared.counters.set_writing(false);
+        match step {
+            Ok(deleted) => {
+                self.uncopied += deleted;
+                self.shared.counters.expired(deleted);
+                self.expiry = (!expiry.is_over()).then_some(expiry);
+            }
+            // Tried again in an hour.
+            Err(error) => drop(self.told(error)),
         }
     }
 

@@ -1,7 +1,12 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::store::tests::Folder;
-use crate::store::{CombinedRow, ConversationRow, MemberRow, MessageRow, RowsMut as _, SentRow, Store};
+use crate::store::power_cut::Recording;
+use crate::store::tests::{Folder, put_room};
+use crate::store::{
+    CombinedRow, ConversationRow, Direction, Health, MemberRow, MessageRow, MessagesQuery, Rows, RowsMut as _, SentRow,
+    Store,
+};
 
 use super::super::rows::SqliteRows;
 use super::*;
@@ -29,7 +34,7 @@ fn pass(conn: &Connection, retention: &Retention) -> usize {
         if expiry.is_over() {
             return most;
         }
-        most = most.max(expiry.step(conn, retention).expect("a step"));
+        most = most.max(expiry.step(conn, retention, &Counters::default()).expect("a step"));
     }
     panic!("it does not end: {expiry:?}");
 }
@@ -144,7 +149,7 @@ fn steps(conn: &Connection, retention: &Retention) -> Vec<usize> {
     let mut steps = Vec::new();
     while !expiry.is_over() {
         assert!(steps.len() < 10_000, "it does not end: {expiry:?}");
-        steps.push(expiry.step(conn, retention).expect("a step"));
+        steps.push(expiry.step(conn, retention, &Counters::default()).expect("a step"));
     }
     steps
 }
@@ -219,12 +224,122 @@ fn conversations_that_are_young_are_not_looked_at_one_by_one() {
     let mut expiry = Expiry::new(NOW_MS, Repeats::LeftAlone);
     let mut most = 0;
     while !expiry.is_over() {
-        expiry.step(&conn, &retention(30)).expect("a step");
+        expiry
+            .step(&conn, &retention(30), &Counters::default())
+            .expect("a step");
         most = most.max(rows_read(&conn, NEXT_CONVERSATIONS));
     }
     // A step for 500 of them costs what it costs, however many there are; and nearly nothing where they are young.
     assert!(young * 50 < most, "{young} for those that are young, {most} in a step");
     assert!(most < 50 * i32::from(STEP_CONVERSATIONS), "{most}");
+}
+
+/// Has the disk be unable to read the rows of one sender. Nobody has the file open.
+fn ruin(folder: &Folder, sender: &str) -> Arc<Recording> {
+    const PAGE_BYTES: usize = 4096;
+    /// What a page begins with that has rows of such a table and no others below it.
+    const LEAF: u8 = 10;
+
+    let recording = Recording::start(&folder.0);
+    let file = std::fs::read(folder.database()).expect("a file");
+    for (number, page) in file.chunks(PAGE_BYTES).enumerate() {
+        let has_sender = page.windows(sender.len()).any(|window| window == sender.as_bytes());
+        if page[0] == LEAF && has_sender {
+            recording.ruin("sluice.db", number * PAGE_BYTES..(number + 1) * PAGE_BYTES);
+        }
+    }
+    recording
+}
+
+#[test]
+fn a_conversation_that_the_disk_cannot_read_is_passed_over_and_nothing_else_suffers() {
+    let folder = Folder::new();
+    let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
+    drop(store);
+    let shell = folder.shell();
+    // Those of another app are kept, so that what is deleted is nowhere near what cannot be read.
+    for (id, app, sender) in [
+        (1, "app", "alice"),
+        (2, "other", "bob"),
+        (3, "app", "ruined"),
+        (4, "other", "bob"),
+        (5, "app", "carol"),
+    ] {
+        conversation(&shell, id, app, 100, None);
+        shell
+            .execute(
+                "UPDATE messages SET sender_id = ?2, event = zeroblob(500) WHERE conversation = ?1",
+                params![id, sender],
+            )
+            .expect("updated");
+    }
+    drop(shell);
+    let recording = ruin(&folder, "ruined");
+    let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
+    let question = |conversation| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let query = MessagesQuery {
+            conversation,
+            from_sequence: 1,
+            beyond: None,
+            direction: Direction::Newer,
+            kinds: Vec::new(),
+            limit: 1_000,
+        };
+        let asked = move |rows: &dyn Rows| rows.messages(&query);
+        store.read(asked, move |found| tell.send(found).expect("the test waits"));
+        told.recv().expect("an answer")
+    };
+    assert!(matches!(question(3), Err(StoreError::Unavailable(_))));
+    assert_eq!(store.figures().unreadable, 1);
+    assert_eq!(question(5).map(|found| found.len()), Ok(100));
+
+    store.keep_messages_for([("app".to_owned(), Duration::from_secs(3600))]);
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while question(5).is_ok_and(|found| !found.is_empty()) {
+        assert!(std::time::Instant::now() < until, "{:?}", store.figures());
+        std::thread::yield_now();
+    }
+    assert_eq!(question(1), Ok(Vec::new()));
+    assert!(store.figures().unreadable >= 2, "it is counted");
+    assert_eq!((store.health(), store.is_damaged()), (Health::Ok, false));
+    let (tell, told) = std::sync::mpsc::channel();
+    store.submit(vec![put_room("room", "")], move |kept| {
+        tell.send(kept).expect("the test waits")
+    });
+    assert_eq!(told.recv(), Ok(Ok(())));
+    drop((store, recording));
+}
+
+#[test]
+fn a_damaged_file_is_told_when_it_is_read() {
+    let folder = Folder::new();
+    let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
+    drop(store);
+    let shell = folder.shell();
+    conversation(&shell, 1, "app", 1, None);
+    shell
+        .execute("UPDATE messages SET event = zeroblob(100000)", [])
+        .expect("updated");
+    drop(shell);
+    // Pages that are zeros are those of the event; what each says of the next is at its beginning.
+    let mut file = std::fs::read(folder.database()).expect("a file");
+    for page in file.chunks_mut(4096).skip(1) {
+        if page[4..].iter().all(|byte| *byte == 0) {
+            page[..4].copy_from_slice(&u32::MAX.to_be_bytes());
+        }
+    }
+    std::fs::write(folder.database(), file).expect("written");
+    let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
+    let (tell, told) = std::sync::mpsc::channel();
+    store.read(
+        |rows| rows.message(1, 1),
+        move |found| tell.send(found).expect("the test waits"),
+    );
+    let found = told.recv().expect("an answer");
+    assert!(matches!(found, Err(StoreError::Failed(_))), "{found:?}");
+    assert!(store.is_damaged());
+    assert_eq!(store.figures().unreadable, 1);
 }
 
 #[test]
@@ -273,7 +388,12 @@ fn repeats_are_recognised_for_a_week() {
     }
     let mut others = Expiry::new(NOW_MS, Repeats::LeftAlone);
     while !others.is_over() {
-        assert_eq!(others.step(&conn, &retention(30)).expect("a step"), 0);
+        assert_eq!(
+            others
+                .step(&conn, &retention(30), &Counters::default())
+                .expect("a step"),
+            0
+        );
     }
     let most = pass(&conn, &retention(30));
     assert!(most <= usize::from(STEP_ROWS), "{most}");

@@ -1,6 +1,7 @@
 //! Groups, order, and a queue that is full.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::*;
 use crate::store::queue::{GROUP_CHANGES_MAX, QUEUED_CHANGES_MAX};
@@ -102,6 +103,38 @@ fn who_asks_is_turned_away_while_much_is_waiting_and_clients_before_servers() {
     assert_eq!(admitted(), [true, true]);
     drop(store);
     assert_eq!(kept(&folder), Kept::default());
+}
+
+#[test]
+fn how_long_a_commit_has_taken_is_seen_before_it_ends() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    // What has passed is looked for first.
+    while store.writing_for() > Duration::ZERO {
+        std::thread::yield_now();
+    }
+    let (go, gone) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let hangs = move |_: &dyn RowsMut| {
+        let _ = gone.recv();
+        Ok(())
+    };
+    store.transact(Asker::Member, hangs, move |kept| {
+        tell.send(kept).expect("the test waits")
+    });
+    let mut seen = Duration::ZERO;
+    // It grows while it lasts.
+    for _ in 0..3 {
+        while store.writing_for() <= seen {
+            std::thread::yield_now();
+        }
+        seen = store.figures().writing_for;
+    }
+    drop(go);
+    assert_eq!(told.recv(), Ok(Ok(())));
+    while store.writing_for() > Duration::ZERO {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Questions, and the threads that answer them.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
@@ -76,6 +76,41 @@ fn a_question_that_panics_is_answered_and_so_are_those_behind_it() {
         assert!(matches!(answer, Err(StoreError::Unfit(_))), "{answer:?}");
     }
     assert_eq!(ask(&store, |rows| rows.ended_group("app", "none")), Ok(0));
+}
+
+#[test]
+fn questions_are_counted_and_who_asks_too_many_is_turned_away() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    assert_eq!(ask(&store, |rows| rows.ended_group("app", "none")), Ok(0));
+    let figures = store.figures();
+    assert_eq!(
+        (figures.questions, figures.questions_queued, figures.unreadable),
+        (1, 0, 0)
+    );
+    assert!(figures.question_time > Duration::ZERO);
+
+    // Both threads are at something, and the rest waits.
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Arc::new(Mutex::new(gone));
+    let (tell, told) = mpsc::channel();
+    let mut asked = 0;
+    while store.figures().questions_busy == 0 {
+        let (gone, tell) = (gone.clone(), tell.clone());
+        store.read(
+            move |_| {
+                let _ = gone.lock().expect("whole").recv();
+                Ok(())
+            },
+            move |outcome| tell.send(outcome).expect("the test waits"),
+        );
+        asked += 1;
+    }
+    assert_eq!(told.recv(), Ok(Err(StoreError::Busy)));
+    assert!(store.figures().questions_queued > 4_000);
+    assert_eq!(store.figures().busy, 0, "those are for the writer");
+    drop((go, tell));
+    assert_eq!(told.iter().filter(Result::is_ok).count(), asked - 1);
 }
 
 fn log(folder: &Folder) -> PathBuf {
