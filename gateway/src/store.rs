@@ -34,7 +34,7 @@ pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom,
 pub(crate) use error::StoreError;
 use expiry::Retention;
 pub(crate) use figures::{Figures, Health};
-use queue::{QUEUED_CHANGES_MAX, Submission, Work};
+use queue::{Job, QUEUED_CHANGES_MAX, Submission, Work};
 use readers::{Questions, Readers};
 pub(crate) use rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
@@ -157,9 +157,11 @@ impl Store {
 
     /// Submits a job that reads rows, decides and changes rows, all in one transaction. `done` is called as by [`Self::submit`], with what the
     /// job came to once that is on disk; or at once, with [`StoreError::Busy`], where `asker` is turned away. A job that fails changes nothing; it may be called again after another of its group failed.
+    /// `weight` is as how many changes it counts: 1 is about as many rows as a message takes.
     pub(crate) fn transact<T: Send + 'static>(
         &self,
         asker: Asker,
+        weight: usize,
         mut job: impl FnMut(&dyn RowsMut) -> Read<T> + Send + 'static,
         done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
@@ -168,10 +170,11 @@ impl Store {
         }
         let outcome = Arc::new(Mutex::new(None));
         let kept = outcome.clone();
-        let work = Work::Job(Box::new(move |rows| {
+        let job: Job = Box::new(move |rows| {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(job(rows)?);
             Ok(())
-        }));
+        });
+        let work = Work::Job { job, weight };
         let submission = Submission::of(work, move |committed| {
             let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
             done(committed.map(|()| outcome.expect("a job that was committed has come to something")));

@@ -193,7 +193,7 @@ impl Writer {
     }
 
     fn commit_alone(&mut self, submission: &mut Submission) -> Result<(), StoreError> {
-        if let Work::Job(_) = submission.work {
+        if let Work::Job { .. } = submission.work {
             return self.transaction(&mut [Part::Submission(submission)]);
         }
         let changes = self.owed.followed_by(submission.changes());
@@ -285,7 +285,7 @@ impl Writer {
                 Part::Submission(submission) => match &mut submission.work {
                     Work::Changes(changes) => self.apply(changes)?,
                     // A job that panics fails alone: the others are tried again without it.
-                    Work::Job(job) => catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(&self.conn))))
+                    Work::Job { job, .. } => catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(&self.conn))))
                         .unwrap_or_else(|_| Err(StoreError::Unfit("it panicked".to_owned())))?,
                 },
             }

@@ -63,6 +63,18 @@ fn a_message_to_users_goes_to_each_and_not_to_the_sender() {
 }
 
 #[test]
+fn a_message_to_many_counts_as_many_in_the_queue_of_the_store() {
+    let chats = Chats::new();
+    let changes = || chats.conversations.inner.store.figures().changes;
+    let before = changes();
+    ask(
+        &chats,
+        publish(ConversationType::Peer, "shop", &["ann", "bob", "carol"]),
+    );
+    assert_eq!(changes() - before, 3);
+}
+
+#[test]
 fn each_target_is_refused_for_itself() {
     let chats = Chats::new();
     let command = EditBlacklist {

@@ -75,7 +75,7 @@ fn a_file_of_version_3_gets_conversations_and_keeps_what_is_in_it() {
             ..ConversationRow::default()
         })
     };
-    store.transact(Asker::Server, insert, move |kept| {
+    store.transact(Asker::Server, 1, insert, move |kept| {
         tell.send(kept).expect("the test waits")
     });
     assert_eq!(told.recv(), Ok(Ok(())));

@@ -61,6 +61,37 @@ fn a_submission_longer_than_a_group_is_not_split() {
 }
 
 #[test]
+fn a_job_counts_as_many_changes_as_it_says() {
+    const WEIGHT: usize = 100;
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let held = hold(&store);
+    let before = store.figures();
+    let transact = || {
+        store.transact(Asker::Member, WEIGHT, |_| Ok(()), |kept| assert_eq!(kept, Ok(())));
+    };
+    for _ in 0..3 {
+        transact();
+    }
+    assert_eq!(store.figures().queued, 3 * WEIGHT);
+    drop(held);
+    assert_eq!(keep(&store, Vec::new()), Ok(()));
+    let after = store.figures();
+    // Two fit in a group.
+    assert_eq!(after.commits - before.commits, 2);
+    assert_eq!(after.changes - before.changes, 3 * WEIGHT as u64);
+
+    let held = hold(&store);
+    let mut taken = 0;
+    while !store.is_behind(Asker::Member) {
+        transact();
+        taken += 1;
+    }
+    assert_eq!(taken, (QUEUED_CHANGES_MAX / 2).div_ceil(WEIGHT));
+    drop(held);
+}
+
+#[test]
 fn answers_come_in_the_order_of_submissions() {
     let folder = Folder::new();
     let (store, _) = open(&folder);
@@ -119,7 +150,7 @@ fn how_long_a_commit_has_taken_is_seen_before_it_ends() {
         let _ = gone.recv();
         Ok(())
     };
-    store.transact(Asker::Member, hangs, move |kept| {
+    store.transact(Asker::Member, 1, hangs, move |kept| {
         tell.send(kept).expect("the test waits")
     });
     let mut seen = Duration::ZERO;

@@ -113,7 +113,10 @@ fn carry_out(
     job: impl FnMut(&dyn RowsMut) -> Result<(), StoreError> + Send + 'static,
 ) -> Result<(), StoreError> {
     let (tell, told) = mpsc::channel();
-    let work = Work::Job(Box::new(job));
+    let work = Work::Job {
+        job: Box::new(job),
+        weight: 1,
+    };
     let submission = Submission::of(work, move |outcome| tell.send(outcome).expect("the test waits"));
     writer.commit_group(vec![submission]);
     told.recv().expect("an answer")
