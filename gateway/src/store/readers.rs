@@ -149,7 +149,7 @@ fn serve(conn: &Connection, waiting: &Waiting) {
     while let Some(job) = waiting.next() {
         // All that one question reads is of one moment.
         let began = conn.execute_batch("BEGIN").is_ok();
-        if catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(conn)))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| job(&SqliteRows::new(conn)))).is_err() {
             tracing::error!("a question to the store panicked");
         }
         if began {

@@ -279,17 +279,19 @@ impl Writer {
         self.conn
             .execute_batch("BEGIN IMMEDIATE")
             .map_err(|error| StoreError::of(Stage::Change, &error))?;
+        let rows = SqliteRows::new(&self.conn);
         for part in parts.iter_mut() {
             match part {
                 Part::Changes(changes) => self.apply(changes)?,
                 Part::Submission(submission) => match &mut submission.work {
                     Work::Changes(changes) => self.apply(changes)?,
                     // A job that panics fails alone: the others are tried again without it.
-                    Work::Job { job, .. } => catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(&self.conn))))
+                    Work::Job { job, .. } => catch_unwind(AssertUnwindSafe(|| job(&rows)))
                         .unwrap_or_else(|_| Err(StoreError::Unfit("it panicked".to_owned())))?,
                 },
             }
         }
+        rows.keep_greatest_id()?;
         #[cfg(test)]
         if self.shared.answers_early.load(std::sync::atomic::Ordering::Relaxed) {
             for part in parts {

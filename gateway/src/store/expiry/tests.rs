@@ -40,7 +40,7 @@ fn pass(conn: &Connection, retention: &Retention) -> usize {
 }
 
 fn conversation(conn: &Connection, id: i64, app: &str, messages: i64, expires_at_ms: Option<i64>) {
-    let rows = SqliteRows(conn);
+    let rows = SqliteRows::new(conn);
     rows.insert_conversation(&ConversationRow {
         id,
         app: app.to_owned(),
@@ -198,7 +198,7 @@ fn what_is_not_old_costs_a_row_of_each_conversation_and_a_message() {
 #[test]
 fn conversations_that_are_young_are_not_looked_at_one_by_one() {
     let (_folder, conn) = database();
-    let rows = SqliteRows(&conn);
+    let rows = SqliteRows::new(&conn);
     for id in 1..=10 * i64::from(STEP_CONVERSATIONS) {
         rows.insert_conversation(&ConversationRow {
             id,
@@ -362,7 +362,7 @@ fn the_messages_of_a_conversation_that_was_removed_go_step_by_step_and_then_the_
     let (_folder, conn) = database();
     conversation(&conn, 1, "app", 390, None);
     conversation(&conn, 2, "app", 1, None);
-    SqliteRows(&conn).remove_conversation(1).expect("it is removed");
+    SqliteRows::new(&conn).remove_conversation(1).expect("it is removed");
     assert_eq!(left(&conn, 1).len(), 390, "nobody waits for that");
     assert_eq!(numbers(&conn, "SELECT conversation FROM conversation_members"), [2]);
     let most = pass(&conn, &Retention::default());
@@ -374,7 +374,7 @@ fn the_messages_of_a_conversation_that_was_removed_go_step_by_step_and_then_the_
 #[test]
 fn repeats_are_recognised_for_a_week() {
     let (_folder, conn) = database();
-    let rows = SqliteRows(&conn);
+    let rows = SqliteRows::new(&conn);
     let many = i64::from(STEP_ROWS) * 2 + 500;
     for number in 0..many {
         rows.insert_sent(&SentRow {
@@ -405,7 +405,7 @@ fn repeats_are_recognised_for_a_week() {
 #[test]
 fn parts_that_no_message_names_go_after_a_day_and_others_with_their_message() {
     let (_folder, conn) = database();
-    let rows = SqliteRows(&conn);
+    let rows = SqliteRows::new(&conn);
     let sets = [
         ("put-long-ago", NOW_MS - DAY_MS, None),
         ("put-just-now", NOW_MS - DAY_MS + 1, None),
