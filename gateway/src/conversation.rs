@@ -143,8 +143,9 @@ impl Conversations {
                 Actor::User(_) => Asker::Member,
                 Actor::Server => Asker::Server,
             };
+            let weight = asked.command.weight();
             let job = move |rows: &dyn RowsMut| inner.change(rows, &asked, Now::read());
-            self.inner.store.transact(asker, job, told);
+            self.inner.store.transact(asker, weight, job, told);
         } else {
             let job = move |rows: &dyn Rows| inner.look_up(rows, &asked, Now::read());
             self.inner.store.read(job, told);

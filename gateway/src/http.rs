@@ -19,7 +19,7 @@ use crate::worker::Shared;
 /// A worker that has not ticked for so long is stuck. It ticks ten times a second.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 
-/// The same for taking on new clients: a load balancer should look elsewhere sooner than a supervisor restarts.
+/// The same for taking on new clients, and for a commit of the store: a load balancer should look elsewhere sooner than a supervisor restarts.
 const UNREADY_AFTER: Duration = Duration::from_secs(2);
 
 /// How often histograms are tidied up; they keep every sample until then.
@@ -117,10 +117,20 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
     if health.quiet_for() >= UNREADY_AFTER {
         return judge(false, "a worker is slow to answer");
     }
-    judge(
-        health.shared.store.health() == store::Health::Ok,
-        "the store cannot be written",
-    )
+    let store = &health.shared.store;
+    let fault = fault_of(&store.health(), store.is_damaged(), store.writing_for());
+    judge(fault.is_none(), fault.unwrap_or_default())
+}
+
+/// Why clients should go elsewhere, if the store gives a reason.
+fn fault_of(health: &store::Health, is_damaged: bool, writing_for: Duration) -> Option<&'static str> {
+    match health {
+        store::Health::ReadOnly { .. } | store::Health::Failed { .. } => Some("the store cannot be written"),
+        store::Health::Ok if is_damaged => Some("the store is damaged"),
+        // Its health says what became of commits. This one has come to nothing yet, and everybody waits for it.
+        store::Health::Ok if writing_for >= UNREADY_AFTER => Some("the store is slow"),
+        store::Health::Ok => None,
+    }
 }
 
 fn judge(good: bool, otherwise: &'static str) -> (StatusCode, String) {
@@ -140,5 +150,35 @@ impl Health {
             .map(|worker| worker.tick_age(since_start))
             .max()
             .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_takes_long_sends_clients_elsewhere() {
+        let well = |writing_for| fault_of(&store::Health::Ok, false, writing_for);
+        assert_eq!(well(Duration::ZERO), None);
+        assert_eq!(well(UNREADY_AFTER - Duration::from_millis(1)), None);
+        assert_eq!(well(UNREADY_AFTER), Some("the store is slow"));
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_written_or_is_damaged_sends_clients_elsewhere() {
+        let why = || "on purpose".to_owned();
+        let read_only = store::Health::ReadOnly { why: why() };
+        let failed = store::Health::Failed { why: why() };
+        for health in [read_only, failed] {
+            assert_eq!(
+                fault_of(&health, false, Duration::ZERO),
+                Some("the store cannot be written")
+            );
+        }
+        assert_eq!(
+            fault_of(&store::Health::Ok, true, Duration::ZERO),
+            Some("the store is damaged")
+        );
     }
 }

@@ -24,17 +24,18 @@ mod readers;
 mod rows;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread::{self, JoinHandle, ThreadId};
+use std::time::{Duration, Instant};
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
 use expiry::Retention;
 pub(crate) use figures::{Figures, Health};
-use queue::{QUEUED_CHANGES_MAX, Submission, Work};
-use readers::Readers;
+use queue::{Job, QUEUED_CHANGES_MAX, Submission, Work};
+use readers::{Questions, Readers};
 pub(crate) use rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
     RowsMut, SentRow, Since, UserList,
@@ -64,10 +65,11 @@ pub(crate) struct Store {
 struct Inner {
     shared: Arc<Shared>,
     path: PathBuf,
-    readers: Readers,
+    questions: Questions,
     greatest_id: i64,
-    /// Taken by the drop alone.
-    thread: Option<JoinHandle<()>>,
+    /// Ends last of the store's threads. Taken by the drop alone.
+    writer: Option<JoinHandle<()>>,
+    readers: Vec<ThreadId>,
 }
 
 impl Store {
@@ -87,7 +89,8 @@ impl Store {
         let greatest_id = load::greatest_id(&conn).map_err(|error| StoreError::damaged(&path, &error))?;
         let shared = Arc::<Shared>::default();
         let readers = Readers::start(&path)?;
-        let writer = Writer::new(conn, lock, shared.clone(), now_unix_ms);
+        let (questions, threads) = (readers.questions(), readers.threads().collect());
+        let writer = Writer::new(conn, lock, readers, shared.clone(), now_unix_ms);
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())
@@ -95,9 +98,10 @@ impl Store {
         let inner = Inner {
             shared,
             path,
-            readers,
+            questions,
             greatest_id,
-            thread: Some(thread),
+            writer: Some(thread),
+            readers: threads,
         };
         Ok((Self { inner: Arc::new(inner) }, kept))
     }
@@ -153,9 +157,11 @@ impl Store {
 
     /// Submits a job that reads rows, decides and changes rows, all in one transaction. `done` is called as by [`Self::submit`], with what the
     /// job came to once that is on disk; or at once, with [`StoreError::Busy`], where `asker` is turned away. A job that fails changes nothing; it may be called again after another of its group failed.
+    /// `weight` is as how many changes it counts: 1 is about as many rows as a message takes.
     pub(crate) fn transact<T: Send + 'static>(
         &self,
         asker: Asker,
+        weight: usize,
         mut job: impl FnMut(&dyn RowsMut) -> Read<T> + Send + 'static,
         done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
@@ -164,10 +170,11 @@ impl Store {
         }
         let outcome = Arc::new(Mutex::new(None));
         let kept = outcome.clone();
-        let work = Work::Job(Box::new(move |rows| {
+        let job: Job = Box::new(move |rows| {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(job(rows)?);
             Ok(())
-        }));
+        });
+        let work = Work::Job { job, weight };
         let submission = Submission::of(work, move |committed| {
             let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
             done(committed.map(|()| outcome.expect("a job that was committed has come to something")));
@@ -185,9 +192,16 @@ impl Store {
         // Between two owners, since whoever is refused gets the job back and not what is to be told.
         let done = Arc::new(Mutex::new(Some(done)));
         let tell = done.clone();
+        let (shared, asked) = (self.inner.shared.clone(), Instant::now());
         let take = |done: &Mutex<Option<_>>| done.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let refused = self.inner.readers.push(Box::new(move |rows| {
-            let outcome = job(rows);
+        let refused = self.inner.questions.push(Box::new(move |rows| {
+            // Whoever asked waits for an answer, whatever becomes of the question.
+            let outcome = catch_unwind(AssertUnwindSafe(|| job(rows)))
+                .unwrap_or_else(|_| Err(StoreError::Unfit("a question panicked".to_owned())));
+            if let Err(error) = &outcome {
+                shared.counters.unreadable(error);
+            }
+            shared.counters.answered(asked.elapsed());
             if let Some(done) = take(&tell) {
                 done(outcome);
             }
@@ -195,7 +209,7 @@ impl Store {
         if refused.is_err()
             && let Some(done) = take(&done)
         {
-            self.inner.shared.counters.busy();
+            self.inner.shared.counters.question_busy();
             done(Err(StoreError::Busy));
         }
     }
@@ -210,22 +224,40 @@ impl Store {
         self.inner.shared.counters.health()
     }
 
+    /// Whether what was kept before was found damaged while it was read.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.inner.shared.counters.is_damaged()
+    }
+
+    /// How long what is being written has taken so far.
+    pub(crate) fn writing_for(&self) -> Duration {
+        self.inner.shared.counters.writing_for()
+    }
+
     /// For metrics. Asks the system for the sizes of two files.
     pub(crate) fn figures(&self) -> Figures {
         let shared = &self.inner.shared;
-        shared
-            .counters
-            .figures(shared.queue.changes(), file::bytes(&self.inner.path))
+        let log_bytes = file::log_bytes(&self.inner.path);
+        Figures {
+            queued: shared.queue.changes(),
+            questions_queued: self.inner.questions.len(),
+            file_bytes: file::bytes(&self.inner.path) + log_bytes,
+            log_bytes,
+            ..shared.counters.figures()
+        }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.questions.close();
         self.shared.queue.close();
-        if let Some(thread) = self.thread.take()
-            // The last handle may have been in somebody's `done`: the writer cannot wait for itself.
-            && thread.thread().id() != thread::current().id()
-            && thread.join().is_err()
+        let own = thread::current().id();
+        if let Some(writer) = self.writer.take()
+            // The last handle may have been in somebody's `done`: the writer cannot wait for itself, nor it and a thread that reads for each other.
+            && writer.thread().id() != own
+            && !self.readers.contains(&own)
+            && writer.join().is_err()
         {
             tracing::error!("the store's thread panicked");
         }

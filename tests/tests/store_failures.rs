@@ -219,6 +219,11 @@ async fn a_full_disk_takes_no_message_loses_none_and_needs_no_restart() {
     }
     assert!(is_full, "it was filled");
     talk.goes_without_its_store("disk_full").await;
+    // Who comes and asks what was missed is answered behind a commit that writes nothing: that says nothing of the disk.
+    for name in ["dave", "erin", "frank"] {
+        listening(&talk.gateway, Transport::Tls, name).await;
+        assert_eq!(talk.ready().await, 503);
+    }
     disk.empty();
     talk.goes_on().await;
 }

@@ -89,6 +89,25 @@ impl Command {
     }
 }
 
+impl Command {
+    /// As how many messages it counts, by the rows that it may change: those of a message, or of a user, each.
+    pub(super) fn weight(&self) -> usize {
+        let each = match self {
+            Self::Publish(publish) => publish.targets.len(),
+            Self::Server(order) => order.weight(),
+            Self::Create(command) => command.user_ids.len(),
+            Self::CreateGroup(command) => command.user_ids.len(),
+            Self::Add(command) => command.user_ids.len(),
+            Self::Remove(command) => command.user_ids.len(),
+            Self::SetManagers(command) => command.user_ids.len(),
+            Self::Mute(command) => command.user_ids.len(),
+            Self::EditBlacklist(command) => command.user_ids.len(),
+            _ => 1,
+        };
+        each.max(1)
+    }
+}
+
 /// Carries out a command that may change rows.
 pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, asked: &Asked) -> Ruled<Outcome> {
     match &asked.command {

@@ -175,6 +175,20 @@ impl Order {
     }
 }
 
+impl Order {
+    /// As how many messages it counts: see [`super::Command::weight`].
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Bring { users, .. }
+            | Self::Gag { users, .. }
+            | Self::Except { users, .. }
+            | Self::EditList { users, .. }
+            | Self::OnlyWanted { users, .. } => users.len(),
+            _ => 1,
+        }
+    }
+}
+
 pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, order: &Order) -> Ruled<Outcome> {
     of_server(by)?;
     match order {

@@ -154,7 +154,9 @@ impl Chats {
     pub(super) fn change<T: Send + 'static>(&self, job: impl FnMut(&dyn RowsMut) -> Read<T> + Send + 'static) -> T {
         let (tell, outcome) = mpsc::channel();
         let store = &self.conversations.inner.store;
-        store.transact(Asker::Server, job, move |kept| tell.send(kept).expect("the test waits"));
+        store.transact(Asker::Server, 1, job, move |kept| {
+            tell.send(kept).expect("the test waits")
+        });
         outcome.recv().expect("an answer").expect("it is kept")
     }
 

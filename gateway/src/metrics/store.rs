@@ -12,7 +12,7 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
     (
         "sluice_store_healthy",
         Kind::Gauge,
-        "1 while what is decided can be kept; 0 when the store cannot be written or has failed, as `/readyz` says then.",
+        "1 while what is decided can be kept; 0 when the store cannot be written, has failed or is damaged, as `/readyz` says then.",
     ),
     (
         "sluice_store_commits_total",
@@ -26,6 +26,11 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
         "Time that commits took, from their first change to the end of the sync. Only grows.",
     ),
     (
+        "sluice_store_writing_seconds",
+        Kind::Gauge,
+        "How long the writer has been at one commit or one copy of the log; 0 between them. From 2 on `/readyz` says that the store is slow.",
+    ),
+    (
         "sluice_store_failures_total",
         Kind::Counter,
         "Submissions of changes that failed: whoever asked for them was told so.",
@@ -34,6 +39,31 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
         "sluice_store_busy_total",
         Kind::Counter,
         "Orders and commands turned away because too many changes were waiting.",
+    ),
+    (
+        "sluice_store_questions_total",
+        Kind::Counter,
+        "Questions about conversations, and messages that are not kept, answered by the threads that read.",
+    ),
+    (
+        "sluice_store_question_seconds_total",
+        Kind::Gauge,
+        "Time from when they were asked to when they were answered. Only grows.",
+    ),
+    (
+        "sluice_store_questions_busy_total",
+        Kind::Counter,
+        "Questions turned away because too many were waiting.",
+    ),
+    (
+        "sluice_store_unreadable_total",
+        Kind::Counter,
+        "Questions, and looks at what is old, that met something that was kept and cannot be read. The log says what.",
+    ),
+    (
+        "sluice_store_queued_questions",
+        Kind::Gauge,
+        "Questions that wait for a thread that reads.",
     ),
     (
         "sluice_store_expired_total",
@@ -55,6 +85,11 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
         Kind::Gauge,
         "Size of the database and its log.",
     ),
+    (
+        "sluice_store_log_bytes",
+        Kind::Gauge,
+        "Size of the log alone: some MiB, more while much is read or somebody makes a copy.",
+    ),
 ];
 
 pub(super) fn describe(recorder: &dyn Recorder) {
@@ -72,7 +107,7 @@ pub(super) fn describe(recorder: &dyn Recorder) {
 )]
 pub(super) fn update(recorder: &dyn Recorder, store: &Store) {
     let figures = store.figures();
-    let healthy = store.health() == Health::Ok;
+    let healthy = store.health() == Health::Ok && !store.is_damaged();
     let gauge = |name: &'static str, value: f64| {
         recorder
             .register_gauge(&Key::from_static_name(name), &METADATA)
@@ -88,10 +123,20 @@ pub(super) fn update(recorder: &dyn Recorder, store: &Store) {
     counter("sluice_store_commits_total", figures.commits);
     counter("sluice_store_changes_total", figures.changes);
     gauge("sluice_store_commit_seconds_total", figures.commit_time.as_secs_f64());
+    gauge("sluice_store_writing_seconds", figures.writing_for.as_secs_f64());
     counter("sluice_store_failures_total", figures.failures);
     counter("sluice_store_busy_total", figures.busy);
+    counter("sluice_store_questions_total", figures.questions);
+    gauge(
+        "sluice_store_question_seconds_total",
+        figures.question_time.as_secs_f64(),
+    );
+    counter("sluice_store_questions_busy_total", figures.questions_busy);
+    counter("sluice_store_unreadable_total", figures.unreadable);
+    gauge("sluice_store_queued_questions", figures.questions_queued as f64);
     counter("sluice_store_expired_total", figures.expired);
     gauge("sluice_store_queued_changes", figures.queued as f64);
     gauge("sluice_store_owed_changes", figures.owed as f64);
     gauge("sluice_store_file_bytes", figures.file_bytes as f64);
+    gauge("sluice_store_log_bytes", figures.log_bytes as f64);
 }

@@ -4,25 +4,34 @@
 //! grow older with their sequence numbers, so it is enough to look at the oldest of each conversation. Sequence numbers and positions stay as they are, and
 //! conversations too, however long nobody wrote there: only temporary ones end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use super::error::{self, StoreError};
+use super::figures::Counters;
 
 /// Rows deleted or looked at in one step: a few milliseconds, for which those who submit wait.
 const STEP_ROWS: u16 = 1_000;
 
-/// Messages deleted in one step. Each may have eight pages or so to be freed.
-const STEP_MESSAGES: u16 = 200;
+/// Messages deleted in one step, of however many conversations. Each may have eight pages or so to be freed.
+const STEP_MESSAGES: usize = 200;
 
-/// Conversations looked at in one step.
+/// Conversations looked at in one step: a row of each, and of those that are old their oldest message.
 const STEP_CONVERSATIONS: u16 = 500;
+
+/// Conversations that are passed over in one pass because the disk cannot read them. With more it is not a few sectors that are bad.
+const UNREADABLE_MAX: usize = 100;
 
 /// How long repeats of a message are recognised.
 const REPEATS_KEPT_MS: i64 = 7 * DAY_MS;
 
 /// How long parts are kept that no message has named yet.
 const PARTS_KEPT_MS: i64 = DAY_MS;
+
+/// How far a clock may have been set back, so that a conversation seems older than those before it.
+const CLOCK_STEP_MS: i64 = DAY_MS;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -33,6 +42,15 @@ const STATEMENTS: [&str; 2] = [
     "DELETE FROM app_entries WHERE (app, list, name) IN
          (SELECT app, list, name FROM app_entries WHERE until_ms <= ?1 LIMIT ?2)",
 ];
+
+/// Whose turn it is. What is looked for is not asked of SQLite, which would look on and on for what is not there.
+const NEXT_CONVERSATIONS: &str = "SELECT id, app, created_at_ms FROM conversations WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+const ENDED_CONVERSATIONS: &str =
+    "SELECT id FROM conversations WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2";
+
+const OLDEST_MESSAGES: &str =
+    "SELECT sequence, sent_at_ms FROM messages WHERE conversation = ?1 ORDER BY sequence LIMIT ?2";
 
 /// How long messages are kept, milliseconds, by app. Those of other apps are kept for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,6 +81,24 @@ pub(super) struct Expiry {
     now_unix_ms: i64,
     repeats: Repeats,
     stage: Stage,
+    /// Conversations that are passed over, since the disk cannot read them.
+    unreadable: BTreeSet<i64>,
+}
+
+/// Why a step came to nothing.
+struct Stopped {
+    error: rusqlite::Error,
+    /// The conversation it was at.
+    conversation: Option<i64>,
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self {
+            error,
+            conversation: None,
+        }
+    }
 }
 
 /// What a pass is at.
@@ -96,17 +132,42 @@ impl Expiry {
             now_unix_ms,
             repeats,
             stage: Stage::Entries(&STATEMENTS),
+            unreadable: BTreeSet::new(),
         }
     }
 
-    /// Deletes some rows and returns how many.
+    /// Deletes some rows and returns how many. A conversation that cannot be read is passed over from then on.
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub(super) fn step(&mut self, conn: &Connection, retention: &Retention) -> rusqlite::Result<usize> {
-        let transaction = conn.unchecked_transaction()?;
-        let (deleted, next) = self.delete(&transaction, retention)?;
-        transaction.commit()?;
+    pub(super) fn step(
+        &mut self,
+        conn: &Connection,
+        retention: &Retention,
+        counters: &Counters,
+    ) -> Result<usize, StoreError> {
+        let of = |stage| move |error: rusqlite::Error| StoreError::of(stage, &error);
+        let transaction = conn.unchecked_transaction().map_err(of(error::Stage::Change))?;
+        let (deleted, next) = match self.delete(&transaction, retention) {
+            Ok(done) => done,
+            Err(stopped) => {
+                drop(transaction);
+                let is_of_disk = stopped.error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+                let error = StoreError::of(error::Stage::Change, &stopped.error);
+                return match stopped.conversation {
+                    Some(conversation)
+                        if is_of_disk && error.read_only().is_some() && self.unreadable.len() < UNREADABLE_MAX =>
+                    {
+                        counters.unreadable(&error);
+                        self.unreadable.insert(conversation);
+                        // The same again without it.
+                        Ok(0)
+                    }
+                    _ => Err(error),
+                };
+            }
+        };
+        transaction.commit().map_err(of(error::Stage::Sync))?;
         if let Some(next) = next {
             self.stage = next;
         }
@@ -118,13 +179,13 @@ impl Expiry {
     }
 
     /// How many rows it deleted, and what comes next unless there is more of the same.
-    fn delete(&self, conn: &Connection, retention: &Retention) -> rusqlite::Result<(usize, Option<Stage>)> {
+    fn delete(&self, conn: &Connection, retention: &Retention) -> Result<(usize, Option<Stage>), Stopped> {
         match &self.stage {
-            Stage::Entries(left) => self.entries(conn, left),
+            Stage::Entries(left) => Ok(self.entries(conn, left)?),
             Stage::Ended => self.ended(conn),
             Stage::Messages { after } => self.messages(conn, retention, *after),
-            Stage::Sets { after } => self.sets(conn, retention, after),
-            Stage::Repeats { after } => self.repeats(conn, after),
+            Stage::Sets { after } => Ok(self.sets(conn, retention, after)?),
+            Stage::Repeats { after } => Ok(self.repeats(conn, after)?),
             Stage::Over => Ok((0, None)),
         }
     }
@@ -140,25 +201,30 @@ impl Expiry {
         Ok((deleted, is_all.then_some(Stage::Entries(others))))
     }
 
-    /// One conversation that is over: its messages, then itself. Nobody writes there any more.
-    fn ended(&self, conn: &Connection) -> rusqlite::Result<(usize, Option<Stage>)> {
-        let found = conn
-            .prepare_cached("SELECT id FROM conversations WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT 1")?
-            .query_row([self.now_unix_ms], |row| row.get::<_, i64>(0))
-            .optional()?;
-        let Some(id) = found else {
-            return Ok((0, Some(Stage::Messages { after: i64::MIN })));
-        };
-        let mut deleted = delete_oldest(conn, id, i64::MAX)?;
-        if deleted < usize::from(STEP_MESSAGES) {
-            deleted += conn
-                .prepare_cached("DELETE FROM conversation_members WHERE conversation = ?1")?
-                .execute([id])?;
-            deleted += conn
-                .prepare_cached("DELETE FROM conversations WHERE id = ?1")?
-                .execute([id])?;
+    /// Conversations that are over: their messages, then themselves. Nobody writes there any more.
+    fn ended(&self, conn: &Connection) -> Result<(usize, Option<Stage>), Stopped> {
+        let mut statement = conn.prepare_cached(ENDED_CONVERSATIONS)?;
+        let mut rows = statement.query(params![
+            self.now_unix_ms,
+            i64::try_from(STEP_MESSAGES).unwrap_or(i64::MAX)
+        ])?;
+        let (mut ended, mut looked_at) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            looked_at += 1;
+            ended.push(row.get::<_, i64>(0)?);
         }
-        Ok((deleted, None))
+        drop(rows);
+        ended.retain(|id| !self.unreadable.contains(id));
+        let mut deleted = 0;
+        for id in ended {
+            deleted += delete_ended(conn, id, STEP_MESSAGES - deleted).map_err(Stopped::at(id))?;
+            if deleted >= STEP_MESSAGES {
+                return Ok((deleted, None));
+            }
+        }
+        // Those that are passed over stay in front.
+        let is_all = looked_at < STEP_MESSAGES || deleted == 0;
+        Ok((deleted, is_all.then_some(Stage::Messages { after: i64::MIN })))
     }
 
     fn messages(
@@ -166,35 +232,38 @@ impl Expiry {
         conn: &Connection,
         retention: &Retention,
         after: i64,
-    ) -> rusqlite::Result<(usize, Option<Stage>)> {
+    ) -> Result<(usize, Option<Stage>), Stopped> {
         let Some(shortest) = retention.shortest() else {
             return Ok((0, Some(Stage::sets())));
         };
-        // A conversation that is younger has no message that is older.
-        let statement = "SELECT id, app FROM conversations WHERE id > ?1 AND last_sequence > 0 AND created_at_ms < ?2
-            ORDER BY id LIMIT ?3";
-        let mut statement = conn.prepare_cached(statement)?;
-        let row = params![after, self.now_unix_ms.saturating_sub(shortest), STEP_CONVERSATIONS];
-        let found = statement.query_map(row, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
-        let is_last = found.len() < usize::from(STEP_CONVERSATIONS);
-        let mut visited = after;
-        for (id, app) in found {
-            if let Some(kept) = retention.0.get(&app) {
-                let deleted = delete_oldest(conn, id, self.now_unix_ms.saturating_sub(*kept))?;
-                if deleted > 0 {
+        let young_from_ms = self.now_unix_ms.saturating_sub(shortest).saturating_add(CLOCK_STEP_MS);
+        let mut statement = conn.prepare_cached(NEXT_CONVERSATIONS)?;
+        let mut rows = statement.query(params![after, STEP_CONVERSATIONS])?;
+        let (mut deleted, mut looked_at, mut visited) = (0, 0, after);
+        while let Some(row) = rows.next()? {
+            let (id, created_at_ms): (i64, i64) = (row.get(0)?, row.get(2)?);
+            // Ids rise with time: those behind it are younger still, and a conversation has no message that is older than itself.
+            if created_at_ms >= young_from_ms {
+                return Ok((deleted, Some(Stage::sets())));
+            }
+            let app = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+            if let Some(kept) = retention.0.get(app)
+                && !self.unreadable.contains(&id)
+            {
+                let before_ms = self.now_unix_ms.saturating_sub(*kept);
+                deleted += delete_oldest(conn, id, before_ms, STEP_MESSAGES - deleted).map_err(Stopped::at(id))?;
+                if deleted == STEP_MESSAGES {
                     // There may be more in it: it is looked at again.
                     return Ok((deleted, Some(Stage::Messages { after: visited })));
                 }
             }
-            visited = id;
+            (looked_at, visited) = (looked_at + 1, id);
         }
-        let next = if is_last {
-            Stage::sets()
-        } else {
-            Stage::Messages { after: visited }
+        let next = match looked_at {
+            STEP_CONVERSATIONS => Stage::Messages { after: visited },
+            _ => Stage::sets(),
         };
-        Ok((0, Some(next)))
+        Ok((deleted, Some(next)))
     }
 
     /// Sets of parts: those that no message named in time, and those whose messages are gone. A set goes with all of its parts at once: with some of them
@@ -209,8 +278,7 @@ impl Expiry {
             WHERE (app, user_id, combined_id) > (?1, ?2, ?3) ORDER BY app, user_id, combined_id LIMIT ?4";
         let mut statement = conn.prepare_cached(statement)?;
         let mut rows = statement.query(params![after.0, after.1, after.2, STEP_ROWS])?;
-        let mut looked_at = 0;
-        let mut last = after.clone();
+        let (mut looked_at, mut last, mut old) = (0, after.clone(), Vec::new());
         while let Some(row) = rows.next()? {
             looked_at += 1;
             last = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -223,9 +291,15 @@ impl Expiry {
                 (Some(_), None) => false,
             };
             if is_old {
-                drop(rows);
-                let deleted = delete_set(conn, &last)?;
-                return Ok((deleted, Some(Stage::Sets { after: last })));
+                old.push(last.clone());
+            }
+        }
+        drop(rows);
+        let mut deleted = 0;
+        for set in old {
+            deleted += delete_set(conn, &set)?;
+            if deleted >= STEP_MESSAGES {
+                return Ok((deleted, Some(Stage::Sets { after: set })));
             }
         }
         let next = match self.repeats {
@@ -235,7 +309,7 @@ impl Expiry {
             },
             Repeats::LeftAlone => Stage::Over,
         };
-        Ok((0, Some(next)))
+        Ok((deleted, Some(next)))
     }
 
     fn repeats(&self, conn: &Connection, after: &SetKey) -> rusqlite::Result<(usize, Option<Stage>)> {
@@ -271,25 +345,55 @@ impl Stage {
     }
 }
 
-/// Deletes the oldest messages of a conversation, those before this time, as many as a step takes.
-fn delete_oldest(conn: &Connection, conversation: i64, before_ms: i64) -> rusqlite::Result<usize> {
-    let statement = "DELETE FROM messages WHERE conversation = ?1 AND sequence IN
-        (SELECT sequence FROM
-            (SELECT sequence, sent_at_ms FROM messages WHERE conversation = ?1 ORDER BY sequence LIMIT ?3)
-         WHERE sent_at_ms < ?2)";
-    let row = params![conversation, before_ms, STEP_MESSAGES];
-    conn.prepare_cached(statement)?.execute(row)
+impl Stopped {
+    fn at(conversation: i64) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |error| Self {
+            error,
+            conversation: Some(conversation),
+        }
+    }
+}
+
+/// Deletes messages of a conversation that is over, so many at most, and if there are no more the rest of it.
+fn delete_ended(conn: &Connection, id: i64, most: usize) -> rusqlite::Result<usize> {
+    let mut deleted = delete_oldest(conn, id, i64::MAX, most)?;
+    if deleted < most {
+        deleted += conn
+            .prepare_cached("DELETE FROM conversation_members WHERE conversation = ?1")?
+            .execute([id])?;
+        deleted += conn
+            .prepare_cached("DELETE FROM conversations WHERE id = ?1")?
+            .execute([id])?;
+    }
+    Ok(deleted)
+}
+
+/// Deletes the oldest messages of a conversation, those before this time, so many at most. One row more than those is read.
+fn delete_oldest(conn: &Connection, conversation: i64, before_ms: i64, most: usize) -> rusqlite::Result<usize> {
+    let mut statement = conn.prepare_cached(OLDEST_MESSAGES)?;
+    let mut rows = statement.query(params![conversation, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        // Times do not fall within a conversation.
+        if row.get::<_, i64>(1)? >= before_ms {
+            break;
+        }
+        last = Some(row.get::<_, i64>(0)?);
+    }
+    drop(rows);
+    let Some(last) = last else {
+        return Ok(0);
+    };
+    conn.prepare_cached("DELETE FROM messages WHERE conversation = ?1 AND sequence <= ?2")?
+        .execute([conversation, last])
 }
 
 fn delete_set(conn: &Connection, (app, user, id): &SetKey) -> rusqlite::Result<usize> {
-    let of = |table: &str| format!("DELETE FROM {table} WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3");
-    let parts = conn
-        .prepare_cached(&of("combined_parts"))?
-        .execute(params![app, user, id])?;
-    let sets = conn
-        .prepare_cached(&of("combined_sets"))?
-        .execute(params![app, user, id])?;
-    Ok(parts + sets)
+    let row = params![app, user, id];
+    let parts = "DELETE FROM combined_parts WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
+    let parts = conn.prepare_cached(parts)?.execute(row)?;
+    let sets = "DELETE FROM combined_sets WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
+    Ok(parts + conn.prepare_cached(sets)?.execute(row)?)
 }
 
 #[cfg(test)]

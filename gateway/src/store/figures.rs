@@ -1,8 +1,13 @@
 //! How the store is: for readiness and for metrics.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::StoreError;
+
+/// How often the log says that something cannot be read, while that goes on.
+const UNREADABLE_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether what is submitted is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,12 +27,24 @@ pub(crate) struct Figures {
     pub commits: u64,
     /// From the beginning of these transactions to the end of their syncs, in all.
     pub commit_time: Duration,
+    /// How long what the writer is at has taken so far: a transaction or a copy of the log.
+    pub writing_for: Duration,
     /// Changes in them.
     pub changes: u64,
     /// Submissions that were written and failed.
     pub failures: u64,
     /// Askers turned away because too much was waiting.
     pub busy: u64,
+    /// Questions that were answered.
+    pub questions: u64,
+    /// From when they were asked to their answers, in all.
+    pub question_time: Duration,
+    /// Questions turned away because too many were waiting.
+    pub questions_busy: u64,
+    /// Questions, and looks at what is old, that met what cannot be read.
+    pub unreadable: u64,
+    /// Questions that wait now.
+    pub questions_queued: usize,
     /// Rows deleted because their time was over.
     pub expired: u64,
     /// Changes that wait now.
@@ -36,9 +53,11 @@ pub(crate) struct Figures {
     pub owed: usize,
     /// Database and write-ahead log.
     pub file_bytes: u64,
+    /// The write-ahead log alone.
+    pub log_bytes: u64,
 }
 
-/// Counted by the writer, read by anybody.
+/// Counted by the store's threads, read by anybody.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     commits: AtomicU64,
@@ -48,6 +67,15 @@ pub(super) struct Counters {
     busy: AtomicU64,
     expired: AtomicU64,
     owed: AtomicUsize,
+    questions: AtomicU64,
+    question_nanos: AtomicU64,
+    questions_busy: AtomicU64,
+    unreadable: AtomicU64,
+    damaged: AtomicBool,
+    /// When the log last said that something cannot be read.
+    unreadable_told: Mutex<Option<Instant>>,
+    /// When the writer began what it is at.
+    writing_since: Mutex<Option<Instant>>,
     health: Mutex<Health>,
 }
 
@@ -55,8 +83,44 @@ impl Counters {
     pub(super) fn committed(&self, changes: usize, time: Duration) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.changes.fetch_add(changes as u64, Ordering::Relaxed);
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.commit_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.commit_nanos.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+
+    /// The writer begins something that may take as long as the disk does, or has come to its end.
+    pub(super) fn set_writing(&self, is_writing: bool) {
+        *unpoisoned(&self.writing_since) = is_writing.then(Instant::now);
+    }
+
+    pub(super) fn writing_for(&self) -> Duration {
+        let since = *unpoisoned(&self.writing_since);
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    pub(super) fn answered(&self, time: Duration) {
+        self.questions.fetch_add(1, Ordering::Relaxed);
+        self.question_nanos.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+
+    pub(super) fn question_busy(&self) {
+        self.questions_busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Something that was kept cannot be read. Counted and, from time to time, said in the log.
+    pub(super) fn unreadable(&self, error: &StoreError) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+        if matches!(error, StoreError::Failed(_)) {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        let mut told = unpoisoned(&self.unreadable_told);
+        if told.is_none_or(|last| last.elapsed() >= UNREADABLE_TOLD_EVERY) {
+            tracing::error!(%error, "something that was kept cannot be read");
+            *told = Some(Instant::now());
+        }
+    }
+
+    /// Whether the file was found damaged while it was read.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     pub(super) fn failed(&self, submissions: usize) {
@@ -80,12 +144,12 @@ impl Counters {
     }
 
     pub(super) fn health(&self) -> Health {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        unpoisoned(&self.health).clone()
     }
 
     /// Keeps it, and says so in the log if it is news. What has failed stays so.
     pub(super) fn set_health(&self, new: Health) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut health = unpoisoned(&self.health);
         let known = std::mem::discriminant(&*health) == std::mem::discriminant(&new);
         if known || matches!(*health, Health::Failed { .. }) {
             return;
@@ -100,7 +164,8 @@ impl Counters {
         *health = new;
     }
 
-    pub(super) fn figures(&self, queued: usize, file_bytes: u64) -> Figures {
+    /// What they know; what waits and how long files are is for others to say.
+    pub(super) fn figures(&self) -> Figures {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Figures {
             commits: read(&self.commits),
@@ -109,9 +174,22 @@ impl Counters {
             failures: read(&self.failures),
             busy: read(&self.busy),
             expired: read(&self.expired),
-            queued,
             owed: self.owed(),
-            file_bytes,
+            writing_for: self.writing_for(),
+            questions: read(&self.questions),
+            question_time: Duration::from_nanos(read(&self.question_nanos)),
+            questions_busy: read(&self.questions_busy),
+            unreadable: read(&self.unreadable),
+            ..Figures::default()
         }
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// No lock is held where something can panic half way.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -25,8 +25,16 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// nothing is cut and grown again, and a single long log does not stay for ever.
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
-/// Different statements that a connection keeps prepared: all there are.
-const STATEMENTS_KEPT: usize = 64;
+/// Different statements that a connection keeps prepared: all there are, and what questions for messages and lists are made of.
+const STATEMENTS_KEPT: usize = 128;
+
+/// Pages of the database that the writer keeps in memory, KiB. A message touches one of its conversation, of its sender's ids and of the conversation's
+/// own row and names: for some thousand conversations that are written to in turn this has all of them. More would be the system's own cache once more.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
+
+/// The same for each thread that reads. It forgets them with the first question after a commit, so this is for what one question comes back to:
+/// a list of a thousand conversations is some MiB.
+const READER_CACHE_KIB: i64 = 16 * 1024;
 
 /// The open file.
 #[derive(Debug)]
@@ -55,12 +63,16 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     Ok(Opened { conn, lock, path })
 }
 
-/// The bytes of the database and of its write-ahead log.
+/// The bytes of the database.
 pub(super) fn bytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// The bytes of its write-ahead log.
+pub(super) fn log_bytes(path: &Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
-    size(path) + size(Path::new(&log))
+    bytes(Path::new(&log))
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {
@@ -115,7 +127,14 @@ pub(super) fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(LOCK_WAIT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    keep_in_memory(&conn, READER_CACHE_KIB)?;
     Ok(conn)
+}
+
+/// The file is not mapped to memory as well: what the disk cannot read would end the process then, where a read only fails.
+fn keep_in_memory(conn: &Connection, kib: i64) -> rusqlite::Result<()> {
+    // A negative number is KiB, another one pages.
+    conn.pragma_update(None, "cache_size", -kib)
 }
 
 fn set_up(conn: &Connection) -> rusqlite::Result<()> {
@@ -132,5 +151,6 @@ fn set_up(conn: &Connection) -> rusqlite::Result<()> {
     // The writer does it after it has answered, and sees what becomes of it: SQLite's own says nothing of its failures.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    keep_in_memory(conn, WRITER_CACHE_KIB)?;
     Ok(())
 }

@@ -30,14 +30,12 @@ pub(super) fn load(conn: &Connection, now_unix_ms: i64) -> rusqlite::Result<Kept
     })
 }
 
-/// The greatest id of a conversation, of its newest message or of its members' version: whoever makes ids goes on from there. Reads all conversations, a few
-/// hundred bytes each: an index would have to follow every message.
+/// The greatest id of a conversation, of a message or of a version of members that was ever given: whoever makes ids goes on from there.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub(super) fn greatest_id(conn: &Connection) -> rusqlite::Result<i64> {
-    let statement = "SELECT coalesce(max(max(id, last_message_id, members_version)), 0) FROM conversations";
-    conn.query_row(statement, [], |row| row.get(0))
+    conn.query_row("SELECT value FROM greatest_ids WHERE id = 1", [], |row| row.get(0))
 }
 
 fn load_records(conn: &Connection, rooms: &mut Rooms) -> rusqlite::Result<()> {

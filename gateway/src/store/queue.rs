@@ -31,14 +31,15 @@ pub(super) enum Work {
     /// Changes that belong together.
     Changes(Vec<Change>),
     /// Something that reads and decides what to change. May be called again, if the transaction it was part of failed because of another.
-    Job(Job),
+    Job {
+        job: Job,
+        /// As how many changes it counts.
+        weight: usize,
+    },
 }
 
 /// See [`Work`].
 pub(super) type Job = Box<dyn FnMut(&dyn RowsMut) -> Result<(), StoreError> + Send>;
-
-/// What a job counts: about as many rows as a message takes.
-const JOB_WEIGHT: usize = 1;
 
 /// Called with what became of a submission.
 type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -85,7 +86,7 @@ impl Submission {
     pub(super) fn changes(&self) -> &[Change] {
         match &self.work {
             Work::Changes(changes) => changes,
-            Work::Job(_) => &[],
+            Work::Job { .. } => &[],
         }
     }
 
@@ -93,7 +94,7 @@ impl Submission {
     pub(super) fn count(&self) -> usize {
         match &self.work {
             Work::Changes(changes) => changes.len(),
-            Work::Job(_) => JOB_WEIGHT,
+            Work::Job { weight, .. } => *weight,
         }
     }
 

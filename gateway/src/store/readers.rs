@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use rusqlite::Connection;
 
@@ -20,17 +20,33 @@ const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce(&dyn Rows) + Send>;
 
-/// See the module. Dropped: what waits is answered, then the threads end.
-#[derive(Debug)]
+/// The threads. Dropped: what waits is answered, then they end.
+#[derive(Debug, Default)]
 pub(super) struct Readers {
-    waiting: Arc<Waiting>,
+    questions: Questions,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// What waits for them. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Questions {
+    waiting: Arc<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
-    state: Mutex<(VecDeque<Job>, bool)>,
+    state: Mutex<State>,
     news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Threads that are at a question.
+    busy: usize,
+    /// None begins another.
+    held: bool,
+    closed: bool,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -43,13 +59,10 @@ impl Readers {
     /// # Errors
     /// When the file cannot be opened once more, or a thread cannot be started.
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
-        let mut readers = Self {
-            waiting: Arc::default(),
-            threads: Vec::new(),
-        };
+        let mut readers = Self::default();
         for _ in 0..THREADS {
             let conn = file::connect_to_read(path).map_err(|error| StoreError::open(path, &error))?;
-            let waiting = readers.waiting.clone();
+            let waiting = readers.questions.waiting.clone();
             let thread = thread::Builder::new()
                 .name("store-read".to_owned())
                 .spawn(move || serve(&conn, &waiting))
@@ -59,34 +72,76 @@ impl Readers {
         Ok(readers)
     }
 
+    pub(super) fn questions(&self) -> Questions {
+        self.questions.clone()
+    }
+
+    /// Has no question begin until [`Self::go_on`]: those that are under way come to their ends.
+    pub(super) fn hold(&self) {
+        self.questions.waiting.lock().held = true;
+    }
+
+    pub(super) fn go_on(&self) {
+        self.questions.waiting.lock().held = false;
+        self.questions.waiting.news.notify_all();
+    }
+
+    /// Whether no question begins, and none is under way.
+    pub(super) fn are_held(&self) -> bool {
+        let state = self.questions.waiting.lock();
+        state.held && state.busy == 0
+    }
+
+    pub(super) fn threads(&self) -> impl Iterator<Item = ThreadId> {
+        self.threads.iter().map(|thread| thread.thread().id())
+    }
+}
+
+impl Questions {
     /// # Errors
     /// When too much is waiting: the job.
     pub(super) fn push(&self, job: Job) -> Result<(), Job> {
         let mut state = self.waiting.lock();
-        if state.0.len() >= WAITING_MAX {
+        if state.jobs.len() >= WAITING_MAX {
             return Err(job);
         }
-        state.0.push_back(job);
+        state.jobs.push_back(job);
         drop(state);
         self.waiting.news.notify_one();
         Ok(())
     }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.lock().jobs.len()
+    }
+
+    /// Nothing comes any more.
+    pub(super) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.waiting.news.notify_all();
+    }
 }
 
 impl Waiting {
-    fn lock(&self) -> std::sync::MutexGuard<'_, (VecDeque<Job>, bool)> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `None`: nothing is there, and nothing will come.
     fn next(&self) -> Option<Job> {
-        let state = self.lock();
-        let idle = |state: &mut (VecDeque<Job>, bool)| state.0.is_empty() && !state.1;
+        let idle = |state: &mut State| (state.jobs.is_empty() || state.held) && !state.closed;
         let mut state = self
             .news
-            .wait_while(state, idle)
+            .wait_while(self.lock(), idle)
             .unwrap_or_else(PoisonError::into_inner);
-        state.0.pop_front()
+        let job = state.jobs.pop_front()?;
+        state.busy += 1;
+        Some(job)
+    }
+
+    fn is_done(&self) {
+        self.lock().busy -= 1;
     }
 }
 
@@ -94,24 +149,56 @@ fn serve(conn: &Connection, waiting: &Waiting) {
     while let Some(job) = waiting.next() {
         // All that one question reads is of one moment.
         let began = conn.execute_batch("BEGIN").is_ok();
-        if catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(conn)))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| job(&SqliteRows::new(conn)))).is_err() {
             tracing::error!("a question to the store panicked");
         }
-        if began && let Err(error) = conn.execute_batch("COMMIT") {
-            tracing::error!(%error, "a question to the store does not end");
+        if began {
+            end(conn);
         }
+        waiting.is_done();
+    }
+}
+
+/// Ends the transaction, whatever it takes: a thread that stayed in it would answer from that moment for ever, and keep the log from being emptied.
+fn end(conn: &Connection) {
+    let Err(error) = conn.execute_batch("COMMIT") else {
+        return;
+    };
+    tracing::error!(%error, "a question to the store does not end as it should");
+    if !conn.is_autocommit()
+        && let Err(error) = conn.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "a question to the store does not end");
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.waiting.lock().1 = true;
-        self.waiting.news.notify_all();
+        self.questions.close();
         for thread in self.threads.drain(..) {
-            // The last handle may have been in a job: a thread cannot wait for itself.
-            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+            if thread.join().is_err() {
                 tracing::error!("a thread that reads the store panicked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_ends_also_where_its_transaction_cannot_be_committed() {
+        let conn = Connection::open_in_memory().expect("SQLite");
+        conn.execute_batch(
+            "PRAGMA foreign_keys = ON;
+             CREATE TABLE one (id INTEGER PRIMARY KEY);
+             CREATE TABLE other (one REFERENCES one DEFERRABLE INITIALLY DEFERRED);
+             BEGIN;
+             INSERT INTO other VALUES (1);",
+        )
+        .expect("begun");
+        end(&conn);
+        assert!(conn.is_autocommit());
     }
 }

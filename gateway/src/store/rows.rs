@@ -8,6 +8,8 @@ mod sqlite;
 use super::error::StoreError;
 
 pub(super) use sqlite::SqliteRows;
+#[cfg(test)]
+pub(super) use sqlite::USED;
 
 /// What is read or refused.
 pub(crate) type Read<T> = Result<T, StoreError>;
@@ -35,7 +37,7 @@ pub(crate) struct ConversationRow {
     pub updated_at_ms: i64,
     pub expires_at_ms: Option<i64>,
     pub muted: bool,
-    /// 0: no message was kept yet.
+    /// Of the newest message; in a group that was made anew and has none, of the last one before; 0: there was none yet.
     pub last_sequence: i64,
     pub last_message_id: i64,
     pub last_message_at_ms: i64,

@@ -7,6 +7,7 @@ mod disk_error;
 pub(super) mod model;
 mod opening;
 mod queueing;
+mod reading;
 mod rows;
 
 /// The time of tests: entries with an end before it have passed.

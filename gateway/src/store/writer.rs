@@ -18,6 +18,7 @@ use super::expiry::{Expiry, Repeats, Retention};
 use super::figures::{Counters, Health};
 use super::owed::Owed;
 use super::queue::{GROUP_CHANGES_MAX, Next, Queue, Submission, Work};
+use super::readers::Readers;
 use super::rows::SqliteRows;
 use crate::clock::Now;
 
@@ -30,13 +31,20 @@ const PASSES_PER_REPEATS: u32 = 24;
 /// How soon a disk that can be written again is noticed when nobody asks for anything.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// What is written to find that out: several pages of the database, so that it does not fit into what happens to be free in
+/// one.
+const PROBE_BYTES: usize = 32 * 1024;
+
 /// Changes after which the log is copied into the database: some MiB, so that a start after a crash reads little and a copy
 /// does not hold up the next group for long.
 const CHECKPOINT_CHANGES: usize = 1_000;
 
-/// What is written to find that out: several pages of the database, so that it does not fit into what happens to be free in
-/// one.
-const PROBE_BYTES: usize = 32 * 1024;
+/// How long the log may be, in pages of 4 KiB, while questions use it: 32 MiB. It begins anew when all of it is copied and nobody reads it, and with two
+/// threads that go from one question to the next somebody always does. So they are held for a moment then.
+const LOG_PAGES_LONG: i64 = 8_192;
+
+/// How soon it is seen that the questions have come to their ends, when nobody asks for anything.
+const HELD_PATIENCE: Duration = Duration::from_millis(2);
 
 /// What the writer and the handles share.
 #[derive(Debug, Default)]
@@ -68,7 +76,11 @@ impl Part<'_> {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// Closed before the lock is given up: fields are dropped in this order.
+    /// Ended first: fields are dropped in this order. Only the last connection to be closed copies the log and deletes it, and those that only read cannot.
+    readers: Readers,
+    /// Whether they are to begin no question, because the log is long.
+    holds_readers: bool,
+    /// Closed before the lock is given up.
     conn: Connection,
     _lock: File,
     shared: Arc<Shared>,
@@ -86,9 +98,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// What has passed at `now_unix_ms` is deleted first.
-    pub(super) fn new(conn: Connection, lock: File, shared: Arc<Shared>, now_unix_ms: i64) -> Self {
+    pub(super) fn new(conn: Connection, lock: File, readers: Readers, shared: Arc<Shared>, now_unix_ms: i64) -> Self {
         let now = Instant::now();
         Self {
+            readers,
+            holds_readers: false,
             conn,
             _lock: lock,
             shared,
@@ -136,6 +150,9 @@ impl Writer {
         if self.expiry.is_some() {
             return Duration::ZERO;
         }
+        if self.holds_readers {
+            return HELD_PATIENCE;
+        }
         let next = match self.shared.counters.health() {
             Health::ReadOnly { .. } => self.next_expiry.min(self.next_probe),
             Health::Ok | Health::Failed { .. } => self.next_expiry,
@@ -176,7 +193,7 @@ impl Writer {
     }
 
     fn commit_alone(&mut self, submission: &mut Submission) -> Result<(), StoreError> {
-        if let Work::Job(_) = submission.work {
+        if let Work::Job { .. } = submission.work {
             return self.transaction(&mut [Part::Submission(submission)]);
         }
         let changes = self.owed.followed_by(submission.changes());
@@ -205,16 +222,20 @@ impl Writer {
         }
     }
 
-    /// Writes what is owed.
+    /// Writes what is owed. What was refused before and fits now shows that the disk takes it again.
     ///
     /// # Errors
     /// When the disk still does not take all of it.
     fn pay(&mut self) -> Result<(), StoreError> {
         let mut step = GROUP_CHANGES_MAX;
+        let mut is_paid = false;
         while !self.owed.is_empty() {
             let changes = self.owed.first(step);
             match self.transaction(&mut [Part::Changes(&changes)]) {
-                Ok(()) => self.owed.forget(&changes),
+                Ok(()) => {
+                    self.owed.forget(&changes);
+                    is_paid = true;
+                }
                 // One place of them; each by itself says which.
                 Err(StoreError::Unfit(_)) if step > 1 => step = 1,
                 Err(error @ StoreError::Unfit(_)) => {
@@ -224,7 +245,16 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        if is_paid {
+            self.get_well();
+        }
         Ok(())
+    }
+
+    /// Nothing is owed, and the disk has taken as much as shows that it can be written.
+    fn get_well(&self) {
+        self.shared.counters.set_owed(0);
+        self.shared.counters.set_health(Health::Ok);
     }
 
     fn transaction(&mut self, parts: &mut [Part<'_>]) -> Result<(), StoreError> {
@@ -232,7 +262,10 @@ impl Writer {
             return Err(StoreError::Failed(why.clone()));
         }
         let started = Instant::now();
-        if let Err(error) = self.write(parts) {
+        self.shared.counters.set_writing(true);
+        let written = self.write(parts);
+        self.shared.counters.set_writing(false);
+        if let Err(error) = written {
             self.roll_back();
             return Err(self.told(error));
         }
@@ -246,17 +279,19 @@ impl Writer {
         self.conn
             .execute_batch("BEGIN IMMEDIATE")
             .map_err(|error| StoreError::of(Stage::Change, &error))?;
+        let rows = SqliteRows::new(&self.conn);
         for part in parts.iter_mut() {
             match part {
                 Part::Changes(changes) => self.apply(changes)?,
                 Part::Submission(submission) => match &mut submission.work {
                     Work::Changes(changes) => self.apply(changes)?,
                     // A job that panics fails alone: the others are tried again without it.
-                    Work::Job(job) => catch_unwind(AssertUnwindSafe(|| job(&SqliteRows(&self.conn))))
+                    Work::Job { job, .. } => catch_unwind(AssertUnwindSafe(|| job(&rows)))
                         .unwrap_or_else(|_| Err(StoreError::Unfit("it panicked".to_owned())))?,
                 },
             }
         }
+        rows.keep_greatest_id()?;
         #[cfg(test)]
         if self.shared.answers_early.load(std::sync::atomic::Ordering::Relaxed) {
             for part in parts {
@@ -295,6 +330,8 @@ impl Writer {
         if let Some(why) = error.read_only() {
             let why = why.to_owned();
             self.shared.counters.set_health(Health::ReadOnly { why });
+            // What is refused now shows that there still is no room: what little a probe takes up may fit all the same.
+            self.next_probe = Instant::now() + PROBE_INTERVAL;
         }
         error
     }
@@ -312,32 +349,49 @@ impl Writer {
         self.failed.get_or_insert(why);
         self.owed = Owed::default();
         self.shared.counters.set_owed(0);
+        // Whoever only asks is answered still.
+        self.let_readers_go_on();
     }
 
-    /// Counts what became of them. Whatever could be written: it is not well before nothing is owed.
+    /// Counts what became of them. That some could be written says nothing of the disk: what changes no row fits on a full one too.
     fn note(&self, outcomes: &[Result<(), StoreError>]) {
         let counters = &self.shared.counters;
         counters.failed(outcomes.iter().filter(|outcome| outcome.is_err()).count());
         counters.set_owed(self.owed.len());
-        if outcomes.iter().any(Result::is_ok) && self.owed.is_empty() {
-            counters.set_health(Health::Ok);
-        }
     }
 
     /// A statement that is a transaction of its own, of the store's own making. `None` if it fails; the health tells.
-    fn alone(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>) -> Option<usize> {
-        let outcome = statement(&self.conn).map_err(|error| self.told(StoreError::of(Stage::Sync, &error)));
-        outcome.ok()
+    fn alone<T>(&mut self, statement: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Option<T> {
+        self.shared.counters.set_writing(true);
+        let outcome = statement(&self.conn);
+        self.shared.counters.set_writing(false);
+        outcome
+            .map_err(|error| self.told(StoreError::of(Stage::Sync, &error)))
+            .ok()
     }
 
     /// Copies the log into the database if it has become long, as far as nobody else still reads it.
     fn copy_log(&mut self) {
-        if self.uncopied < CHECKPOINT_CHANGES {
+        let is_unused = self.holds_readers && self.readers.are_held();
+        if self.uncopied < CHECKPOINT_CHANGES && !is_unused {
             return;
         }
         // Also if it fails on a full disk: nothing is lost, and the next thousand changes come here again.
         self.uncopied = 0;
-        self.alone(|conn| conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(0)));
+        let pages = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1);
+        let pages = self.alone(|conn| conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages));
+        if is_unused {
+            // All is copied, unless somebody with a shell reads it: the next commit begins the log anew.
+            self.let_readers_go_on();
+        } else if pages.is_some_and(|pages| pages > LOG_PAGES_LONG) {
+            self.readers.hold();
+            self.holds_readers = true;
+        }
+    }
+
+    fn let_readers_go_on(&mut self) {
+        self.readers.go_on();
+        self.holds_readers = false;
     }
 
     /// Deletes a step of what has passed, so that whoever submits in the meantime does not wait for all of it.
@@ -356,11 +410,17 @@ impl Writer {
             return;
         };
         self.next_expiry = now + EXPIRY_INTERVAL;
-        // What fails is tried again in an hour.
-        if let Some(deleted) = self.alone(|conn| expiry.step(conn, &retention)) {
-            self.uncopied += deleted;
-            self.shared.counters.expired(deleted);
-            self.expiry = (!expiry.is_over()).then_some(expiry);
+        self.shared.counters.set_writing(true);
+        let step = expiry.step(&self.conn, &retention, &self.shared.counters);
+        self.shared.counters.set_writing(false);
+        match step {
+            Ok(deleted) => {
+                self.uncopied += deleted;
+                self.shared.counters.expired(deleted);
+                self.expiry = (!expiry.is_over()).then_some(expiry);
+            }
+            // Tried again in an hour.
+            Err(error) => drop(self.told(error)),
         }
     }
 
@@ -374,8 +434,8 @@ impl Writer {
     fn probe_when_due(&mut self) {
         let now = Instant::now();
         if now >= self.next_probe && matches!(self.shared.counters.health(), Health::ReadOnly { .. }) {
-            self.probe();
             self.next_probe = now + PROBE_INTERVAL;
+            self.probe();
         }
     }
 
@@ -389,7 +449,7 @@ impl Writer {
         });
         if written.is_some() && self.alone(|conn| conn.execute("DELETE FROM probe", [])).is_some() && self.pay().is_ok()
         {
-            self.note(&[Ok(())]);
+            self.get_well();
         }
     }
 }

@@ -26,7 +26,8 @@ const SYSTEM_USERS_PER_CALL: usize = 100;
 /// Groups of one call, as the vendor has it.
 const GROUPS_PER_CALL: usize = 3;
 
-/// Conversations that are written to in one transaction, so that others have their turn in between.
+/// Conversations that are written to in one transaction, so that others have their turn in between. Each counts as a change, and a group of those that
+/// share a commit takes more.
 const TARGETS_AT_ONCE: usize = 100;
 
 /// Largest `values` of a template: for each user some hundred bytes.

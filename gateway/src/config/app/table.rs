@@ -291,7 +291,7 @@ pub(in crate::config) const APP_SETTINGS: &[Setting<App>] = &[
             field: |app| &mut app.conversations.history_kept,
         },
         default: Default::Text("180d"),
-        meaning: "How long messages of conversations are kept. Older ones are deleted within the hour.",
+        meaning: "How long messages of conversations are kept. Older ones are deleted in the background, which begins within the hour.",
         cost: "Disk: what messages hold, and about 250 bytes more for each.",
     },
     Setting {

@@ -63,6 +63,28 @@ fn a_message_to_users_goes_to_each_and_not_to_the_sender() {
 }
 
 #[test]
+fn a_message_to_many_counts_as_many_in_the_queue_of_the_store() {
+    let chats = Chats::new();
+    let changes = || chats.conversations.inner.store.figures().changes;
+    let before = changes();
+    let asked = Asked {
+        app: AppIndex(0),
+        by: Actor::Server,
+        command: Command::Publish(Box::new(publish(
+            ConversationType::Peer,
+            "shop",
+            &["ann", "bob", "carol"],
+        ))),
+    };
+    let (tell, told) = mpsc::channel();
+    chats.conversations.ask(asked, move |outcome| {
+        tell.send(outcome.is_ok()).expect("the test waits")
+    });
+    assert_eq!(told.recv(), Ok(true));
+    assert_eq!(changes() - before, 3);
+}
+
+#[test]
 fn each_target_is_refused_for_itself() {
     let chats = Chats::new();
     let command = EditBlacklist {

@@ -21,7 +21,7 @@ CREATE TABLE conversations (
     last_sequence BIGINT NOT NULL,
     last_message_id BIGINT NOT NULL,
     last_message_at_ms BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX conversations_by_key ON conversations (app, kind, name_key);
 CREATE INDEX conversations_by_members ON conversations (app, members_digest) WHERE members_digest IS NOT NULL;
@@ -92,7 +92,8 @@ CREATE TABLE combined_sets (
     PRIMARY KEY (app, user_id, combined_id)
 ) WITHOUT ROWID;
 
-CREATE INDEX combined_sets_not_sent ON combined_sets (app, user_id, bytes) WHERE sent_at_ms IS NULL;
+-- Over all sets, not those alone that were not sent: between the key and an index of a part, SQLite takes the key.
+CREATE INDEX combined_sets_by_use ON combined_sets (app, user_id, sent_at_ms, bytes);
 
 CREATE TABLE combined_parts (
     app TEXT NOT NULL,
@@ -120,3 +121,11 @@ CREATE TABLE user_lists (
     since_ms BIGINT NOT NULL,
     PRIMARY KEY (app, list, owner_id, user_id)
 ) WITHOUT ROWID;
+
+-- The greatest id that was given to a conversation, a message or a version of members. One row.
+CREATE TABLE greatest_ids (
+    id SMALLINT NOT NULL PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+
+INSERT INTO greatest_ids (id, value) VALUES (1, 0);

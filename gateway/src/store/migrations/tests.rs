@@ -75,7 +75,7 @@ fn a_file_of_version_3_gets_conversations_and_keeps_what_is_in_it() {
             ..ConversationRow::default()
         })
     };
-    store.transact(Asker::Server, insert, move |kept| {
+    store.transact(Asker::Server, 1, insert, move |kept| {
         tell.send(kept).expect("the test waits")
     });
     assert_eq!(told.recv(), Ok(Ok(())));
@@ -118,4 +118,35 @@ fn a_step_that_fails_leaves_the_version_before_it() {
         })
         .expect("a number");
     assert_eq!(half, 0);
+}
+
+fn conversation(members_version: i64) -> ConversationRow {
+    ConversationRow {
+        id: 8,
+        members_version,
+        ..ConversationRow::default()
+    }
+}
+
+#[test]
+fn the_greatest_id_that_was_given_is_known_after_a_restart_whatever_it_was_given_to() {
+    let folder = Folder::new();
+    let greatest_after = |given: fn(&dyn RowsMut) -> Result<(), StoreError>| {
+        let (store, _) = Store::open(&folder.0, NOW_MS).expect("it opens");
+        let (tell, told) = std::sync::mpsc::channel();
+        store.transact(Asker::Server, 1, given, move |kept| {
+            tell.send(kept).expect("the test waits");
+        });
+        assert_eq!(told.recv(), Ok(Ok(())));
+        drop(store);
+        let (again, _) = Store::open(&folder.0, NOW_MS).expect("it opens again");
+        again.greatest_id()
+    };
+    assert_eq!(greatest_after(|_| Ok(())), 0);
+    assert_eq!(greatest_after(|rows| rows.insert_conversation(&conversation(0))), 8);
+    assert_eq!(greatest_after(|rows| rows.update_conversation(&conversation(10))), 10);
+    assert_eq!(greatest_after(|rows| rows.move_last(8, 1, 12, 0)), 12);
+    // It does not come back, though what had it is gone.
+    assert_eq!(greatest_after(|rows| rows.remove_conversation(8)), 12);
+    assert_eq!(greatest_after(|rows| rows.move_last(8, 1, 11, 0)), 12);
 }

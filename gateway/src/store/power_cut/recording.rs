@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -31,6 +32,8 @@ struct State {
     history: History,
     files: FileNumber,
     names: HashMap<String, FileNumber>,
+    /// What cannot be read.
+    ruined: Vec<(FileNumber, Range<usize>)>,
 }
 
 /// Folders that are recorded.
@@ -87,6 +90,19 @@ impl Recording {
     /// Writes down something that is not about files, in its place among what is.
     pub(crate) fn note(&self, note: usize) {
         self.push(Event::Noted(note));
+    }
+
+    /// Has the disk be unable to read a part of a file that is there.
+    pub(crate) fn ruin(&self, name: &str, bytes: Range<usize>) {
+        let mut state = unpoisoned(&self.state);
+        let file = *state.names.get(name).expect("a file of the folder");
+        state.ruined.push((file, bytes));
+    }
+
+    fn is_ruined(&self, file: FileNumber, bytes: &Range<usize>) -> bool {
+        let state = unpoisoned(&self.state);
+        let meets = |ruined: &Range<usize>| ruined.start < bytes.end && bytes.start < ruined.end;
+        state.ruined.iter().any(|(of, ruined)| *of == file && meets(ruined))
     }
 
     /// What has happened since it was started, or since this was last asked.
@@ -287,7 +303,6 @@ macro_rules! pass_on {
 }
 
 pass_on! {
-    read = xRead(buffer: *mut c_void, bytes: c_int, at: i64) -> c_int;
     file_size = xFileSize(size: *mut i64) -> c_int;
     lock = xLock(level: c_int) -> c_int;
     unlock = xUnlock(level: c_int) -> c_int;
@@ -312,6 +327,20 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: SQLite closes a file once, and the place is from a `Box`.
     drop(unsafe { Box::from_raw((*file.cast::<RecordedFile>()).place) });
     closed
+}
+
+/// # Safety
+/// As the functions that only pass on.
+unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, buffer: *mut c_void, bytes: c_int, at: i64) -> c_int {
+    // SAFETY: by the contract of this function.
+    let ((methods, inner), place) = unsafe { (inside(file), place(file)) };
+    let range = natural(at)..natural(at) + natural(bytes.into());
+    if place.recording.is_ruined(place.file, &range) {
+        return ffi::SQLITE_IOERR_READ;
+    }
+    let method = methods.xRead.expect("unix has it");
+    // SAFETY: as above.
+    unsafe { method(inner, buffer, bytes, at) }
 }
 
 /// # Safety

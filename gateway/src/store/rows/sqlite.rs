@@ -1,7 +1,9 @@
 //! Rows in SQLite, in shapes that Postgres has too.
 
+use std::cell::Cell;
+
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, params, params_from_iter};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, params, params_from_iter};
 use sluice_protocol::ConversationType;
 
 use super::{
@@ -10,26 +12,86 @@ use super::{
 };
 use crate::store::error::{Stage, StoreError};
 
-const CONVERSATION: &str = "c.id, c.app, c.kind, c.name_key, c.name, c.creator_id, c.notice, c.attributes, c.members_digest, \
-    c.member_count, c.members_version, c.created_at_ms, c.updated_at_ms, c.expires_at_ms, c.muted, c.last_sequence, \
-    c.last_message_id, c.last_message_at_ms";
+/// Columns as a row is read from them: literals, so that no statement is put together when it is used.
+macro_rules! conversation {
+    () => {
+        "c.id, c.app, c.kind, c.name_key, c.name, c.creator_id, c.notice, c.attributes, c.members_digest, c.member_count, \
+         c.members_version, c.created_at_ms, c.updated_at_ms, c.expires_at_ms, c.muted, c.last_sequence, \
+         c.last_message_id, c.last_message_at_ms"
+    };
+}
 const CONVERSATION_COLUMNS: usize = 18;
-const MEMBER: &str = "m.conversation, m.user_id, m.app, m.role, m.joined_at_ms, m.first_sequence, m.delivered_sequence, \
-    m.read_sequence, m.muted_until_ms";
-const MESSAGE: &str = "conversation, sequence, message_id, sent_at_ms, sender_id, kind, counts, recalled, event";
+
+macro_rules! member {
+    () => {
+        "m.conversation, m.user_id, m.app, m.role, m.joined_at_ms, m.first_sequence, m.delivered_sequence, \
+         m.read_sequence, m.muted_until_ms"
+    };
+}
+
+macro_rules! message {
+    () => {
+        "conversation, sequence, message_id, sent_at_ms, sender_id, kind, counts, recalled, event"
+    };
+}
+
+/// Conversations of a user with a message after what the user has got.
+macro_rules! with_news {
+    () => {
+        " FROM conversation_members m JOIN conversations c ON c.id = m.conversation
+          WHERE m.app = ?1 AND m.user_id = ?2
+              AND c.last_sequence > min(m.delivered_sequence, m.read_sequence) AND c.last_sequence >= m.first_sequence"
+    };
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Statements that were used on this thread.
+    pub(in crate::store) static USED: std::cell::RefCell<std::collections::BTreeSet<String>> = std::cell::RefCell::default();
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(in crate::store) struct SqliteRows<'a>(pub &'a Connection);
+pub(in crate::store) struct SqliteRows<'a> {
+    conn: &'a Connection,
+    /// Of all ids that were given by it.
+    greatest_id: Cell<i64>,
+}
 
-impl SqliteRows<'_> {
+impl<'a> SqliteRows<'a> {
+    pub(in crate::store) fn new(conn: &'a Connection) -> Self {
+        Self {
+            conn,
+            greatest_id: Cell::new(0),
+        }
+    }
+
+    /// Remembers the greatest id that was given, once for all of a transaction: nobody has to look for it among all rows.
+    pub(in crate::store) fn keep_greatest_id(&self) -> Read<()> {
+        let id = self.greatest_id.get();
+        if id > 0 {
+            self.run("UPDATE greatest_ids SET value = ?1 WHERE id = 1 AND value < ?1", [id])?;
+        }
+        Ok(())
+    }
+
+    fn gave(&self, id: i64) {
+        self.greatest_id.set(self.greatest_id.get().max(id));
+    }
+
+    fn prepare(&self, statement: &str) -> rusqlite::Result<CachedStatement<'a>> {
+        #[cfg(test)]
+        USED.with_borrow_mut(|used| used.insert(statement.to_owned()));
+        self.conn.prepare_cached(statement)
+    }
+
     fn one<T>(
         &self,
         statement: &str,
         parameters: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Read<Option<T>> {
-        let found = self.0.prepare_cached(statement);
+        let found = self.prepare(statement);
         let found = found.and_then(|mut statement| statement.query_row(parameters, read).optional());
         found.map_err(|error| StoreError::of(Stage::Change, &error))
     }
@@ -40,14 +102,14 @@ impl SqliteRows<'_> {
         parameters: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Read<Vec<T>> {
-        let found = self.0.prepare_cached(statement);
+        let found = self.prepare(statement);
         let found = found.and_then(|mut statement| statement.query_map(parameters, read)?.collect());
         found.map_err(|error| StoreError::of(Stage::Change, &error))
     }
 
     /// How many rows it changed.
     fn run(&self, statement: &str, parameters: impl Params) -> Read<usize> {
-        let done = self.0.prepare_cached(statement);
+        let done = self.prepare(statement);
         let done = done.and_then(|mut statement| statement.execute(parameters));
         done.map_err(|error| StoreError::of(Stage::Change, &error))
     }
@@ -55,23 +117,32 @@ impl SqliteRows<'_> {
 
 impl Rows for SqliteRows<'_> {
     fn conversation(&self, app: &str, kind: i32, key: &str) -> Read<Option<ConversationRow>> {
-        let statement =
-            format!("SELECT {CONVERSATION} FROM conversations c WHERE app = ?1 AND kind = ?2 AND name_key = ?3");
-        self.one(&statement, params![app, kind, key], conversation)
+        let statement = concat!(
+            "SELECT ",
+            conversation!(),
+            " FROM conversations c WHERE app = ?1 AND kind = ?2 AND name_key = ?3"
+        );
+        self.one(statement, params![app, kind, key], conversation)
     }
 
     fn conversation_of_members(&self, app: &str, digest: &str) -> Read<Option<ConversationRow>> {
-        let statement = format!(
-            "SELECT {CONVERSATION} FROM conversations c WHERE app = ?1 AND members_digest = ?2 ORDER BY id LIMIT 1"
+        let statement = concat!(
+            "SELECT ",
+            conversation!(),
+            " FROM conversations c WHERE app = ?1 AND members_digest = ?2 ORDER BY id LIMIT 1"
         );
-        self.one(&statement, [app, digest], conversation)
+        self.one(statement, [app, digest], conversation)
     }
 
     fn conversations(&self, query: &ConversationsQuery) -> Read<Vec<(ConversationRow, MemberRow)>> {
-        let mut statement = format!(
-            "SELECT {CONVERSATION}, {MEMBER} FROM conversation_members m JOIN conversations c ON c.id = m.conversation
-             WHERE m.app = ? AND m.user_id = ?"
+        let statement = concat!(
+            "SELECT ",
+            conversation!(),
+            ", ",
+            member!(),
+            " FROM conversation_members m JOIN conversations c ON c.id = m.conversation WHERE m.app = ? AND m.user_id = ?"
         );
+        let mut statement = statement.to_owned();
         let mut values: Vec<Value> = vec![query.app.clone().into(), query.user_id.clone().into()];
         let mut and = |condition: &str, value: Option<Value>| {
             statement.push_str(" AND ");
@@ -110,21 +181,23 @@ impl Rows for SqliteRows<'_> {
         user_id: &str,
         limit: usize,
     ) -> Read<(Vec<(ConversationRow, MemberRow)>, usize)> {
-        let of_user = "FROM conversation_members m JOIN conversations c ON c.id = m.conversation
-             WHERE m.app = ?1 AND m.user_id = ?2
-                 AND c.last_sequence > min(m.delivered_sequence, m.read_sequence) AND c.last_sequence >= m.first_sequence";
-        let page =
-            format!("SELECT {CONVERSATION}, {MEMBER} {of_user} ORDER BY c.last_message_at_ms DESC, c.id DESC LIMIT ?3");
-        let found = self.many(&page, params![app, user_id, signed(limit)], |row| {
+        let page = concat!(
+            "SELECT ",
+            conversation!(),
+            ", ",
+            member!(),
+            with_news!(),
+            " ORDER BY c.last_message_at_ms DESC, c.id DESC LIMIT ?3"
+        );
+        let found = self.many(page, params![app, user_id, signed(limit)], |row| {
             Ok((conversation(row)?, member(row, CONVERSATION_COLUMNS)?))
         })?;
         if found.len() < limit {
             let all = found.len();
             return Ok((found, all));
         }
-        let all = self.one(&format!("SELECT count(*) {of_user}"), params![app, user_id], |row| {
-            row.get::<_, i64>(0)
-        })?;
+        let all = concat!("SELECT count(*)", with_news!());
+        let all = self.one(all, params![app, user_id], |row| row.get::<_, i64>(0))?;
         Ok((found, unsigned(all.unwrap_or(0))))
     }
 
@@ -135,22 +208,32 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn member(&self, conversation: i64, user_id: &str) -> Read<Option<MemberRow>> {
-        let statement = format!("SELECT {MEMBER} FROM conversation_members m WHERE conversation = ?1 AND user_id = ?2");
-        self.one(&statement, params![conversation, user_id], |row| member(row, 0))
+        let statement = concat!(
+            "SELECT ",
+            member!(),
+            " FROM conversation_members m WHERE conversation = ?1 AND user_id = ?2"
+        );
+        self.one(statement, params![conversation, user_id], |row| member(row, 0))
     }
 
     fn members(&self, conversation: i64, after: &str, limit: usize) -> Read<Vec<MemberRow>> {
-        let statement = format!(
-            "SELECT {MEMBER} FROM conversation_members m WHERE conversation = ?1 AND user_id > ?2 ORDER BY user_id LIMIT ?3"
+        let statement = concat!(
+            "SELECT ",
+            member!(),
+            " FROM conversation_members m WHERE conversation = ?1 AND user_id > ?2 ORDER BY user_id LIMIT ?3"
         );
-        self.many(&statement, params![conversation, after, signed(limit)], |row| {
+        self.many(statement, params![conversation, after, signed(limit)], |row| {
             member(row, 0)
         })
     }
 
     fn message(&self, conversation: i64, sequence: i64) -> Read<Option<MessageRow>> {
-        let statement = format!("SELECT {MESSAGE} FROM messages WHERE conversation = ?1 AND sequence = ?2");
-        self.one(&statement, [conversation, sequence], message)
+        let statement = concat!(
+            "SELECT ",
+            message!(),
+            " FROM messages WHERE conversation = ?1 AND sequence = ?2"
+        );
+        self.one(statement, [conversation, sequence], message)
     }
 
     fn message_by_id(&self, conversation: i64, message_id: i64) -> Read<Option<MessageRow>> {
@@ -164,13 +247,12 @@ impl Rows for SqliteRows<'_> {
     /// Both ids and times rise with the sequence numbers, so halving finds it, without an index that each message would have to
     /// be entered in.
     fn first_since(&self, conversation: i64, since: Since) -> Read<Option<i64>> {
-        let edge = |order: &str| {
-            format!("SELECT sequence FROM messages WHERE conversation = ?1 ORDER BY sequence {order} LIMIT 1")
-        };
+        let first = "SELECT sequence FROM messages WHERE conversation = ?1 ORDER BY sequence LIMIT 1";
+        let last = "SELECT sequence FROM messages WHERE conversation = ?1 ORDER BY sequence DESC LIMIT 1";
         let at = "SELECT sequence, message_id, sent_at_ms FROM messages
             WHERE conversation = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT 1";
-        let first = self.one(&edge("ASC"), [conversation], |row| row.get::<_, i64>(0))?;
-        let last = self.one(&edge("DESC"), [conversation], |row| row.get::<_, i64>(0))?;
+        let first = self.one(first, [conversation], |row| row.get::<_, i64>(0))?;
+        let last = self.one(last, [conversation], |row| row.get::<_, i64>(0))?;
         let (Some(mut low), Some(last)) = (first, last) else {
             return Ok(None);
         };
@@ -199,7 +281,12 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn messages(&self, query: &MessagesQuery) -> Read<Vec<MessageRow>> {
-        let mut statement = format!("SELECT {MESSAGE} FROM messages WHERE conversation = ? AND sequence >= ?");
+        let statement = concat!(
+            "SELECT ",
+            message!(),
+            " FROM messages WHERE conversation = ? AND sequence >= ?"
+        );
+        let mut statement = statement.to_owned();
         let mut values: Vec<Value> = vec![query.conversation.into(), query.from_sequence.into()];
         if let Some(beyond) = query.beyond {
             statement.push_str(match query.direction {
@@ -333,6 +420,7 @@ impl Rows for SqliteRows<'_> {
 
 impl RowsMut for SqliteRows<'_> {
     fn insert_conversation(&self, row: &ConversationRow) -> Read<()> {
+        self.gave(row.id.max(row.members_version).max(row.last_message_id));
         let statement =
             "INSERT INTO conversations (id, app, kind, name_key, name, creator_id, notice, attributes, members_digest,
                 member_count, members_version, created_at_ms, updated_at_ms, expires_at_ms, muted, last_sequence,
@@ -365,6 +453,7 @@ impl RowsMut for SqliteRows<'_> {
     }
 
     fn update_conversation(&self, row: &ConversationRow) -> Read<()> {
+        self.gave(row.members_version);
         let statement =
             "UPDATE conversations SET name = ?2, creator_id = ?3, notice = ?4, attributes = ?5, members_digest = ?6,
                 member_count = ?7, members_version = ?8, updated_at_ms = ?9, expires_at_ms = ?10, muted = ?11
@@ -435,6 +524,7 @@ impl RowsMut for SqliteRows<'_> {
     }
 
     fn insert_message(&self, row: &MessageRow) -> Read<()> {
+        self.gave(row.message_id);
         let statement = "INSERT INTO messages (conversation, sequence, message_id, sent_at_ms, sender_id, kind, counts, recalled, event)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.run(
@@ -464,6 +554,7 @@ impl RowsMut for SqliteRows<'_> {
     }
 
     fn move_last(&self, conversation: i64, sequence: i64, message_id: i64, at_ms: i64) -> Read<()> {
+        self.gave(message_id);
         let statement = "UPDATE conversations SET last_sequence = ?2, last_message_id = ?3, last_message_at_ms = ?4
             WHERE id = ?1";
         self.run(statement, [conversation, sequence, message_id, at_ms])?;

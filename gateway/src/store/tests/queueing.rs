@@ -1,6 +1,7 @@
 //! Groups, order, and a queue that is full.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::*;
 use crate::store::queue::{GROUP_CHANGES_MAX, QUEUED_CHANGES_MAX};
@@ -60,6 +61,37 @@ fn a_submission_longer_than_a_group_is_not_split() {
 }
 
 #[test]
+fn a_job_counts_as_many_changes_as_it_says() {
+    const WEIGHT: usize = 100;
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    let held = hold(&store);
+    let before = store.figures();
+    let transact = || {
+        store.transact(Asker::Member, WEIGHT, |_| Ok(()), |kept| assert_eq!(kept, Ok(())));
+    };
+    for _ in 0..3 {
+        transact();
+    }
+    assert_eq!(store.figures().queued, 3 * WEIGHT);
+    drop(held);
+    assert_eq!(keep(&store, Vec::new()), Ok(()));
+    let after = store.figures();
+    // Two fit in a group.
+    assert_eq!(after.commits - before.commits, 2);
+    assert_eq!(after.changes - before.changes, 3 * WEIGHT as u64);
+
+    let held = hold(&store);
+    let mut taken = 0;
+    while !store.is_behind(Asker::Member) {
+        transact();
+        taken += 1;
+    }
+    assert_eq!(taken, (QUEUED_CHANGES_MAX / 2).div_ceil(WEIGHT));
+    drop(held);
+}
+
+#[test]
 fn answers_come_in_the_order_of_submissions() {
     let folder = Folder::new();
     let (store, _) = open(&folder);
@@ -102,6 +134,38 @@ fn who_asks_is_turned_away_while_much_is_waiting_and_clients_before_servers() {
     assert_eq!(admitted(), [true, true]);
     drop(store);
     assert_eq!(kept(&folder), Kept::default());
+}
+
+#[test]
+fn how_long_a_commit_has_taken_is_seen_before_it_ends() {
+    let folder = Folder::new();
+    let (store, _) = open(&folder);
+    // What has passed is looked for first.
+    while store.writing_for() > Duration::ZERO {
+        std::thread::yield_now();
+    }
+    let (go, gone) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let hangs = move |_: &dyn RowsMut| {
+        let _ = gone.recv();
+        Ok(())
+    };
+    store.transact(Asker::Member, 1, hangs, move |kept| {
+        tell.send(kept).expect("the test waits")
+    });
+    let mut seen = Duration::ZERO;
+    // It grows while it lasts.
+    for _ in 0..3 {
+        while store.writing_for() <= seen {
+            std::thread::yield_now();
+        }
+        seen = store.figures().writing_for;
+    }
+    drop(go);
+    assert_eq!(told.recv(), Ok(Ok(())));
+    while store.writing_for() > Duration::ZERO {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::store::migrations::{MIGRATIONS, migrate};
 use crate::store::rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
-    RowsMut, SentRow, Since, SqliteRows, UserList,
+    RowsMut, SentRow, Since, SqliteRows, USED, UserList,
 };
 
 use plain::Plain;
@@ -316,7 +316,7 @@ proptest! {
         limit in prop::sample::select(vec![0_usize, 1, 3, 1_000]),
     ) {
         let conn = in_memory();
-        let (real, plain) = (SqliteRows(&conn), Plain::default());
+        let (real, plain) = (SqliteRows::new(&conn), Plain::default());
         for what in changes {
             prop_assert_eq!(change(&real, what)?, change(&plain, what)?, "{:?}", what);
         }
@@ -327,7 +327,7 @@ proptest! {
 #[test]
 fn the_first_message_since_a_time_is_found_in_a_few_steps_however_many_are_missing() {
     let conn = in_memory();
-    let (real, plain) = (SqliteRows(&conn), Plain::default());
+    let (real, plain) = (SqliteRows::new(&conn), Plain::default());
     // Two are left of a million, and the times of both are the same.
     for sequence in [1, 1_000_000] {
         let row = MessageRow {
@@ -356,7 +356,7 @@ fn the_first_message_since_a_time_is_found_in_a_few_steps_however_many_are_missi
 #[test]
 fn pages_by_key_bring_everybody_once() {
     let conn = in_memory();
-    let rows = SqliteRows(&conn);
+    let rows = SqliteRows::new(&conn);
     let users: Vec<String> = (0..250).map(|number| format!("user{number:03}")).collect();
     for user in &users {
         rows.put_member(&MemberRow {
@@ -393,11 +393,71 @@ fn pages_by_key_bring_everybody_once() {
 #[test]
 fn a_number_of_a_conversation_is_given_once() {
     let conn = in_memory();
-    let rows = SqliteRows(&conn);
+    let rows = SqliteRows::new(&conn);
     rows.insert_message(&message(1, 1, 1)).expect("inserted");
     rows.insert_message(&message(1, 1, 2)).expect_err("it is taken");
     let row = conversation(1, 1, 1, 1);
     rows.insert_conversation(&row).expect("inserted");
     let same_name = ConversationRow { id: 2, ..row };
     rows.insert_conversation(&same_name).expect_err("the name is taken");
+}
+
+/// How SQLite finds the rows of all statements there are: by which key or index, and by how much of it.
+const PLANS: &[&str] = &[
+    "SEARCH c USING INDEX conversations_by_key (app=? AND kind=? AND name_key=?)",
+    "SEARCH c USING INDEX conversations_by_members (app=? AND members_digest=?)",
+    "SEARCH c USING PRIMARY KEY (id=?)",
+    "SEARCH combined_parts USING PRIMARY KEY (app=? AND user_id=? AND combined_id=? AND part=?)",
+    "SEARCH combined_parts USING PRIMARY KEY (app=? AND user_id=? AND combined_id=? AND part>?)",
+    "SEARCH combined_sets USING COVERING INDEX combined_sets_by_use (app=? AND user_id=? AND sent_at_ms=?)",
+    "SEARCH combined_sets USING PRIMARY KEY (app=? AND user_id=? AND combined_id=?)",
+    "SEARCH conversation_members USING PRIMARY KEY (conversation=? AND user_id=?)",
+    "SEARCH conversation_members USING PRIMARY KEY (conversation=?)",
+    "SEARCH conversations USING INDEX conversations_muted (app=? AND kind=? AND name_key>?)",
+    "SEARCH conversations USING PRIMARY KEY (id=?)",
+    "SEARCH ended_groups USING PRIMARY KEY (app=? AND name_key=?)",
+    "SEARCH m USING INDEX conversation_members_by_user (app=? AND user_id=?)",
+    "SEARCH m USING PRIMARY KEY (conversation=? AND user_id=?)",
+    "SEARCH m USING PRIMARY KEY (conversation=? AND user_id>?)",
+    "SEARCH messages USING PRIMARY KEY (conversation=? AND sequence=?)",
+    "SEARCH messages USING PRIMARY KEY (conversation=? AND sequence>? AND sequence<?)",
+    "SEARCH messages USING PRIMARY KEY (conversation=? AND sequence>?)",
+    "SEARCH messages USING PRIMARY KEY (conversation=?)",
+    "SEARCH o USING PRIMARY KEY (conversation=? AND user_id=?)",
+    "SEARCH sent_messages USING PRIMARY KEY (app=? AND sender_id=? AND client_message_id=?)",
+    "SEARCH user_lists USING PRIMARY KEY (app=? AND list=? AND owner_id=? AND user_id=?)",
+    "SEARCH user_lists USING PRIMARY KEY (app=? AND list=? AND owner_id=? AND user_id>?)",
+    "SEARCH user_lists USING PRIMARY KEY (app=? AND list=? AND owner_id=?)",
+];
+
+#[test]
+fn every_statement_finds_its_rows_by_a_key_or_an_index() {
+    let conn = in_memory();
+    let rows = SqliteRows::new(&conn);
+    for what in 0..14 {
+        for one in 0..20 {
+            change(&rows, (what, one, one, 1, 1)).expect("a change");
+        }
+    }
+    same_answers(&rows, &rows, 1).expect("the same");
+    let statements = USED.take();
+    assert!(statements.len() > 40, "{statements:#?}");
+    let mut plans = std::collections::BTreeMap::new();
+    for statement in statements {
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect("SQL");
+        // What they are asked with makes no difference.
+        let nothing = vec![rusqlite::types::Null; explained.parameter_count()];
+        let details = explained
+            .query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3))
+            .expect("rows");
+        for detail in details {
+            plans.insert(detail.expect("a text"), statement.clone());
+        }
+    }
+    let is_of_table = |plan: &&str| {
+        let mut words = plan.split(' ');
+        words.next().is_some_and(|word| word == "SEARCH" || word == "SCAN") && words.next() != Some("(subquery-1)")
+    };
+    let found: Vec<&str> = plans.keys().map(String::as_str).filter(is_of_table).collect();
+    assert_eq!(found, PLANS, "{plans:#?}");
 }

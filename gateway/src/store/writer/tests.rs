@@ -2,15 +2,15 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::store::change::{Change, RoomList};
-use crate::store::file;
 use crate::store::tests::{Folder, NOW_MS, put_room, put_user};
+use crate::store::{RowsMut, file};
 
 mod owed;
 
 /// A writer without its thread: the test does a step at a time.
 fn writer(folder: &Folder) -> Writer {
     let opened = file::open(&folder.0).expect("it opens");
-    Writer::new(opened.conn, opened.lock, Arc::default(), NOW_MS)
+    Writer::new(opened.conn, opened.lock, Readers::default(), Arc::default(), NOW_MS)
 }
 
 fn commit(writer: &mut Writer, submissions: Vec<Vec<Change>>) -> Vec<Result<(), StoreError>> {
@@ -101,6 +101,50 @@ fn room_on_a_full_disk_is_noticed_when_nobody_asks_for_anything() {
         .query_row("SELECT count(*) FROM probe", [], |row| row.get(0))
         .expect("a number");
     assert_eq!(left, 0);
+}
+
+/// A job that keeps as much as a message takes.
+fn job(rows: &dyn RowsMut) -> Result<(), StoreError> {
+    rows.put_part("app", "alice", "long", 0, &[0; 48 * 1024])
+}
+
+fn carry_out(
+    writer: &mut Writer,
+    job: impl FnMut(&dyn RowsMut) -> Result<(), StoreError> + Send + 'static,
+) -> Result<(), StoreError> {
+    let (tell, told) = mpsc::channel();
+    let work = Work::Job {
+        job: Box::new(job),
+        weight: 1,
+    };
+    let submission = Submission::of(work, move |outcome| tell.send(outcome).expect("the test waits"));
+    writer.commit_group(vec![submission]);
+    told.recv().expect("an answer")
+}
+
+#[test]
+fn what_writes_nothing_makes_no_store_well_whose_disk_is_full() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    set_pages_max(&writer, pages(&writer, "page_count") + 4);
+    for _ in 0..20 {
+        assert!(matches!(carry_out(&mut writer, job), Err(StoreError::Full(_))));
+        assert_eq!(
+            commit(&mut writer, vec![vec![]]),
+            [Ok(())],
+            "all is kept that was not refused"
+        );
+        assert_eq!(carry_out(&mut writer, |_| Ok(())), Ok(()));
+        // Not at once: a little may fit where that did not.
+        writer.probe_when_due();
+        assert!(matches!(health(&writer), Health::ReadOnly { .. }));
+    }
+    set_pages_max(&writer, 1_000);
+    assert_eq!(carry_out(&mut writer, job), Ok(()));
+    assert!(writer.patience() <= PROBE_INTERVAL);
+    writer.next_probe = Instant::now();
+    writer.probe_when_due();
+    assert_eq!(health(&writer), Health::Ok);
 }
 
 #[test]
