@@ -4,8 +4,12 @@
 //! connection's worker        store's threads              users' homes             connections' workers
 //!        │── ask ────────────────▶│                             │                          │
 //!        │◀─ Conversed, Synced ───│── Deliver, users by home ──▶│── Converse ─────────────▶│
+//!        │                        │── Answer, to the sender's ─▶│── Conversed ────────────▶│
 //!        │                        │── Settle ──────────────────▶│── Settled ──────────────▶│
 //! ```
+//!
+//! The answer to a message goes the way that events go, by the sender's home: behind the messages that were kept before it. A client that has the number
+//! of its own message has everything before it.
 //!
 //! A session gets events once it has asked what it missed ([`flow`]). It is then told everything in order: what was kept before the first page was read
 //! is in the pages, and what happens meanwhile is held back until the last page has gone out. An event of something that is in a page may still be on its
@@ -73,6 +77,8 @@ pub(super) struct Conversed {
     /// Of a message.
     kind: Option<MessageType>,
     is_repeat: bool,
+    /// Of a message that was sent behind the last page of what was missed: what was held back until then comes before it.
+    follows_pages: bool,
 }
 
 /// A page of what a session missed.
@@ -149,7 +155,7 @@ impl Worker {
         }
         let from = self.connection_ref(connection.key);
         let weight = weight_of(&command);
-        let (user, sync) = {
+        let (user, sync, follows_pages) = {
             let mut state = connection.state.borrow_mut();
             let Some(user) = state.session.online().map(|online| online.user.clone()) else {
                 return;
@@ -166,7 +172,7 @@ impl Worker {
                 Command::Sync(_) => state.conversing.under_way().map(|sync| (sync, PageOf::Later)),
                 _ => None,
             };
-            (user, sync)
+            (user, sync, state.conversing.has_all_pages())
         };
         let kind = match &command {
             Command::Send(message) => Some(message.r#type()),
@@ -175,6 +181,8 @@ impl Worker {
         let (shared, outside, asked_at) = (self.shared.clone(), self.outside.clone(), Instant::now());
         let app = user.app;
         let home = self.home_of_user(&user);
+        // Their answers say all that the event does. What comes of others is told to who did it as well.
+        let except = matches!(command, Command::Send(_) | Command::Ack(_)).then_some(from);
         let asked = Asked {
             app,
             by: Actor::User(user),
@@ -201,49 +209,50 @@ impl Worker {
                 Err(refusal) => refuse(request_id, &refusal, named),
             };
             let (connection, frame) = (from.key, Bytes::from(frame));
-            let answer = match sync {
-                Some((sync, which)) => {
-                    let page = Page {
-                        frame,
-                        code,
-                        asked: asked_at,
-                        sync,
-                        which,
-                        reached,
-                        is_last,
-                    };
-                    Message::Synced {
-                        connection,
-                        page: Box::new(page),
-                    }
+            if let Some((sync, which)) = sync {
+                if which == PageOf::First && code == ErrorCode::NO_ERROR {
+                    // Before the page: what the client sends when it has that is kept behind this.
+                    let outside = outside.clone();
+                    shared.conversations.settle(move |settled| {
+                        let settle = Message::Settle {
+                            connection: from,
+                            sync,
+                            settled: if settled { Settled::Yes } else { Settled::Unknown },
+                        };
+                        outside.post_always(home, settle);
+                    });
                 }
-                None => {
-                    let answer = Conversed {
-                        frame,
-                        code,
-                        asked: asked_at,
-                        kind,
-                        is_repeat,
-                    };
-                    Message::Conversed {
-                        connection,
-                        answer: Box::new(answer),
-                    }
-                }
-            };
-            outside.post_always(from.worker, answer);
-            outside.tell(&shared, app, tell, Some(from));
-            if let Some((sync, PageOf::First)) = sync
-                && code == ErrorCode::NO_ERROR
-            {
-                shared.conversations.settle(move |settled| {
-                    let settle = Message::Settle {
-                        connection: from,
-                        sync,
-                        settled: if settled { Settled::Yes } else { Settled::Unknown },
-                    };
-                    outside.post_always(home, settle);
-                });
+                let page = Page {
+                    frame,
+                    code,
+                    asked: asked_at,
+                    sync,
+                    which,
+                    reached,
+                    is_last,
+                };
+                let page = Box::new(page);
+                return outside.post_always(from.worker, Message::Synced { connection, page });
+            }
+            let answer = Box::new(Conversed {
+                frame,
+                code,
+                asked: asked_at,
+                kind,
+                is_repeat,
+                follows_pages,
+            });
+            if kind.is_some() {
+                outside.tell(&shared, app, tell, except);
+                let answer = Message::Answer {
+                    connection: from,
+                    answer,
+                };
+                outside.post_always(home, answer);
+            } else {
+                // What comes of a command follows its answer.
+                outside.post_always(from.worker, Message::Conversed { connection, answer });
+                outside.tell(&shared, app, tell, except);
             }
         });
     }
@@ -278,6 +287,12 @@ impl Worker {
         }
     }
 
+    /// All that was kept before a message has come here, so its events are before the answer on the way to the connection.
+    pub(super) fn pass_on(&self, to: ConnectionRef, answer: Box<Conversed>) {
+        let connection = to.key;
+        self.post(to.worker, Message::Conversed { connection, answer });
+    }
+
     /// The answer to a command.
     pub(super) fn conversed(self: &Rc<Self>, key: ConnectionKey, answer: &Conversed) {
         self.count_conversed(answer.code, answer.asked);
@@ -290,6 +305,9 @@ impl Worker {
             _ => {}
         }
         if let Some(connection) = self.answered(key, false) {
+            if answer.follows_pages {
+                self.let_go_of_held(&connection);
+            }
             self.answer(&connection, &answer.frame);
         }
     }
@@ -408,9 +426,15 @@ impl Worker {
         {
             return;
         }
+        self.let_go_of_held(connection);
+        self.flush(connection);
+    }
+
+    /// Queues what was held back for a session, if it has all pages.
+    fn let_go_of_held(self: &Rc<Self>, connection: &Rc<Connection>) {
         let release = connection.state.borrow_mut().conversing.release();
         match release {
-            Release::Nothing => return,
+            Release::Nothing => {}
             Release::Events(events) => {
                 for event in events {
                     self.queue_event(connection, &event.frame);
@@ -422,7 +446,6 @@ impl Worker {
                 self.queue_event(connection, &lost);
             }
         }
-        self.flush(connection);
     }
 
     /// What may be held back for one session: half of its queue, the other half being for what it has still to read by then.

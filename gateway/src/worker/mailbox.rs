@@ -148,6 +148,11 @@ pub(super) enum Message {
         connection: ConnectionKey,
         answer: Box<Conversed>,
     },
+    /// To a user's home: the answer to a message, behind what was kept before it.
+    Answer {
+        connection: ConnectionRef,
+        answer: Box<Conversed>,
+    },
     /// To a user's home: all that was kept before a page was read has been told.
     Settle {
         connection: ConnectionRef,
@@ -212,6 +217,7 @@ impl Message {
             | Self::Order { .. }
             | Self::Deliver(_)
             | Self::Converse { .. }
+            | Self::Answer { .. }
             | Self::Settle { .. }
             | Self::Destroy { .. }
             | Self::Publish { .. } => None,
@@ -230,7 +236,7 @@ impl Message {
             Self::Deliver(delivery) => delivery.event.frame.len(),
             // Shared while it waits, but copied for each connection.
             Self::Converse { connections, event } => event.frame.len() * connections.len(),
-            Self::Conversed { answer, .. } => answer.frame.len(),
+            Self::Conversed { answer, .. } | Self::Answer { answer, .. } => answer.frame.len(),
             Self::Synced { page, .. } => page.frame.len(),
             Self::Announce { announcement, .. } => announcement.message.content.len(),
             Self::Publish { frame, .. }

@@ -150,6 +150,7 @@ impl Worker {
             } => self.not_resumed(connection, &room, &frame),
             Message::Converse { connections, event } => self.converse_event(&connections, &event),
             Message::Conversed { connection, answer } => self.conversed(connection, &answer),
+            Message::Answer { connection, answer } => self.pass_on(connection, answer),
             Message::Settle {
                 connection,
                 sync,
