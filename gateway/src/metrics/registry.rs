@@ -9,7 +9,7 @@ use sluice_protocol::ErrorCode;
 use crate::metrics::local::Local;
 use crate::metrics::process;
 use crate::metrics::store;
-use crate::metrics::table::{FAMILIES, Family, Kind, Label};
+use crate::metrics::table::{FAMILIES, Family, Kind, Label, Metric};
 use crate::metrics::workers::{self, WorkerFigures};
 use crate::store::Store;
 
@@ -78,6 +78,11 @@ impl Registry {
     /// A worker's counters, which add to these series.
     pub(crate) fn local(&self) -> Local {
         Local::new(self)
+    }
+
+    /// The series of a counter without labels, for who counts from any thread, and seldom.
+    pub(crate) fn shared(&self, metric: Metric) -> Counter {
+        self.counter(&FAMILIES[metric as usize], 0)
     }
 
     /// Everything in the text format of Prometheus.

@@ -146,8 +146,13 @@ impl Worker {
             Command::Send(message) => Some(message.client_message_id.clone()),
             _ => None,
         };
-        if let Err(refusal) = self.may_converse(connection, &command) {
-            self.count_refusal(&refusal);
+        let refused = if !command.asks_only() && self.mailboxes.borrow().is_any_full() {
+            Err(self.refuse_overload())
+        } else {
+            let may = self.may_converse(connection, &command);
+            may.inspect_err(|refusal| self.count_refusal(refusal))
+        };
+        if let Err(refusal) = refused {
             if request_id != 0 {
                 self.answer(connection, &refuse(request_id, &refusal, named));
             }

@@ -1,7 +1,7 @@
 //! Values between workers: batches in, batches out, and a bound on what waits.
 //!
 //! The bound is kept where work comes in: a client's command is refused when the mailbox of its room's home is full, and a message
-//! when any is, since it may go to all. What follows from a command that was taken (answers, deliveries) always gets through,
+//! or a change of a conversation when any is, since it may go to all. What follows from a command that was taken (answers, deliveries) always gets through,
 //! so nothing accepted is lost here.
 
 mod depth;
@@ -299,6 +299,11 @@ impl Outside {
         self.addresses.len()
     }
 
+    /// Whether any worker has as much before it as is allowed.
+    pub(super) fn is_any_full(&self) -> bool {
+        is_any_full(&self.addresses, self.weight_max)
+    }
+
     /// Sends what follows from something that was taken: it always gets through.
     pub(super) fn post_always(&self, worker: WorkerIndex, message: Message) {
         let address = &self.addresses[worker.get()];
@@ -320,6 +325,10 @@ impl Outside {
             Full
         })
     }
+}
+
+fn is_any_full(addresses: &[Address], weight_max: usize) -> bool {
+    addresses.iter().any(|address| address.depth.get() >= weight_max)
 }
 
 /// One mailbox for each of `workers`.
@@ -393,6 +402,11 @@ impl Mailboxes {
     /// Whether `worker` has as much before it as is allowed.
     pub(super) fn is_full(&self, worker: WorkerIndex) -> bool {
         self.addresses[worker.get()].depth.get() >= self.weight_max
+    }
+
+    /// Whether any worker has.
+    pub(super) fn is_any_full(&self) -> bool {
+        is_any_full(&self.addresses, self.weight_max)
     }
 
     /// Queues a value. It leaves with the next [`Self::send_batches`].
