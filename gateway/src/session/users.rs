@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::{Equivalent, HashMap};
-use sluice_protocol::{ErrorCode, LeaveReason, Platform};
+use sluice_protocol::{ErrorCode, LeaveReason, Platform, UserId};
 
 use crate::config::SingleLogin;
-use crate::identity::{ConnectionRef, User, UserKey};
+use crate::identity::{AppIndex, ConnectionRef, User, UserKey};
 use crate::refusal::Refusal;
 use crate::session::login::Accepted;
 use crate::session::papers::{Papers, ResumeSecret, SessionId};
@@ -34,7 +34,7 @@ pub(crate) struct Users {
 
 /// A session's record of its user, hashed and compared by app and id: a pointer instead of a copy for each user.
 #[derive(Debug)]
-pub(super) struct ByKey(pub(super) Arc<User>);
+pub(crate) struct ByKey(pub(super) Arc<User>);
 
 /// In the order they began. Nearly every user has one, which needs no allocation.
 #[derive(Debug)]
@@ -142,8 +142,11 @@ impl Users {
     }
 
     /// The connections of a user's live sessions.
-    pub(crate) fn connections(&self, user: &UserKey) -> Vec<ConnectionRef> {
-        self.of(user).iter().map(|known| known.connection).collect()
+    pub(crate) fn connections(
+        &self,
+        user: &(impl Hash + Equivalent<ByKey>),
+    ) -> impl ExactSizeIterator<Item = ConnectionRef> {
+        self.of(user).iter().map(|known| known.connection)
     }
 
     /// Somebody logs in.
@@ -209,7 +212,8 @@ impl Users {
     /// The app's server puts a user out: connections are closed with `refusal`, and nothing is left to be resumed.
     pub(crate) fn evict(&mut self, user: &UserKey, refusal: &Refusal) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for connection in self.connections(user) {
+        let connections: Vec<ConnectionRef> = self.connections(user).collect();
+        for connection in connections {
             self.close(connection, refusal, &mut decisions);
         }
         self.sessions.remove(user);
@@ -325,7 +329,7 @@ impl Users {
         decisions.extend(heir.map(|heir| Decision::Refuse(heir, refusal.clone())));
     }
 
-    fn of(&self, user: &UserKey) -> &[Known] {
+    fn of(&self, user: &(impl Hash + Equivalent<ByKey>)) -> &[Known] {
         self.sessions.get(user).map_or(&[], Sessions::as_slice)
     }
 
@@ -389,6 +393,13 @@ impl Hash for ByKey {
 impl Equivalent<ByKey> for UserKey {
     fn equivalent(&self, known: &ByKey) -> bool {
         (self.app, &self.id) == (known.0.app, &known.0.id)
+    }
+}
+
+/// As a [`UserKey`] without one.
+impl Equivalent<ByKey> for (AppIndex, &UserId) {
+    fn equivalent(&self, known: &ByKey) -> bool {
+        *self == (known.0.app, &known.0.id)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A connection and its task: reads frames, has commands handled, and goes on writing when the transport can.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -32,6 +32,8 @@ pub(super) struct Connection {
     pub(super) key: ConnectionKey,
     pub(super) transport: Rc<Transport>,
     pub(super) outbox: SharedOutbox,
+    /// It is flushed at the end of the pump's turn.
+    pub(super) marked: Cell<bool>,
     pub(super) state: RefCell<State>,
 }
 
@@ -164,6 +166,7 @@ impl Worker {
                     key,
                     transport,
                     outbox: Rc::new(RefCell::new(outbox)),
+                    marked: Cell::new(false),
                     state: RefCell::new(State {
                         session,
                         input: Vec::new(),

@@ -29,7 +29,7 @@ use sluice_protocol::{
 
 use crate::conversation::{Actor, Asked, Command, Outcome, Push, Tell};
 use crate::frames;
-use crate::identity::{AppIndex, ConnectionKey, ConnectionRef, UserKey, WorkerIndex};
+use crate::identity::{AppIndex, ConnectionKey, ConnectionRef, WorkerIndex};
 use crate::metrics::Metric;
 use crate::push;
 use crate::refusal::Refusal;
@@ -327,63 +327,65 @@ impl Worker {
 
     /// Gives an event to the connections of users whose home is here, and those who have none to the app's push hook.
     pub(super) fn deliver(&self, delivery: &Delivery) {
-        let mut by_worker: Vec<(WorkerIndex, Vec<ConnectionKey>)> = Vec::new();
-        let mut away = Vec::new();
-        for user in &*delivery.users {
-            let key = UserKey {
-                app: delivery.app,
-                id: user.clone(),
-            };
-            let connections = self.users.borrow().connections(&key);
-            if connections.is_empty() && delivery.push.is_some() {
-                away.push(user.clone());
-            }
-            for to in connections {
-                if Some(to) == delivery.except {
-                    continue;
-                }
-                match by_worker
-                    .iter_mut()
-                    .find(|(worker, keys)| *worker == to.worker && keys.len() < CONNECTIONS_PER_VALUE)
-                {
-                    Some((_, keys)) => keys.push(to.key),
-                    None => by_worker.push((to.worker, vec![to.key])),
-                }
-            }
-        }
-        for (worker, connections) in by_worker {
+        let push = delivery.push.as_deref().filter(|push| is_wanted(push));
+        let converse = |worker, connections| {
             let event = delivery.event.clone();
             self.post(worker, Message::Converse { connections, event });
+        };
+        let known = self.users.borrow();
+        let mut by_worker = vec![Vec::new(); self.shared.workers.len()];
+        let mut away = Vec::new();
+        for user in &*delivery.users {
+            let key = (delivery.app, user);
+            let connections = known.connections(&key);
+            if push.is_some() && connections.len() == 0 {
+                away.push(user);
+            }
+            for to in connections.filter(|to| Some(*to) != delivery.except) {
+                let keys = &mut by_worker[to.worker.get()];
+                keys.push(to.key);
+                if keys.len() == CONNECTIONS_PER_VALUE {
+                    converse(to.worker, std::mem::take(keys));
+                }
+            }
         }
-        if let Some(push) = &delivery.push {
-            self.tell_push_hook(delivery.app, push, away);
+        for (worker, keys) in (0..).map(WorkerIndex).zip(by_worker) {
+            if !keys.is_empty() {
+                converse(worker, keys);
+            }
+        }
+        if let Some(push) = push
+            && !away.is_empty()
+        {
+            // Who wrote it knows.
+            let away = away.into_iter().map(UserId::as_str);
+            let away = away.filter(|user| **user != *push.sender_id);
+            self.shared
+                .pushes
+                .offer(delivery.app, self.index, &announced(push), away);
         }
     }
 
     /// An event for connections.
     pub(super) fn converse_event(self: &Rc<Self>, keys: &[ConnectionKey], event: &Arc<Happened>) {
+        let bounds = Bounds {
+            own_bytes: self.queue_bytes_of_held(),
+            all_bytes: self.config().connections.backlog_bytes / self.shared.workers.len() / HELD_PART,
+        };
         for key in keys {
             self.contain(*key, || {
                 if let Some(connection) = self.connection(*key) {
-                    self.converse_event_of(&connection, event);
+                    self.converse_event_of(&connection, event, bounds);
                 }
             });
         }
     }
 
-    fn converse_event_of(self: &Rc<Self>, connection: &Rc<Connection>, event: &Arc<Happened>) {
-        let bounds = Bounds {
-            own_bytes: self.queue_bytes_of_held(),
-            all_bytes: self.config().connections.backlog_bytes / self.shared.workers.len() / HELD_PART,
-        };
+    fn converse_event_of(self: &Rc<Self>, connection: &Rc<Connection>, event: &Arc<Happened>, bounds: Bounds) {
         let taken = connection.state.borrow_mut().conversing.take(event, bounds);
         if taken == Taken::Sent {
             self.queue_event(connection, &event.frame);
-            let mut unflushed = self.unflushed.borrow_mut();
-            // Several in a row are often for the same one.
-            if unflushed.last() != Some(&connection.key) {
-                unflushed.push(connection.key);
-            }
+            self.flush_later(connection);
         }
     }
 
@@ -421,7 +423,7 @@ impl Worker {
                 Settled::Unknown => state.conversing.handle_unsettled(sync),
             }
         }
-        self.unflushed.borrow_mut().push(key);
+        self.flush_later(&connection);
     }
 
     /// Sends what was held back for a session, if it has all pages, and the client has read so much of them that it fits behind.
@@ -469,16 +471,6 @@ impl Worker {
             return self.close_slow(connection);
         }
         self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
-    }
-
-    /// Tells the app's push hook of a message for users who have no connection.
-    fn tell_push_hook(&self, app: AppIndex, push: &Push, away: Vec<UserId>) {
-        if away.is_empty() || !is_wanted(push) {
-            return;
-        }
-        // Who wrote it knows.
-        let away = away.iter().map(UserId::as_str).filter(|user| **user != *push.sender_id);
-        self.shared.pushes.offer(app, self.index, &announced(push), away);
     }
 }
 

@@ -509,8 +509,15 @@ impl Worker {
                 return None;
             }
         }
-        self.unflushed.borrow_mut().push(key);
+        self.flush_later(&connection);
         Some(connection)
+    }
+
+    /// Has a connection flushed at the end of the pump's turn, once, whatever comes for it until then.
+    pub(super) fn flush_later(&self, connection: &Connection) {
+        if !connection.marked.replace(true) {
+            self.unflushed.borrow_mut().push(connection.key);
+        }
     }
 
     /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
@@ -518,6 +525,7 @@ impl Worker {
         let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
         for key in keys {
             if let Some(connection) = self.connection(key) {
+                connection.marked.set(false);
                 self.contain(key, || self.flush_answers(&connection));
             }
         }

@@ -358,7 +358,10 @@ fn who_resumes_a_session_that_is_not_known_to_be_lost_waits_until_its_connection
     let (new, granted) = granted(decision);
     assert_eq!((granted.how, granted.id), (How::TakenOver, old.id));
     assert_eq!(granted.resumed.expect("places").connection, old.connection);
-    assert_eq!(desk.users.connections(&named("alice").key()), [new.connection]);
+    assert_eq!(
+        desk.users.connections(&named("alice").key()).collect::<Vec<_>>(),
+        [new.connection]
+    );
 }
 
 #[test]
@@ -420,7 +423,10 @@ fn a_displaced_session_keeps_its_places_and_cannot_be_resumed() {
         let (_, code, detail) = refused(desk.ask(Login::at(30).with(old).automatic(10)));
         assert_eq!((code, &*detail), (31010, "newer_login"));
         assert_eq!(desk.expire(WINDOW), [(old.connection, LeaveReason::Offline)]);
-        assert_eq!(desk.users.connections(&named("alice").key()), [newer.connection]);
+        assert_eq!(
+            desk.users.connections(&named("alice").key()).collect::<Vec<_>>(),
+            [newer.connection]
+        );
     }
 }
 
@@ -475,7 +481,7 @@ fn what_is_lost_gives_way_before_what_is_in_use() {
     assert!(
         desk.users
             .connections(&named("alice").key())
-            .contains(&tablet.connection)
+            .any(|connection| connection == tablet.connection)
     );
     assert!(desk.users.parked.resumable(&named("alice").key()).is_empty());
 }

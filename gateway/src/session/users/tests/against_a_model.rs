@@ -302,7 +302,7 @@ impl World {
         let key = named("alice").key();
         let users = &self.desk.users;
         let online: BTreeSet<ConnectionRef> = self.open.iter().map(|open| open.connection).collect();
-        let known: BTreeSet<ConnectionRef> = users.connections(&key).into_iter().collect();
+        let known: BTreeSet<ConnectionRef> = users.connections(&key).collect();
         assert_eq!(online, known, "the home knows who is online");
         assert!(users.heirs.is_empty(), "nobody waits in vain");
         let ids: BTreeSet<String> = self
