@@ -9,7 +9,7 @@
 //! Plain rules: each method says what is to be done as [`Decision`]s. `worker/user_home.rs` carries them out, and describes the values
 //! that travel between workers for it.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,20 +52,40 @@ enum Sessions {
 pub(super) struct Known {
     /// The one it has, or had last.
     connection: ConnectionRef,
-    platform: Platform,
+    device: Device,
+    /// When the connection was opened that it has, or had last.
+    opened: Instant,
     /// When it logged in. To resume it changes nothing about that.
     started_at_ms: i64,
     papers: Papers,
+}
+
+/// An installation, as far as its client says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Device {
+    platform: Platform,
+    /// Hashed: it is only compared with others of the same user. `None`: it has no name.
+    id: Option<u64>,
 }
 
 /// Somebody who asks to log in.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub connection: ConnectionRef,
+    /// When the connection was opened.
+    pub opened: Instant,
+    pub sending: Sending,
     pub request_id: u32,
     pub login: Box<Accepted>,
     /// For the session, if it is a new one; else the secret alone.
     pub papers: Papers,
+}
+
+/// Whether a client can still send. Of a connection that was cut nothing else is seen than of one whose client has ended its side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sending {
+    Open,
+    Ended,
 }
 
 /// A login that is granted.
@@ -232,6 +252,10 @@ impl Users {
     fn begin(&mut self, arrival: Box<Arrival>, policy: SingleLogin, how: How) -> Vec<Decision> {
         let login = &arrival.login;
         let user = login.user.key();
+        let device = Device {
+            platform: login.platform,
+            id: (!login.device_id.is_empty()).then(|| self.sessions.hasher().hash_one(&login.device_id)),
+        };
         // In the order they go: what is lost before what is in use, and the oldest first.
         let parked = self.parked.resumable(&user);
         let (own, parked): (Vec<_>, Vec<_>) = parked
@@ -243,7 +267,7 @@ impl Users {
         let displaced: Vec<(Option<u64>, Known)> = match policy {
             SingleLogin::Single => all,
             SingleLogin::PerPlatform => {
-                let same = |(_, known): &(_, Known)| known.platform == login.platform;
+                let same = |(_, known): &(_, Known)| known.device.platform == login.platform;
                 all.into_iter().filter(same).collect()
             }
             SingleLogin::Multi(most) => {
@@ -251,9 +275,14 @@ impl Users {
                 all.into_iter().take(surplus).collect()
             }
         };
-        if let Some(lost_began_ms) = login.resumes_session_of_ms
-            && displaced.iter().any(|(_, known)| known.started_at_ms > lost_began_ms)
-        {
+        let is_later = |opened| device.id.is_some() && opened > arrival.opened;
+        let is_newer = |(parked, known): &(Option<u64>, Known)| {
+            login.resumes_session_of_ms.is_some_and(|lost_began_ms| known.started_at_ms > lost_began_ms)
+                // What its installation has given up for another connection can still come, as late as its worker is.
+                || known.device == device
+                    && (is_later(known.opened) || arrival.sending == Sending::Ended && parked.is_none())
+        };
+        if displaced.iter().any(is_newer) {
             let refusal = Refusal::with_detail(ErrorCode::KICKED_BY_OTHER_DEVICE, "newer_login");
             return vec![Decision::Refuse(arrival, refusal)];
         }
@@ -271,7 +300,8 @@ impl Users {
         }
         let known = Known {
             connection: arrival.connection,
-            platform: login.platform,
+            device,
+            opened: arrival.opened,
             started_at_ms: login.started_at_ms,
             papers: arrival.papers,
         };
@@ -309,6 +339,7 @@ impl Users {
         };
         let known = Known {
             connection: arrival.connection,
+            opened: arrival.opened,
             papers,
             ..session
         };

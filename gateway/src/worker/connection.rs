@@ -19,6 +19,7 @@ use crate::metrics::Metric;
 use crate::outbox::{Flush, Outbox, SharedOutbox};
 use crate::refusal::Refusal;
 use crate::session::Session;
+use crate::session::users::Arrival;
 use crate::timer_wheel::Tick;
 use crate::transport::{Transport, TransportKind};
 use crate::worker::Worker;
@@ -107,9 +108,22 @@ pub(super) enum Errand {
     Leave(RoomKey),
     /// The logout that waits for answers to what was asked before.
     LogOut(NonZeroU32),
+    /// The login that the user's home is to be asked about.
+    Register(Box<Arrival>),
 }
 
 impl State {
+    /// The login that the user's home is to be asked about.
+    pub(super) fn take_arrival(&mut self) -> Option<Box<Arrival>> {
+        match self.errand.take().map(|errand| *errand) {
+            Some(Errand::Register(arrival)) => Some(arrival),
+            other => {
+                self.errand = other.map(Box::new);
+                None
+            }
+        }
+    }
+
     /// The room to leave now that another has been entered, or could not be.
     pub(super) fn take_room_to_leave(&mut self) -> Option<RoomKey> {
         match self.errand.take().map(|errand| *errand) {

@@ -145,9 +145,9 @@ impl World {
                 let held = secret.and_then(|back| self.secrets.get(newest.checked_sub(back + 1)?));
                 let login = Login {
                     platform: if platform { Platform::Ios } else { Platform::Android },
-                    at_ms: self.unix_ms,
                     lost_ms: held.filter(|_| automatic).map(|(_, began_ms)| *began_ms),
                     secret: held.map(|(secret, _)| *secret),
+                    ..Login::at(self.unix_ms)
                 };
                 let mut arrival = self.desk.arrival("alice", login);
                 arrival.connection.worker = WorkerIndex(u16::try_from(worker).unwrap());
