@@ -522,12 +522,17 @@ impl Worker {
 
     /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
     fn flush_connections(self: &Rc<Self>) {
-        let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
-        for key in keys {
+        let mut keys = std::mem::take(&mut *self.unflushed.borrow_mut());
+        for key in keys.drain(..) {
             if let Some(connection) = self.connection(key) {
                 connection.marked.set(false);
                 self.contain(key, || self.flush_answers(&connection));
             }
+        }
+        let mut unflushed = self.unflushed.borrow_mut();
+        if unflushed.is_empty() {
+            // The room in it is for the next turn.
+            *unflushed = keys;
         }
     }
 
