@@ -58,6 +58,8 @@ pub(super) struct Known {
     /// When it logged in. To resume it changes nothing about that.
     started_at_ms: i64,
     papers: Papers,
+    /// What its client came with. Where it did not hear of this session, it comes with the same again.
+    came_with: Option<ResumeSecret>,
 }
 
 /// An installation, as far as its client says which.
@@ -275,12 +277,19 @@ impl Users {
                 all.into_iter().take(surplus).collect()
             }
         };
-        let is_later = |opened| device.id.is_some() && opened > arrival.opened;
+        let came_with = login.resume.as_ref().map(|resume| resume.secret);
         let is_newer = |(parked, known): &(Option<u64>, Known)| {
-            login.resumes_session_of_ms.is_some_and(|lost_began_ms| known.started_at_ms > lost_began_ms)
-                // What its installation has given up for another connection can still come, as late as its worker is.
-                || known.device == device
-                    && (is_later(known.opened) || arrival.sending == Sending::Ended && parked.is_none())
+            let began_later = login
+                .resumes_session_of_ms
+                .is_some_and(|lost| known.started_at_ms > lost);
+            let has_ended = arrival.sending == Sending::Ended && parked.is_none();
+            let secrets = known.came_with.zip(came_with);
+            let is_its_own = secrets.is_some_and(|(known, own)| known.matches(&own));
+            // What a client has given up for another connection can still come, as late as its worker is. And what it began without hearing of it
+            // is not somebody else's.
+            let is_later =
+                (is_its_own || device.id.is_some() && known.device == device) && known.opened > arrival.opened;
+            is_later || began_later && !is_its_own || has_ended && known.device == device
         };
         if displaced.iter().any(is_newer) {
             let refusal = Refusal::with_detail(ErrorCode::KICKED_BY_OTHER_DEVICE, "newer_login");
@@ -304,6 +313,7 @@ impl Users {
             opened: arrival.opened,
             started_at_ms: login.started_at_ms,
             papers: arrival.papers,
+            came_with,
         };
         let granted = Granted {
             id: known.papers.id,
@@ -341,6 +351,7 @@ impl Users {
             connection: arrival.connection,
             opened: arrival.opened,
             papers,
+            came_with: arrival.login.resume.as_ref().map(|resume| resume.secret),
             ..session
         };
         self.add(&arrival.login.user, known);

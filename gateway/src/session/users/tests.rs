@@ -645,6 +645,28 @@ fn a_session_that_goes_on_does_so_with_the_connection_it_has_now() {
     let (_, granted) = desk.resume(phone(30).with(old).automatic(10));
     assert_eq!(granted.how, How::Resumed);
     // With the secret that is spent, on the connection before.
-    let (_, code, detail) = refused(desk.ask(phone(31).opened(20).with(old).automatic(10)));
+    for login in [phone(31), Login::at(31)] {
+        let (_, code, detail) = refused(desk.ask(login.opened(20).with(old).automatic(10)));
+        assert_eq!((code, &*detail), (31010, "newer_login"));
+    }
+}
+
+#[test]
+fn a_library_that_did_not_hear_of_the_session_it_began_takes_its_place_and_no_other() {
+    let mut desk = Desk::new(SingleLogin::Single);
+    // From before the server was started anew.
+    let (lost, _) = desk.log_in(Login::at(10));
+    desk.log_out(lost);
+    let returning = |at_ms| Login::at(at_ms).with(lost).automatic(10);
+    let (unheard, _) = desk.log_in(returning(20));
+    let (heard, displaced) = desk.log_in(returning(30));
+    assert_eq!(displaced, [unheard.connection]);
+    // Not so when it comes late, on the connection before.
+    let (_, code, detail) = refused(desk.ask(returning(31).opened(20)));
+    assert_eq!((code, &*detail), (31010, "newer_login"));
+    // Nor where somebody else has logged in since.
+    let (_, displaced) = desk.log_in(Login::at(40));
+    assert_eq!(displaced, [heard.connection]);
+    let (_, code, detail) = refused(desk.ask(returning(50)));
     assert_eq!((code, &*detail), (31010, "newer_login"));
 }
