@@ -157,10 +157,12 @@ impl Conversations {
     /// Calls `then` behind everything that is told of what was kept before, with whether that is certain. If too much is waiting it is not, and `then` is
     /// called at once.
     pub(crate) fn settle(&self, then: impl FnOnce(bool) + Send + 'static) {
+        let store = &self.inner.store;
+        if store.admit(Asker::Member).is_err() {
+            return then(false);
+        }
         // What was decided before is before it in the store's queue, whatever becomes of it.
-        self.inner
-            .store
-            .submit(Vec::new(), |kept| then(!matches!(kept, Err(StoreError::Busy))));
+        store.submit(Vec::new(), |_| then(true));
     }
 }
 

@@ -154,8 +154,9 @@ async fn what_was_said_while_a_user_was_away_comes_once_and_the_other_one_sees_h
 
 async fn a_group_lives_from_its_making_to_its_end(transport: Transport) {
     let gateway = Gateway::start(unhurried);
-    let (alice, _alices_events) = online(&gateway, "alice", transport, SyncOptions::default()).await;
+    let (alice, mut alices_events) = online(&gateway, "alice", transport, SyncOptions::default()).await;
     let (bob, mut events) = online(&gateway, "bob", transport, SyncOptions::default()).await;
+    expect_synced(&mut alices_events).await;
     expect_synced(&mut events).await;
     let cats = ConversationId::group("cats");
     let created = done(alice.create_group(NewGroup::named("Cats").id("cats").users(["bob"]))).await;
@@ -193,6 +194,19 @@ async fn a_group_lives_from_its_making_to_its_end(transport: Transport) {
         Event::GroupDismissed(group) => assert_eq!(group.conversation, cats),
         other => panic!("not dismissed: {other:?}"),
     }
+    // Who did all that is told like the others.
+    for (came, users) in [(true, &["alice", "bob"][..]), (false, &["bob"]), (true, &["bob"])] {
+        match (came, next(&mut alices_events).await) {
+            (true, Event::ConversationMembersJoined(event)) | (false, Event::ConversationMembersLeft(event)) => {
+                assert_eq!(
+                    (&*event.by_user_id, event.user_ids),
+                    ("alice", users.iter().map(ToString::to_string).collect())
+                );
+            }
+            (_, other) => panic!("{users:?}: {other:?}"),
+        }
+    }
+    assert!(matches!(next(&mut alices_events).await, Event::GroupDismissed(_)));
     gateway.stop().await;
 }
 
@@ -235,6 +249,10 @@ async fn a_connection_that_is_cut_loses_no_message_and_repeats_none() {
         let (to_alice, to_bob) = (ConversationId::group("both"), ConversationId::peer("bob"));
         done(bob.create_group(NewGroup::named("").id("both").users(["alice"]))).await;
         assert!(matches!(next(&mut events).await, Event::Invited(_)));
+        assert!(matches!(
+            next(&mut bobs_events).await,
+            Event::ConversationMembersJoined(_)
+        ));
 
         let (mut said, mut heard) = (0, 0);
         for round in 0..3 {

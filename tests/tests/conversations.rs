@@ -9,10 +9,11 @@ use bytes::Bytes;
 use sluice_gateway::config::{Config, SingleLogin};
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    ConversationMessage, ConversationType, CreateGroup, MessageType, SendMessage, SendMessageResult, SyncConversations,
-    SyncPage, reply,
+    AckMessages, AddMembers, ConversationMessage, ConversationType, CreateConversation, CreateGroup, JoinChatRoom,
+    JoinConversation, MessageType, QueryConversations, QuitConversation, RemoveMembers, SendMessage, SendMessageResult,
+    SyncConversations, SyncPage, UpdateConversation, reply,
 };
-use sluice_tests::{Gateway, RawClient, Transport, on_all_transports};
+use sluice_tests::{Gateway, RawClient, Transport, on_all_transports, wait_until};
 
 use crate::rooms::{refused, sent};
 
@@ -22,6 +23,8 @@ on_all_transports!(
     a_message_to_a_group_comes_to_all_in_one_order_on_all_transports,
     what_was_missed_comes_with_a_number_that_falls_to_zero_and_then_what_happens,
     a_session_may_do_only_so_much_in_a_second,
+    the_reply_to_a_message_comes_behind_all_that_was_kept_before_it,
+    what_happens_to_members_is_told_to_all_their_connections_and_to_the_one_that_did_it,
 );
 
 /// Several devices for each user.
@@ -144,6 +147,7 @@ async fn a_message_to_a_group_comes_to_all_in_one_order_on_all_transports(transp
     let names: Vec<String> = users.iter().map(|(name, _)| name.clone()).collect();
     let mut owner = listening(&gateway, transport, "owner").await;
     group(&mut owner, "g1", &names).await;
+    assert!(matches!(owner.event().await, Body::MembersJoined(_)));
     for (_, client) in &mut users {
         assert!(matches!(client.event().await, Body::Invited(_)));
     }
@@ -253,4 +257,177 @@ async fn a_session_may_do_only_so_much_in_a_second(transport: Transport) {
         }
         assert!(refusals > 0 && refusals < WRITES, "{refusals} of {WRITES} with {code}");
     }
+}
+
+async fn the_reply_to_a_message_comes_behind_all_that_was_kept_before_it(transport: Transport) {
+    const EACH: usize = 4;
+    const MESSAGES: u32 = 10;
+    let gateway = Gateway::start(|config| config.workers = 3);
+    let mut users = Vec::new();
+    for (number, transport) in (0..EACH).flat_map(|_| Transport::ALL).enumerate() {
+        users.push(listening(&gateway, transport, &format!("user{number}")).await);
+    }
+    let names: Vec<String> = (1..users.len()).map(|number| format!("user{number}")).collect();
+    group(&mut users[0], "g1", &names).await;
+    for client in &mut users {
+        assert!(matches!(
+            client.event().await,
+            Body::MembersJoined(_) | Body::Invited(_)
+        ));
+    }
+    // Half of them are asked for what they missed while it goes on.
+    for client in users.iter_mut().step_by(2) {
+        listen(client).await;
+    }
+    for client in &mut users {
+        let message = |number: u32| Body::SendMessage(to(ConversationType::Group, "g1", format!("{number}")));
+        client.send_together(1, (0..MESSAGES).map(message)).await;
+    }
+    for client in &mut users {
+        let (mut before, mut replies) = (0, 0);
+        while replies < MESSAGES {
+            let frame = client.next_frame().await;
+            let sequence = match frame.body {
+                Some(Body::ConversationMessage(message)) => message.sequence,
+                Some(Body::Reply(reply)) => {
+                    replies += 1;
+                    sent(reply).sequence
+                }
+                other => panic!("{other:?}; {client:?}"),
+            };
+            assert_eq!(sequence, before + 1, "{transport}: one after the other; {client:?}");
+            before = sequence;
+        }
+    }
+}
+
+async fn what_happens_to_members_is_told_to_all_their_connections_and_to_the_one_that_did_it(transport: Transport) {
+    let gateway = Gateway::start(several_devices);
+    let mut tom = listening(&gateway, transport, "tom").await;
+    let mut tom_too = listening(&gateway, Transport::Tcp, "tom").await;
+    let mut jerry = listening(&gateway, transport, "jerry").await;
+    let mut mary = listening(&gateway, transport, "mary").await;
+    let mut william = listening(&gateway, transport, "william").await;
+    let command = Body::CreateConversation(CreateConversation {
+        user_ids: vec!["jerry".into()],
+        ..CreateConversation::default()
+    });
+    let id = match tom.call(1, command).await.result {
+        Some(reply::Result::ConversationCreated(created)) => created.conversation.expect("which").id,
+        other => panic!("{other:?}"),
+    };
+    for tom in [&mut tom, &mut tom_too] {
+        assert_eq!(told(tom).await, "tom: tom and jerry joined");
+    }
+    assert_eq!(told(&mut jerry).await, "tom: invited");
+    let kind = ConversationType::Discussion.into();
+
+    let (named, mary_alone) = (id.clone(), vec!["mary".to_owned()]);
+    let add = Body::AddMembers(AddMembers {
+        r#type: kind,
+        id: named.clone(),
+        user_ids: mary_alone.clone(),
+    });
+    assert_eq!(tom.call(2, add).await.code, 0);
+    for client in [&mut tom, &mut tom_too, &mut jerry] {
+        assert_eq!(told(client).await, "tom: mary joined");
+    }
+    assert_eq!(told(&mut mary).await, "tom: invited");
+
+    let remove = Body::RemoveMembers(RemoveMembers {
+        r#type: kind,
+        id: named.clone(),
+        user_ids: mary_alone,
+    });
+    assert_eq!(tom.call(3, remove).await.code, 0);
+    for client in [&mut tom, &mut tom_too, &mut jerry] {
+        assert_eq!(told(client).await, "tom: mary left");
+    }
+    assert_eq!(told(&mut mary).await, "tom: kicked");
+
+    let join = Body::JoinConversation(JoinConversation {
+        r#type: kind,
+        id: named.clone(),
+    });
+    assert_eq!(william.call(1, join).await.code, 0);
+    for client in [&mut tom, &mut tom_too, &mut jerry, &mut william] {
+        assert_eq!(told(client).await, "william: william joined");
+    }
+
+    let quit = Body::QuitConversation(QuitConversation {
+        r#type: kind,
+        id: named,
+    });
+    assert_eq!(jerry.call(1, quit).await.code, 0);
+    for client in [&mut tom, &mut tom_too, &mut william, &mut jerry] {
+        assert_eq!(told(client).await, "jerry: jerry left");
+    }
+
+    // A message and an ack have their answers; only other devices are told.
+    let message = to(ConversationType::Discussion, &id, "bye");
+    assert_eq!(say(&mut tom, 4, message).await.sequence, 1);
+    let ack = Body::AckMessages(AckMessages {
+        r#type: kind,
+        id: id.clone(),
+        delivered_sequence: 1,
+        read_sequence: 1,
+    });
+    assert_eq!(william.call(2, ack).await.code, 0);
+    let update = Body::UpdateConversation(UpdateConversation {
+        r#type: kind,
+        id,
+        name: Some("Cartoon".into()),
+        ..UpdateConversation::default()
+    });
+    assert_eq!(tom.call(5, update).await.code, 0);
+    assert_eq!(told(&mut tom).await, "tom: changed");
+    assert_eq!(next(&mut william).await.sequence, 1);
+    assert_eq!(told(&mut william).await, "tom: changed");
+}
+
+/// Who did what, in words.
+async fn told(client: &mut RawClient) -> String {
+    let (by, what) = match client.event().await {
+        Body::Invited(event) => (event.by_user_id, "invited".to_owned()),
+        Body::KickedFromConversation(event) => (event.by_user_id, "kicked".to_owned()),
+        Body::MembersJoined(event) => (event.by_user_id, format!("{} joined", event.user_ids.join(" and "))),
+        Body::MembersLeft(event) => (event.by_user_id, format!("{} left", event.user_ids.join(" and "))),
+        Body::ConversationChanged(event) => (event.by_user_id, "changed".to_owned()),
+        other => panic!("{other:?}; {client:?}"),
+    };
+    format!("{by}: {what}")
+}
+
+#[tokio::test]
+async fn a_message_is_refused_while_a_mailbox_is_full_and_a_question_is_not() {
+    let gateway = Gateway::start(|config| {
+        config.workers = 1;
+        config.rooms.mailbox_messages = 1;
+    });
+    let mut alice = RawClient::online(&gateway, Transport::Tcp, "alice").await;
+    let mut bob = listening(&gateway, Transport::Tcp, "bob").await;
+    let room = "lobby";
+    let enter = Body::JoinChatRoom(JoinChatRoom {
+        room_id: room.into(),
+        ..JoinChatRoom::default()
+    });
+    assert_eq!(alice.call(1, enter).await.code, 0);
+    // What is for the room waits in the mailbox until all that came with it has been read.
+    let commands = [
+        Body::SendMessage(to(ConversationType::Room, room, "to all")),
+        Body::SendMessage(to_peer("bob", "too much")),
+        Body::QueryConversations(QueryConversations::default()),
+    ];
+    alice.send_together(2, commands).await;
+    assert_eq!(alice.reply(2).await.code, 0);
+    let reply = alice.reply(3).await;
+    assert_eq!(refused(&reply), (20607, "overload"));
+    assert_ne!(reply.retry_after_ms, 0);
+    assert_eq!(alice.reply(4).await.code, 0);
+    assert_eq!(say(&mut alice, 5, to_peer("bob", "again")).await.sequence, 1);
+    assert_eq!(&*next(&mut bob).await.content, b"again");
+    wait_until("it is counted", async || {
+        gateway.metric("sluice_mailbox_refusals_total").await > 0.5
+    })
+    .await;
 }

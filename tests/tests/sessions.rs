@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header};
+use rustix::net::sockopt;
 use serde_json::json;
 use sluice_gateway::config::{App, AppState, Config, SingleLogin};
 use sluice_protocol::frame::Body;
@@ -11,6 +12,7 @@ use sluice_protocol::{
     RenewTokenResult, Reply, SendMessage, limits, reply,
 };
 use sluice_tests::{APP_KEY, Gateway, RawClient, SECRET, Transport, on_all_transports, wait_until};
+use tokio::net::TcpStream;
 
 on_all_transports!(
     a_login_that_cannot_be_is_refused_with_its_code_and_the_connection_ends,
@@ -21,6 +23,7 @@ on_all_transports!(
     a_ping_is_answered_with_the_servers_time,
     a_newer_login_of_the_same_user_ends_the_older_session,
     a_session_that_is_displaced_leaves_its_rooms,
+    a_login_that_comes_late_does_not_displace_the_next_one_of_its_device,
     a_library_that_reconnects_does_not_displace_a_newer_login,
     a_token_that_ends_soon_is_announced_and_may_be_renewed,
     a_bad_renewal_leaves_the_session_on_its_old_token,
@@ -449,6 +452,46 @@ async fn users_of_the_same_name_in_different_apps_have_nothing_to_do_with_each_o
         "rooms are the app's own"
     );
     expect_alive(&mut here).await;
+}
+
+/// As it comes when a worker was busy: the client has given the connection up for another, or ended its side.
+async fn a_login_that_comes_late_does_not_displace_the_next_one_of_its_device(transport: Transport) {
+    let gateway = Gateway::start(|config| config.workers = 1);
+    let phone = |client: &RawClient| Login {
+        device_id: "phone".into(),
+        ..client.login_command("alice")
+    };
+    let mut late = RawClient::connect(&gateway, transport).await;
+    // On QUIC the server sees a connection with its first bytes.
+    let reply = late.call(1, Body::Ping(Ping {})).await;
+    assert_eq!(reply.code, ErrorCode::NOT_LOGGED_IN.number());
+    let mut next = RawClient::connect(&gateway, transport).await;
+    let login = phone(&next);
+    taken(log_in_with(&mut next, login).await);
+    let login = phone(&late);
+    let reply = log_in_with(&mut late, login).await;
+    assert_eq!((reply.code, &*reply.detail), (31010, "newer_login"), "{reply:?}");
+    expect_closed(&mut late, 31010, "newer_login").await;
+    expect_alive(&mut next).await;
+}
+
+#[tokio::test]
+async fn a_login_whose_connection_has_ended_does_not_displace_the_one_that_is_in_use() {
+    let gateway = Gateway::start(|_| ());
+    let mut next = RawClient::online(&gateway, Transport::Tcp, "alice").await;
+    let address = gateway.address(Transport::Tcp);
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the gateway takes connections");
+    // The login leaves together with the end.
+    sockopt::set_tcp_cork(&stream, true).expect("Linux can");
+    let mut late = RawClient::of_stream(&gateway, Transport::Tcp, stream);
+    let login = late.login_command("alice");
+    late.send_together(1, [Body::Login(login), Body::Ping(Ping {})]).await;
+    late.finish_sending().await;
+    let reply = late.reply(1).await;
+    assert_eq!((reply.code, &*reply.detail), (31010, "newer_login"), "{reply:?}");
+    expect_alive(&mut next).await;
 }
 
 async fn a_library_that_reconnects_does_not_displace_a_newer_login(transport: Transport) {

@@ -50,9 +50,9 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether it is a question.
+    /// Whether it is a question: nobody is told anything.
     pub(crate) fn asks_only(&self) -> bool {
-        !matches!(self, Self::Send(_)) && !self.changes_rows()
+        !matches!(self, Self::Send(_) | Self::Publish(_)) && !self.changes_rows()
     }
 
     /// Whether it may change rows; if not, it runs on a thread that only reads.

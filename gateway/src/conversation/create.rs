@@ -128,7 +128,7 @@ pub(super) fn make(
     let invited = members.iter().filter(|user| user.as_str() != by.user_id());
     let mut tell = vec![notices::invited(&row, by, invited.cloned())];
     if let Actor::User(creator) = by {
-        // So that the other devices of who made it know of it too.
+        // So that all devices of who made it know of it.
         tell.push(notices::joined(&row, by, [creator.id.clone()], members));
     }
     Ok(created(&row, false, notices::heard(tell)))

@@ -85,6 +85,11 @@ impl Registry {
         self.counter(&FAMILIES[metric as usize], label).increment(by);
     }
 
+    /// The series of a counter without labels, for who counts from any thread, and seldom.
+    pub(crate) fn shared(&self, metric: Metric) -> Counter {
+        self.counter(&FAMILIES[metric as usize], 0)
+    }
+
     /// Everything in the text format of Prometheus.
     pub(crate) fn render(&self, worker_figures: &[WorkerFigures], kept: &Store, since_start: Duration) -> String {
         process::update(&self.recorder);

@@ -9,15 +9,15 @@
 //! Plain rules: each method says what is to be done as [`Decision`]s. `worker/user_home.rs` carries them out, and describes the values
 //! that travel between workers for it.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::{Equivalent, HashMap};
-use sluice_protocol::{ErrorCode, LeaveReason, Platform};
+use sluice_protocol::{ErrorCode, LeaveReason, Platform, UserId};
 
 use crate::config::SingleLogin;
-use crate::identity::{ConnectionRef, User, UserKey};
+use crate::identity::{AppIndex, ConnectionRef, User, UserKey};
 use crate::refusal::Refusal;
 use crate::session::login::Accepted;
 use crate::session::papers::{Papers, ResumeSecret, SessionId};
@@ -34,7 +34,7 @@ pub(crate) struct Users {
 
 /// A session's record of its user, hashed and compared by app and id: a pointer instead of a copy for each user.
 #[derive(Debug)]
-pub(super) struct ByKey(pub(super) Arc<User>);
+pub(crate) struct ByKey(pub(super) Arc<User>);
 
 /// In the order they began. Nearly every user has one, which needs no allocation.
 #[derive(Debug)]
@@ -52,20 +52,42 @@ enum Sessions {
 pub(super) struct Known {
     /// The one it has, or had last.
     connection: ConnectionRef,
-    platform: Platform,
+    device: Device,
+    /// When the connection was opened that it has, or had last.
+    opened: Instant,
     /// When it logged in. To resume it changes nothing about that.
     started_at_ms: i64,
     papers: Papers,
+    /// What its client came with. Where it did not hear of this session, it comes with the same again.
+    came_with: Option<ResumeSecret>,
+}
+
+/// An installation, as far as its client says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Device {
+    platform: Platform,
+    /// Hashed: it is only compared with others of the same user. `None`: it has no name.
+    id: Option<u64>,
 }
 
 /// Somebody who asks to log in.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub connection: ConnectionRef,
+    /// When the connection was opened.
+    pub opened: Instant,
+    pub sending: Sending,
     pub request_id: u32,
     pub login: Box<Accepted>,
     /// For the session, if it is a new one; else the secret alone.
     pub papers: Papers,
+}
+
+/// Whether a client can still send. Of a connection that was cut nothing else is seen than of one whose client has ended its side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sending {
+    Open,
+    Ended,
 }
 
 /// A login that is granted.
@@ -142,8 +164,11 @@ impl Users {
     }
 
     /// The connections of a user's live sessions.
-    pub(crate) fn connections(&self, user: &UserKey) -> Vec<ConnectionRef> {
-        self.of(user).iter().map(|known| known.connection).collect()
+    pub(crate) fn connections(
+        &self,
+        user: &(impl Hash + Equivalent<ByKey>),
+    ) -> impl ExactSizeIterator<Item = ConnectionRef> {
+        self.of(user).iter().map(|known| known.connection)
     }
 
     /// Somebody logs in.
@@ -209,7 +234,8 @@ impl Users {
     /// The app's server puts a user out: connections are closed with `refusal`, and nothing is left to be resumed.
     pub(crate) fn evict(&mut self, user: &UserKey, refusal: &Refusal) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for connection in self.connections(user) {
+        let connections: Vec<ConnectionRef> = self.connections(user).collect();
+        for connection in connections {
             self.close(connection, refusal, &mut decisions);
         }
         self.sessions.remove(user);
@@ -228,6 +254,10 @@ impl Users {
     fn begin(&mut self, arrival: Box<Arrival>, policy: SingleLogin, how: How) -> Vec<Decision> {
         let login = &arrival.login;
         let user = login.user.key();
+        let device = Device {
+            platform: login.platform,
+            id: (!login.device_id.is_empty()).then(|| self.sessions.hasher().hash_one(&login.device_id)),
+        };
         // In the order they go: what is lost before what is in use, and the oldest first.
         let parked = self.parked.resumable(&user);
         let (own, parked): (Vec<_>, Vec<_>) = parked
@@ -239,7 +269,7 @@ impl Users {
         let displaced: Vec<(Option<u64>, Known)> = match policy {
             SingleLogin::Single => all,
             SingleLogin::PerPlatform => {
-                let same = |(_, known): &(_, Known)| known.platform == login.platform;
+                let same = |(_, known): &(_, Known)| known.device.platform == login.platform;
                 all.into_iter().filter(same).collect()
             }
             SingleLogin::Multi(most) => {
@@ -247,9 +277,21 @@ impl Users {
                 all.into_iter().take(surplus).collect()
             }
         };
-        if let Some(lost_began_ms) = login.resumes_session_of_ms
-            && displaced.iter().any(|(_, known)| known.started_at_ms > lost_began_ms)
-        {
+        let came_with = login.resume.as_ref().map(|resume| resume.secret);
+        let is_newer = |(parked, known): &(Option<u64>, Known)| {
+            let began_later = login
+                .resumes_session_of_ms
+                .is_some_and(|lost| known.started_at_ms > lost);
+            let has_ended = arrival.sending == Sending::Ended && parked.is_none();
+            let secrets = known.came_with.zip(came_with);
+            let is_its_own = secrets.is_some_and(|(known, own)| known.matches(&own));
+            // What a client has given up for another connection can still come, as late as its worker is. And what it began without hearing of it
+            // is not somebody else's.
+            let is_later =
+                (is_its_own || device.id.is_some() && known.device == device) && known.opened > arrival.opened;
+            is_later || began_later && !is_its_own || has_ended && known.device == device
+        };
+        if displaced.iter().any(is_newer) {
             let refusal = Refusal::with_detail(ErrorCode::KICKED_BY_OTHER_DEVICE, "newer_login");
             return vec![Decision::Refuse(arrival, refusal)];
         }
@@ -267,9 +309,11 @@ impl Users {
         }
         let known = Known {
             connection: arrival.connection,
-            platform: login.platform,
+            device,
+            opened: arrival.opened,
             started_at_ms: login.started_at_ms,
             papers: arrival.papers,
+            came_with,
         };
         let granted = Granted {
             id: known.papers.id,
@@ -305,7 +349,9 @@ impl Users {
         };
         let known = Known {
             connection: arrival.connection,
+            opened: arrival.opened,
             papers,
+            came_with: arrival.login.resume.as_ref().map(|resume| resume.secret),
             ..session
         };
         self.add(&arrival.login.user, known);
@@ -325,7 +371,7 @@ impl Users {
         decisions.extend(heir.map(|heir| Decision::Refuse(heir, refusal.clone())));
     }
 
-    fn of(&self, user: &UserKey) -> &[Known] {
+    fn of(&self, user: &(impl Hash + Equivalent<ByKey>)) -> &[Known] {
         self.sessions.get(user).map_or(&[], Sessions::as_slice)
     }
 
@@ -389,6 +435,13 @@ impl Hash for ByKey {
 impl Equivalent<ByKey> for UserKey {
     fn equivalent(&self, known: &ByKey) -> bool {
         (self.app, &self.id) == (known.0.app, &known.0.id)
+    }
+}
+
+/// As a [`UserKey`] without one.
+impl Equivalent<ByKey> for (AppIndex, &UserId) {
+    fn equivalent(&self, known: &ByKey) -> bool {
+        *self == (known.0.app, &known.0.id)
     }
 }
 

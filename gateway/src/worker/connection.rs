@@ -1,6 +1,6 @@
 //! A connection and its task: reads frames, has commands handled, and goes on writing when the transport can.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -19,6 +19,7 @@ use crate::metrics::Metric;
 use crate::outbox::{Flush, Outbox, SharedOutbox};
 use crate::refusal::Refusal;
 use crate::session::Session;
+use crate::session::users::Arrival;
 use crate::timer_wheel::Tick;
 use crate::transport::{Transport, TransportKind};
 use crate::worker::Worker;
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     pub(super) key: ConnectionKey,
     pub(super) transport: Rc<Transport>,
     pub(super) outbox: SharedOutbox,
+    /// It is flushed at the end of the pump's turn.
+    pub(super) marked: Cell<bool>,
     pub(super) state: RefCell<State>,
 }
 
@@ -105,9 +108,22 @@ pub(super) enum Errand {
     Leave(RoomKey),
     /// The logout that waits for answers to what was asked before.
     LogOut(NonZeroU32),
+    /// The login that the user's home is to be asked about.
+    Register(Box<Arrival>),
 }
 
 impl State {
+    /// The login that the user's home is to be asked about.
+    pub(super) fn take_arrival(&mut self) -> Option<Box<Arrival>> {
+        match self.errand.take().map(|errand| *errand) {
+            Some(Errand::Register(arrival)) => Some(arrival),
+            other => {
+                self.errand = other.map(Box::new);
+                None
+            }
+        }
+    }
+
     /// The room to leave now that another has been entered, or could not be.
     pub(super) fn take_room_to_leave(&mut self) -> Option<RoomKey> {
         match self.errand.take().map(|errand| *errand) {
@@ -164,6 +180,7 @@ impl Worker {
                     key,
                     transport,
                     outbox: Rc::new(RefCell::new(outbox)),
+                    marked: Cell::new(false),
                     state: RefCell::new(State {
                         session,
                         input: Vec::new(),

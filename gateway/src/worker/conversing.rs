@@ -4,8 +4,12 @@
 //! connection's worker        store's threads              users' homes             connections' workers
 //!        │── ask ────────────────▶│                             │                          │
 //!        │◀─ Conversed, Synced ───│── Deliver, users by home ──▶│── Converse ─────────────▶│
+//!        │                        │── Answer, to the sender's ─▶│── Conversed ────────────▶│
 //!        │                        │── Settle ──────────────────▶│── Settled ──────────────▶│
 //! ```
+//!
+//! The answer to a message goes the way that events go, by the sender's home: behind the messages that were kept before it. A client that has the number
+//! of its own message has everything before it.
 //!
 //! A session gets events once it has asked what it missed ([`flow`]). It is then told everything in order: what was kept before the first page was read
 //! is in the pages, and what happens meanwhile is held back until the last page has gone out. An event of something that is in a page may still be on its
@@ -25,7 +29,7 @@ use sluice_protocol::{
 
 use crate::conversation::{Actor, Asked, Command, Outcome, Push, Tell};
 use crate::frames;
-use crate::identity::{AppIndex, ConnectionKey, ConnectionRef, UserKey, WorkerIndex};
+use crate::identity::{AppIndex, ConnectionKey, ConnectionRef, WorkerIndex};
 use crate::metrics::Metric;
 use crate::push;
 use crate::refusal::Refusal;
@@ -73,6 +77,8 @@ pub(super) struct Conversed {
     /// Of a message.
     kind: Option<MessageType>,
     is_repeat: bool,
+    /// Of a message that was sent behind the last page of what was missed: what was held back until then comes before it.
+    follows_pages: bool,
 }
 
 /// A page of what a session missed.
@@ -140,8 +146,13 @@ impl Worker {
             Command::Send(message) => Some(message.client_message_id.clone()),
             _ => None,
         };
-        if let Err(refusal) = self.may_converse(connection, &command) {
-            self.count_refusal(&refusal);
+        let refused = if !command.asks_only() && self.mailboxes.borrow().is_any_full() {
+            Err(self.refuse_overload())
+        } else {
+            let may = self.may_converse(connection, &command);
+            may.inspect_err(|refusal| self.count_refusal(refusal))
+        };
+        if let Err(refusal) = refused {
             if request_id != 0 {
                 self.answer(connection, &refuse(request_id, &refusal, named));
             }
@@ -149,7 +160,7 @@ impl Worker {
         }
         let from = self.connection_ref(connection.key);
         let weight = weight_of(&command);
-        let (user, sync) = {
+        let (user, sync, follows_pages) = {
             let mut state = connection.state.borrow_mut();
             let Some(user) = state.session.online().map(|online| online.user.clone()) else {
                 return;
@@ -166,7 +177,7 @@ impl Worker {
                 Command::Sync(_) => state.conversing.under_way().map(|sync| (sync, PageOf::Later)),
                 _ => None,
             };
-            (user, sync)
+            (user, sync, state.conversing.has_all_pages())
         };
         let kind = match &command {
             Command::Send(message) => Some(message.r#type()),
@@ -175,6 +186,8 @@ impl Worker {
         let (shared, outside, asked_at) = (self.shared.clone(), self.outside.clone(), Instant::now());
         let app = user.app;
         let home = self.home_of_user(&user);
+        // Their answers say all that the event does. What comes of others is told to who did it as well.
+        let except = matches!(command, Command::Send(_) | Command::Ack(_)).then_some(from);
         let asked = Asked {
             app,
             by: Actor::User(user),
@@ -201,49 +214,50 @@ impl Worker {
                 Err(refusal) => refuse(request_id, &refusal, named),
             };
             let (connection, frame) = (from.key, Bytes::from(frame));
-            let answer = match sync {
-                Some((sync, which)) => {
-                    let page = Page {
-                        frame,
-                        code,
-                        asked: asked_at,
-                        sync,
-                        which,
-                        reached,
-                        is_last,
-                    };
-                    Message::Synced {
-                        connection,
-                        page: Box::new(page),
-                    }
+            if let Some((sync, which)) = sync {
+                if which == PageOf::First && code == ErrorCode::NO_ERROR {
+                    // Before the page: what the client sends when it has that is kept behind this.
+                    let outside = outside.clone();
+                    shared.conversations.settle(move |settled| {
+                        let settle = Message::Settle {
+                            connection: from,
+                            sync,
+                            settled: if settled { Settled::Yes } else { Settled::Unknown },
+                        };
+                        outside.post_always(home, settle);
+                    });
                 }
-                None => {
-                    let answer = Conversed {
-                        frame,
-                        code,
-                        asked: asked_at,
-                        kind,
-                        is_repeat,
-                    };
-                    Message::Conversed {
-                        connection,
-                        answer: Box::new(answer),
-                    }
-                }
-            };
-            outside.post_always(from.worker, answer);
-            outside.tell(&shared, app, tell, Some(from));
-            if let Some((sync, PageOf::First)) = sync
-                && code == ErrorCode::NO_ERROR
-            {
-                shared.conversations.settle(move |settled| {
-                    let settle = Message::Settle {
-                        connection: from,
-                        sync,
-                        settled: if settled { Settled::Yes } else { Settled::Unknown },
-                    };
-                    outside.post_always(home, settle);
-                });
+                let page = Page {
+                    frame,
+                    code,
+                    asked: asked_at,
+                    sync,
+                    which,
+                    reached,
+                    is_last,
+                };
+                let page = Box::new(page);
+                return outside.post_always(from.worker, Message::Synced { connection, page });
+            }
+            let answer = Box::new(Conversed {
+                frame,
+                code,
+                asked: asked_at,
+                kind,
+                is_repeat,
+                follows_pages,
+            });
+            if kind.is_some() {
+                outside.tell(&shared, app, tell, except);
+                let answer = Message::Answer {
+                    connection: from,
+                    answer,
+                };
+                outside.post_always(home, answer);
+            } else {
+                // What comes of a command follows its answer.
+                outside.post_always(from.worker, Message::Conversed { connection, answer });
+                outside.tell(&shared, app, tell, except);
             }
         });
     }
@@ -278,6 +292,12 @@ impl Worker {
         }
     }
 
+    /// All that was kept before a message has come here, so its events are before the answer on the way to the connection.
+    pub(super) fn pass_on(&self, to: ConnectionRef, answer: Box<Conversed>) {
+        let connection = to.key;
+        self.post(to.worker, Message::Conversed { connection, answer });
+    }
+
     /// The answer to a command.
     pub(super) fn conversed(self: &Rc<Self>, key: ConnectionKey, answer: &Conversed) {
         self.count_conversed(answer.code, answer.asked);
@@ -290,6 +310,9 @@ impl Worker {
             _ => {}
         }
         if let Some(connection) = self.answered(key, false) {
+            if answer.follows_pages {
+                self.let_go_of_held(&connection);
+            }
             self.answer(&connection, &answer.frame);
         }
     }
@@ -304,63 +327,65 @@ impl Worker {
 
     /// Gives an event to the connections of users whose home is here, and those who have none to the app's push hook.
     pub(super) fn deliver(&self, delivery: &Delivery) {
-        let mut by_worker: Vec<(WorkerIndex, Vec<ConnectionKey>)> = Vec::new();
-        let mut away = Vec::new();
-        for user in &*delivery.users {
-            let key = UserKey {
-                app: delivery.app,
-                id: user.clone(),
-            };
-            let connections = self.users.borrow().connections(&key);
-            if connections.is_empty() && delivery.push.is_some() {
-                away.push(user.clone());
-            }
-            for to in connections {
-                if Some(to) == delivery.except {
-                    continue;
-                }
-                match by_worker
-                    .iter_mut()
-                    .find(|(worker, keys)| *worker == to.worker && keys.len() < CONNECTIONS_PER_VALUE)
-                {
-                    Some((_, keys)) => keys.push(to.key),
-                    None => by_worker.push((to.worker, vec![to.key])),
-                }
-            }
-        }
-        for (worker, connections) in by_worker {
+        let push = delivery.push.as_deref().filter(|push| is_wanted(push));
+        let converse = |worker, connections| {
             let event = delivery.event.clone();
             self.post(worker, Message::Converse { connections, event });
+        };
+        let known = self.users.borrow();
+        let mut by_worker = vec![Vec::new(); self.shared.workers.len()];
+        let mut away = Vec::new();
+        for user in &*delivery.users {
+            let key = (delivery.app, user);
+            let connections = known.connections(&key);
+            if push.is_some() && connections.len() == 0 {
+                away.push(user);
+            }
+            for to in connections.filter(|to| Some(*to) != delivery.except) {
+                let keys = &mut by_worker[to.worker.get()];
+                keys.push(to.key);
+                if keys.len() == CONNECTIONS_PER_VALUE {
+                    converse(to.worker, std::mem::take(keys));
+                }
+            }
         }
-        if let Some(push) = &delivery.push {
-            self.tell_push_hook(delivery.app, push, away);
+        for (worker, keys) in (0..).map(WorkerIndex).zip(by_worker) {
+            if !keys.is_empty() {
+                converse(worker, keys);
+            }
+        }
+        if let Some(push) = push
+            && !away.is_empty()
+        {
+            // Who wrote it knows.
+            let away = away.into_iter().map(UserId::as_str);
+            let away = away.filter(|user| **user != *push.sender_id);
+            self.shared
+                .pushes
+                .offer(delivery.app, self.index, &announced(push), away);
         }
     }
 
     /// An event for connections.
     pub(super) fn converse_event(self: &Rc<Self>, keys: &[ConnectionKey], event: &Arc<Happened>) {
+        let bounds = Bounds {
+            own_bytes: self.queue_bytes_of_held(),
+            all_bytes: self.config().connections.backlog_bytes / self.shared.workers.len() / HELD_PART,
+        };
         for key in keys {
             self.contain(*key, || {
                 if let Some(connection) = self.connection(*key) {
-                    self.converse_event_of(&connection, event);
+                    self.converse_event_of(&connection, event, bounds);
                 }
             });
         }
     }
 
-    fn converse_event_of(self: &Rc<Self>, connection: &Rc<Connection>, event: &Arc<Happened>) {
-        let bounds = Bounds {
-            own_bytes: self.queue_bytes_of_held(),
-            all_bytes: self.config().connections.backlog_bytes / self.shared.workers.len() / HELD_PART,
-        };
+    fn converse_event_of(self: &Rc<Self>, connection: &Rc<Connection>, event: &Arc<Happened>, bounds: Bounds) {
         let taken = connection.state.borrow_mut().conversing.take(event, bounds);
         if taken == Taken::Sent {
             self.queue_event(connection, &event.frame);
-            let mut unflushed = self.unflushed.borrow_mut();
-            // Several in a row are often for the same one.
-            if unflushed.last() != Some(&connection.key) {
-                unflushed.push(connection.key);
-            }
+            self.flush_later(connection);
         }
     }
 
@@ -398,7 +423,7 @@ impl Worker {
                 Settled::Unknown => state.conversing.handle_unsettled(sync),
             }
         }
-        self.unflushed.borrow_mut().push(key);
+        self.flush_later(&connection);
     }
 
     /// Sends what was held back for a session, if it has all pages, and the client has read so much of them that it fits behind.
@@ -408,9 +433,15 @@ impl Worker {
         {
             return;
         }
+        self.let_go_of_held(connection);
+        self.flush(connection);
+    }
+
+    /// Queues what was held back for a session, if it has all pages.
+    fn let_go_of_held(self: &Rc<Self>, connection: &Rc<Connection>) {
         let release = connection.state.borrow_mut().conversing.release();
         match release {
-            Release::Nothing => return,
+            Release::Nothing => {}
             Release::Events(events) => {
                 for event in events {
                     self.queue_event(connection, &event.frame);
@@ -422,7 +453,6 @@ impl Worker {
                 self.queue_event(connection, &lost);
             }
         }
-        self.flush(connection);
     }
 
     /// What may be held back for one session: half of its queue, the other half being for what it has still to read by then.
@@ -441,16 +471,6 @@ impl Worker {
             return self.close_slow(connection);
         }
         self.metrics.add_labelled(Metric::FramesSent, SENT_EVENT, 1);
-    }
-
-    /// Tells the app's push hook of a message for users who have no connection.
-    fn tell_push_hook(&self, app: AppIndex, push: &Push, away: Vec<UserId>) {
-        if away.is_empty() || !is_wanted(push) {
-            return;
-        }
-        // Who wrote it knows.
-        let away = away.iter().map(UserId::as_str).filter(|user| **user != *push.sender_id);
-        self.shared.pushes.offer(app, self.index, &announced(push), away);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What clients send: bytes to frames, frames to the session, and what the session wants done.
 
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use crate::refusal::Refusal;
 use crate::room::{self, RETRY_AFTER_MIN};
 use crate::session::dispatch::{self, Action};
 use crate::session::papers::Papers;
-use crate::session::users::Arrival;
+use crate::session::users::{Arrival, Sending};
 use crate::session::{Quotas, logout};
 use crate::worker::Worker;
 use crate::worker::close::CloseReason;
@@ -31,6 +32,9 @@ const IN_FLIGHT_MAX: u16 = 256;
 
 /// Reads in a row before other connections get their turn.
 const READS_PER_TURN: usize = 4;
+
+/// Reads that look for the end of a connection behind a login: most clients send no more than a frame or two there.
+const READS_BEHIND_LOGIN: usize = 2;
 
 /// Frames in a row before other connections get their turn: some hundred microseconds. Renewals, which take longer each, have a quota.
 const FRAMES_PER_TURN: usize = 256;
@@ -60,6 +64,9 @@ impl Worker {
             return self.client_ended(connection);
         }
         for _ in 0..READS_PER_TURN {
+            if self.register_arrival(connection, cx).is_err() {
+                return self.broken(connection);
+            }
             let closing = connection.state.borrow().session.is_closing();
             if !closing && self.is_paused(connection) {
                 connection.state.borrow_mut().paused = true;
@@ -86,6 +93,43 @@ impl Worker {
         Progress::Waiting
     }
 
+    /// Asks a user's home to let in who has logged in on this connection.
+    ///
+    /// # Errors
+    /// When the connection is found to be broken: its login must not put off the next one of its client.
+    fn register_arrival(&self, connection: &Connection, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(mut arrival) = connection.state.borrow_mut().take_arrival() else {
+            return Ok(());
+        };
+        // With what the client has sent behind its login there is nothing more to be read for the moment, or its end.
+        for _ in 0..READS_BEHIND_LOGIN {
+            let mut scratch = self.scratch.borrow_mut();
+            match connection.transport.poll_read(cx, &mut scratch)? {
+                Poll::Pending => break,
+                Poll::Ready(0) => {
+                    arrival.sending = Sending::Ended;
+                    break;
+                }
+                Poll::Ready(bytes) => {
+                    self.count_received(connection, bytes);
+                    connection.state.borrow_mut().input.extend_from_slice(&scratch[..bytes]);
+                }
+            }
+        }
+        let home = self.home_of_user(&arrival.login.user);
+        self.post(home, Message::Register(arrival));
+        Ok(())
+    }
+
+    fn count_received(&self, connection: &Connection, bytes: usize) {
+        connection.state.borrow_mut().bytes_received += bytes as u64;
+        self.metrics.add_labelled(
+            Metric::BytesReceived,
+            connection.transport.kind() as usize,
+            bytes as u64,
+        );
+    }
+
     /// Whether the connection is not to be read now.
     fn is_paused(&self, connection: &Connection) -> bool {
         let state = connection.state.borrow();
@@ -99,8 +143,8 @@ impl Worker {
     /// Handles the frames in what was left over and in `bytes`, until the connection is paused or closed.
     fn handle_input(self: &Rc<Self>, connection: &Rc<Connection>, bytes: &[u8]) -> Input {
         let mut input = {
+            self.count_received(connection, bytes.len());
             let mut state = connection.state.borrow_mut();
-            state.bytes_received += bytes.len() as u64;
             if state.input.is_empty() && bytes.is_empty() {
                 return Input::Handled;
             }
@@ -112,11 +156,6 @@ impl Worker {
             }
             std::mem::take(&mut state.input)
         };
-        self.metrics.add_labelled(
-            Metric::BytesReceived,
-            connection.transport.kind() as usize,
-            bytes.len() as u64,
-        );
         // What came before its end is only copied once; a frame that is there whole is not copied at all.
         let joined = !input.is_empty();
         if joined {
@@ -227,14 +266,16 @@ impl Worker {
                 state.session.handle_login(now.instant, self.config());
                 state.in_flight += 1;
                 state.user = Some(login.user.clone());
-                let home = self.home_of_user(&login.user);
                 let arrival = Arrival {
                     connection: self.connection_ref(connection.key),
+                    opened: state.opened,
+                    sending: Sending::Open,
                     request_id,
                     login,
                     papers: Papers::new(self.shared.random),
                 };
-                self.post(home, Message::Register(Box::new(arrival)));
+                // Once it is known whether its client has ended its side.
+                state.errand = Some(Box::new(Errand::Register(Box::new(arrival))));
             }
             Action::Room {
                 key,

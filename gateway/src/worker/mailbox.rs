@@ -1,7 +1,7 @@
 //! Values between workers: batches in, batches out, and a bound on what waits.
 //!
 //! The bound is kept where work comes in: a client's command is refused when the mailbox of its room's home is full, and a message
-//! when any is, since it may go to all. What follows from a command that was taken (answers, deliveries) always gets through,
+//! or a change of a conversation when any is, since it may go to all. What follows from a command that was taken (answers, deliveries) always gets through,
 //! so nothing accepted is lost here.
 
 mod depth;
@@ -148,6 +148,11 @@ pub(super) enum Message {
         connection: ConnectionKey,
         answer: Box<Conversed>,
     },
+    /// To a user's home: the answer to a message, behind what was kept before it.
+    Answer {
+        connection: ConnectionRef,
+        answer: Box<Conversed>,
+    },
     /// To a user's home: all that was kept before a page was read has been told.
     Settle {
         connection: ConnectionRef,
@@ -212,6 +217,7 @@ impl Message {
             | Self::Order { .. }
             | Self::Deliver(_)
             | Self::Converse { .. }
+            | Self::Answer { .. }
             | Self::Settle { .. }
             | Self::Destroy { .. }
             | Self::Publish { .. } => None,
@@ -230,7 +236,7 @@ impl Message {
             Self::Deliver(delivery) => delivery.event.frame.len(),
             // Shared while it waits, but copied for each connection.
             Self::Converse { connections, event } => event.frame.len() * connections.len(),
-            Self::Conversed { answer, .. } => answer.frame.len(),
+            Self::Conversed { answer, .. } | Self::Answer { answer, .. } => answer.frame.len(),
             Self::Synced { page, .. } => page.frame.len(),
             Self::Announce { announcement, .. } => announcement.message.content.len(),
             Self::Publish { frame, .. }
@@ -293,6 +299,11 @@ impl Outside {
         self.addresses.len()
     }
 
+    /// Whether any worker has as much before it as is allowed.
+    pub(super) fn is_any_full(&self) -> bool {
+        is_any_full(&self.addresses, self.weight_max)
+    }
+
     /// Sends what follows from something that was taken: it always gets through.
     pub(super) fn post_always(&self, worker: WorkerIndex, message: Message) {
         let address = &self.addresses[worker.get()];
@@ -314,6 +325,10 @@ impl Outside {
             Full
         })
     }
+}
+
+fn is_any_full(addresses: &[Address], weight_max: usize) -> bool {
+    addresses.iter().any(|address| address.depth.get() >= weight_max)
 }
 
 /// One mailbox for each of `workers`.
@@ -387,6 +402,11 @@ impl Mailboxes {
     /// Whether `worker` has as much before it as is allowed.
     pub(super) fn is_full(&self, worker: WorkerIndex) -> bool {
         self.addresses[worker.get()].depth.get() >= self.weight_max
+    }
+
+    /// Whether any worker has.
+    pub(super) fn is_any_full(&self) -> bool {
+        is_any_full(&self.addresses, self.weight_max)
     }
 
     /// Queues a value. It leaves with the next [`Self::send_batches`].

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics::Counter;
 use sluice_protocol::{ErrorCode, RoomId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -39,12 +40,15 @@ pub(crate) struct Operator {
     mailboxes: Outside,
     /// Of messages that are said in more than one place: those of a worker that does not exist.
     message_ids: Arc<Mutex<MessageIds>>,
+    /// What met a full mailbox.
+    refusals: Counter,
 }
 
 impl Operator {
     pub(crate) fn new(shared: Arc<Shared>, mailboxes: Outside) -> Self {
         let workers = u16::try_from(mailboxes.workers()).expect("fewer than 65536 workers");
         Self {
+            refusals: shared.registry.shared(Metric::MailboxRefusals),
             shared,
             mailboxes,
             message_ids: Arc::new(Mutex::new(MessageIds::new(WorkerIndex(workers)))),
@@ -98,7 +102,7 @@ impl Operator {
     /// Has the rules of conversations carry out a command of the app's server, and waits until what it changes is kept. Who is concerned has been told by then.
     ///
     /// # Errors
-    /// What the rules say; 5004 when the store has too much to do, or does not answer, 31003 when its disk takes nothing.
+    /// What the rules say; 20607 when a worker has too much to do, 5004 when the store has, or does not answer, 31003 when its disk takes nothing.
     pub(crate) async fn converse(&self, app: AppIndex, command: Command) -> Result<Outcome, Refusal> {
         wait(self.have_ruled(app, command)?, deadline()).await?
     }
@@ -118,6 +122,9 @@ impl Operator {
 
     fn have_ruled(&self, app: AppIndex, command: Command) -> Result<oneshot::Receiver<OutcomeResult>, Refusal> {
         command::conversation::check(&command)?;
+        if !command.asks_only() && self.mailboxes.is_any_full() {
+            return Err(self.refuse_overload());
+        }
         let (answer, answered) = oneshot::channel();
         let (shared, mailboxes) = (self.shared.clone(), self.mailboxes.clone());
         let by = Actor::Server;
@@ -259,9 +266,13 @@ impl Operator {
     /// # Errors
     /// 20607 when the worker has as much before it as is allowed.
     fn post(&self, worker: WorkerIndex, message: Message) -> Result<(), Refusal> {
-        self.mailboxes
-            .post(worker, message)
-            .map_err(|_| Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY))
+        self.mailboxes.post(worker, message).map_err(|_| self.refuse_overload())
+    }
+
+    /// A mailbox of a worker is full.
+    fn refuse_overload(&self) -> Refusal {
+        self.refusals.increment(1);
+        Refusal::with_detail(ErrorCode::REQUEST_TOO_FREQUENT, "overload").retry_after(OVERLOAD_RETRY)
     }
 }
 

@@ -150,6 +150,7 @@ impl Worker {
             } => self.not_resumed(connection, &room, &frame),
             Message::Converse { connections, event } => self.converse_event(&connections, &event),
             Message::Conversed { connection, answer } => self.conversed(connection, &answer),
+            Message::Answer { connection, answer } => self.pass_on(connection, answer),
             Message::Settle {
                 connection,
                 sync,
@@ -508,17 +509,30 @@ impl Worker {
                 return None;
             }
         }
-        self.unflushed.borrow_mut().push(key);
+        self.flush_later(&connection);
         Some(connection)
+    }
+
+    /// Has a connection flushed at the end of the pump's turn, once, whatever comes for it until then.
+    pub(super) fn flush_later(&self, connection: &Connection) {
+        if !connection.marked.replace(true) {
+            self.unflushed.borrow_mut().push(connection.key);
+        }
     }
 
     /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
     fn flush_connections(self: &Rc<Self>) {
-        let keys = std::mem::take(&mut *self.unflushed.borrow_mut());
-        for key in keys {
+        let mut keys = std::mem::take(&mut *self.unflushed.borrow_mut());
+        for key in keys.drain(..) {
             if let Some(connection) = self.connection(key) {
+                connection.marked.set(false);
                 self.contain(key, || self.flush_answers(&connection));
             }
+        }
+        let mut unflushed = self.unflushed.borrow_mut();
+        if unflushed.is_empty() {
+            // The room in it is for the next turn.
+            *unflushed = keys;
         }
     }
 

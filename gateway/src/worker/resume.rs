@@ -108,7 +108,7 @@ impl Worker {
             && walk.asked.as_ref() == Some(room)
         {
             walk.asked = None;
-            self.unflushed.borrow_mut().push(connection.key);
+            self.flush_later(connection);
         }
     }
 

@@ -574,7 +574,7 @@ pub struct ConversationMessage {
     #[prost(uint32, tag = "33")]
     pub left: u32,
 }
-/// Makes a discussion: a conversation of users by users, in which all may do the same. Each member but the creator gets Invited, the creator's other devices
+/// Makes a discussion: a conversation of users by users, in which all may do the same. Each member but the creator gets Invited, the creator
 /// MembersJoined. It ends with its last member.
 ///
 /// Errors: 33003 (detail: the field), 25411 (more members than allowed), 20607.

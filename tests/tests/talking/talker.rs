@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    AckMessages, ConversationMessage, ConversationType, ErrorCode, HistoryDirection, MessageType, Ping, QueryMessages,
-    Reply, SendMessage, SyncConversations, SyncPage, reply,
+    AckMessages, ConversationMessage, ConversationType, ErrorCode, HistoryDirection, Login, MessageType, Ping,
+    QueryMessages, Reply, SendMessage, SyncConversations, SyncPage, reply,
 };
 use sluice_tests::{Target, Transport};
 use tokio::sync::watch;
@@ -172,8 +172,11 @@ impl Talker {
         for progress in self.progress.values_mut() {
             progress.telling = progress.told;
         }
-        line.send(LOGIN, Body::Login(self.target.login_command(&self.user)))
-            .await?;
+        let login = Login {
+            device_id: self.user.clone(),
+            ..self.target.login_command(&self.user)
+        };
+        line.send(LOGIN, Body::Login(login)).await?;
         line.send(SYNC, Body::SyncConversations(self.sync(&here.known, String::new())))
             .await?;
         let mut next_message = interval(self.pace);

@@ -34,6 +34,9 @@ struct Held {
 struct Login {
     platform: Platform,
     at_ms: i64,
+    opened_ms: i64,
+    sending: Sending,
+    device: &'static str,
     /// When the session began that a library lost.
     lost_ms: Option<i64>,
     secret: Option<ResumeSecret>,
@@ -44,9 +47,28 @@ impl Login {
         Self {
             platform: Platform::Ios,
             at_ms,
+            opened_ms: at_ms,
+            sending: Sending::Open,
+            device: "",
             lost_ms: None,
             secret: None,
         }
+    }
+
+    /// On a connection of then.
+    fn opened(self, opened_ms: i64) -> Self {
+        Self { opened_ms, ..self }
+    }
+
+    fn ended(self) -> Self {
+        Self {
+            sending: Sending::Ended,
+            ..self
+        }
+    }
+
+    fn device(self, device: &'static str) -> Self {
+        Self { device, ..self }
     }
 
     fn on(self, platform: Platform) -> Self {
@@ -95,7 +117,7 @@ impl Desk {
         let accepted = Accepted {
             user: named(user),
             platform: login.platform,
-            device_id: "".into(),
+            device_id: login.device.into(),
             package_name: "".into(),
             sdk: "".into(),
             resumes_session_of_ms: login.lost_ms,
@@ -106,6 +128,8 @@ impl Desk {
         };
         Box::new(Arrival {
             connection,
+            opened: self.start + Duration::from_millis(login.opened_ms.unsigned_abs()),
+            sending: login.sending,
             request_id: 1,
             login: Box::new(accepted),
             papers: Papers::new(aws_lc_rs::default_provider().secure_random),
@@ -358,7 +382,10 @@ fn who_resumes_a_session_that_is_not_known_to_be_lost_waits_until_its_connection
     let (new, granted) = granted(decision);
     assert_eq!((granted.how, granted.id), (How::TakenOver, old.id));
     assert_eq!(granted.resumed.expect("places").connection, old.connection);
-    assert_eq!(desk.users.connections(&named("alice").key()), [new.connection]);
+    assert_eq!(
+        desk.users.connections(&named("alice").key()).collect::<Vec<_>>(),
+        [new.connection]
+    );
 }
 
 #[test]
@@ -420,7 +447,10 @@ fn a_displaced_session_keeps_its_places_and_cannot_be_resumed() {
         let (_, code, detail) = refused(desk.ask(Login::at(30).with(old).automatic(10)));
         assert_eq!((code, &*detail), (31010, "newer_login"));
         assert_eq!(desk.expire(WINDOW), [(old.connection, LeaveReason::Offline)]);
-        assert_eq!(desk.users.connections(&named("alice").key()), [newer.connection]);
+        assert_eq!(
+            desk.users.connections(&named("alice").key()).collect::<Vec<_>>(),
+            [newer.connection]
+        );
     }
 }
 
@@ -475,7 +505,7 @@ fn what_is_lost_gives_way_before_what_is_in_use() {
     assert!(
         desk.users
             .connections(&named("alice").key())
-            .contains(&tablet.connection)
+            .any(|connection| connection == tablet.connection)
     );
     assert!(desk.users.parked.resumable(&named("alice").key()).is_empty());
 }
@@ -556,4 +586,87 @@ fn who_is_evicted_has_nothing_left() {
     assert_eq!((desk.users.len(), desk.users.parked()), (0, 0));
     assert!(desk.users.heirs.is_empty());
     assert_eq!(desk.resume(Login::at(50).with(parked)).1.how, How::Unknown);
+}
+
+#[test]
+fn a_login_that_its_device_has_given_up_for_another_connection_displaces_nobody() {
+    for lost in [None, Some(5)] {
+        let automatic = |login: Login| Login { lost_ms: lost, ..login };
+        let mut desk = Desk::new(SingleLogin::Single);
+        // It was opened first, and comes last.
+        let (new, _) = desk.log_in(automatic(Login::at(10).opened(2).device("phone")));
+        let (_, code, detail) = refused(desk.ask(automatic(Login::at(20).opened(1).device("phone"))));
+        assert_eq!((code, &*detail), (31010, "newer_login"));
+        // Nor does it when the new one is lost as well.
+        desk.lose(new);
+        let (_, code, detail) = refused(desk.ask(automatic(Login::at(21).opened(1).device("phone"))));
+        assert_eq!((code, &*detail), (31010, "newer_login"));
+    }
+}
+
+#[test]
+fn a_login_on_a_connection_that_has_ended_displaces_no_session_of_its_device_that_is_in_use() {
+    let mut desk = Desk::new(SingleLogin::Single);
+    let (new, _) = desk.log_in(Login::at(10).device("phone"));
+    let (_, code, detail) = refused(desk.ask(Login::at(20).device("phone").ended()));
+    assert_eq!((code, &*detail), (31010, "newer_login"));
+    // One that was lost goes nevertheless.
+    desk.lose(new);
+    let (_, displaced) = desk.log_in(Login::at(30).device("phone").ended());
+    assert!(displaced.is_empty());
+}
+
+#[test]
+fn another_device_displaces_whenever_its_connection_was_opened() {
+    for login in [
+        Login::at(20).opened(1).device("tablet"),
+        Login::at(20).opened(1).device("phone").on(Platform::Android),
+        Login::at(20).device("tablet").ended(),
+        Login::at(20).opened(1),
+    ] {
+        let mut desk = Desk::new(SingleLogin::Single);
+        let (old, _) = desk.log_in(Login::at(10).opened(2).device("phone"));
+        let (_, displaced) = desk.log_in(login);
+        assert_eq!(displaced, [old.connection], "{login:?}");
+    }
+    // Nobody knows whether those without a name are the same.
+    let mut desk = Desk::new(SingleLogin::Single);
+    let (old, _) = desk.log_in(Login::at(10).opened(2));
+    let (_, displaced) = desk.log_in(Login::at(20).opened(1));
+    assert_eq!(displaced, [old.connection]);
+}
+
+#[test]
+fn a_session_that_goes_on_does_so_with_the_connection_it_has_now() {
+    let mut desk = Desk::new(SingleLogin::Single);
+    let phone = |at_ms| Login::at(at_ms).device("phone");
+    let (old, _) = desk.log_in(phone(10));
+    desk.lose(old);
+    let (_, granted) = desk.resume(phone(30).with(old).automatic(10));
+    assert_eq!(granted.how, How::Resumed);
+    // With the secret that is spent, on the connection before.
+    for login in [phone(31), Login::at(31)] {
+        let (_, code, detail) = refused(desk.ask(login.opened(20).with(old).automatic(10)));
+        assert_eq!((code, &*detail), (31010, "newer_login"));
+    }
+}
+
+#[test]
+fn a_library_that_did_not_hear_of_the_session_it_began_takes_its_place_and_no_other() {
+    let mut desk = Desk::new(SingleLogin::Single);
+    // From before the server was started anew.
+    let (lost, _) = desk.log_in(Login::at(10));
+    desk.log_out(lost);
+    let returning = |at_ms| Login::at(at_ms).with(lost).automatic(10);
+    let (unheard, _) = desk.log_in(returning(20));
+    let (heard, displaced) = desk.log_in(returning(30));
+    assert_eq!(displaced, [unheard.connection]);
+    // Not so when it comes late, on the connection before.
+    let (_, code, detail) = refused(desk.ask(returning(31).opened(20)));
+    assert_eq!((code, &*detail), (31010, "newer_login"));
+    // Nor where somebody else has logged in since.
+    let (_, displaced) = desk.log_in(Login::at(40));
+    assert_eq!(displaced, [heard.connection]);
+    let (_, code, detail) = refused(desk.ask(returning(50)));
+    assert_eq!((code, &*detail), (31010, "newer_login"));
 }

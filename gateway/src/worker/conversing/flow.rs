@@ -150,6 +150,12 @@ impl Conversing {
         matches!(&known.flow, Flow::Held(held) if held.pages == Pages::Some).then_some(known.sync)
     }
 
+    /// Whether all pages have gone out, and what was held back until then has not.
+    pub(super) fn has_all_pages(&self) -> bool {
+        let flow = self.0.as_ref().map(|known| &known.flow);
+        matches!(flow, Some(Flow::Held(held)) if held.pages == Pages::All)
+    }
+
     /// An event came.
     pub(super) fn take(&mut self, event: &Arc<Happened>, bounds: Bounds) -> Taken {
         let Some(known) = &mut self.0 else {

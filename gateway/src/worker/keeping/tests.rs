@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sluice_protocol::{IdProfile, RoomId, RoomPreset, UserId};
 use tokio::sync::watch;
@@ -11,7 +11,7 @@ use super::*;
 use crate::admission::Admission;
 use crate::clock::Now;
 use crate::config::{App, Config};
-use crate::conversation::Conversations;
+use crate::conversation::{self, Command, Conversations};
 use crate::handshake;
 use crate::identity::{AppIndex, ConnectionKey, User, WorkerIndex};
 use crate::metrics::{Registry, WorkerFigures};
@@ -21,7 +21,7 @@ use crate::room::{Answer, Create, Enter, NewRoom, Order, Request, RoomPlaces};
 use crate::session::apps::Apps;
 use crate::store::{Asker, KeptRoom, Store};
 use crate::worker::mailbox::Outside;
-use crate::worker::{Listeners, Operator, Shared, WorkerHandle, mailboxes, start};
+use crate::worker::{Listeners, Mailbox, Operator, Shared, WorkerHandle, mailboxes, start};
 
 /// One worker without listeners.
 struct Alone {
@@ -30,6 +30,8 @@ struct Alone {
     worker: WorkerHandle,
     stop: watch::Sender<bool>,
     folder: PathBuf,
+    /// Of a worker that does not run, so that it stays as full as it is.
+    _idle: Mailbox,
 }
 
 /// Keeps the writer busy until it is dropped.
@@ -64,7 +66,7 @@ impl Alone {
             started: Instant::now(),
             config,
         });
-        let mailbox = mailboxes(1).remove(0);
+        let [mailbox, idle] = mailboxes(2).try_into().expect("two");
         let outside = mailbox.outside(shared.config.rooms.mailbox_messages);
         let admission = Admission::new(1, 1);
         let worker = start(
@@ -81,6 +83,7 @@ impl Alone {
             worker: worker.expect("a thread"),
             stop,
             folder,
+            _idle: idle,
         }
     }
 
@@ -228,4 +231,52 @@ async fn rooms_of_members_are_made_and_not_kept_while_half_of_that_waits() {
     alone.enter("after");
     assert!(alone.is_there("after").await);
     assert_eq!(alone.kept(), ["after", "before", "server"]);
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_conversation_is_turned_away_while_a_mailbox_is_full_and_a_question_is_not() {
+    let alone = Alone::new("conversing");
+    let mute = || {
+        Command::Server(Box::new(conversation::Order::Mute {
+            group: "group".into(),
+            muted: true,
+        }))
+    };
+    let question = Command::Server(Box::new(conversation::Order::Muted { skip: 0, limit: 10 }));
+    assert!(alone.operator.converse(AppIndex(0), mute()).await.is_ok());
+    let large = Message::Event {
+        connection: ConnectionKey::default(),
+        frame: vec![0; 1024 * alone.operator.shared().config.rooms.mailbox_messages].into(),
+    };
+    alone.outside.post_always(WorkerIndex(1), large);
+    let refusal = alone.operator.converse(AppIndex(0), mute()).await.expect_err("full");
+    assert_eq!(
+        (refusal.code, &*refusal.detail),
+        (ErrorCode::REQUEST_TOO_FREQUENT, "overload")
+    );
+    assert!(!refusal.retry_after.is_zero());
+    assert!(alone.operator.converse(AppIndex(0), question).await.is_ok());
+    let shared = alone.operator.shared();
+    let figures = shared.registry.render(&shared.workers, &shared.store, Duration::ZERO);
+    assert!(figures.contains("sluice_mailbox_refusals_total 1\n"), "{figures}");
+    alone.kept();
+}
+
+#[test]
+fn that_all_is_told_is_certain_unless_too_much_waits_for_the_disk() {
+    let alone = Alone::new("settling");
+    let settle = || {
+        let (tell, told) = mpsc::channel();
+        let then = move |settled| tell.send(settled).expect("the test waits");
+        alone.operator.shared().conversations.settle(then);
+        told
+    };
+    let held = alone.hold();
+    let certain = settle();
+    assert!(certain.try_recv().is_err(), "what is before it is not kept yet");
+    alone.fill(Asker::Member);
+    assert_eq!(settle().try_recv(), Ok(false), "at once");
+    drop(held);
+    assert_eq!(certain.recv(), Ok(true));
+    alone.kept();
 }

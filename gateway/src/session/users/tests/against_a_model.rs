@@ -145,9 +145,9 @@ impl World {
                 let held = secret.and_then(|back| self.secrets.get(newest.checked_sub(back + 1)?));
                 let login = Login {
                     platform: if platform { Platform::Ios } else { Platform::Android },
-                    at_ms: self.unix_ms,
                     lost_ms: held.filter(|_| automatic).map(|(_, began_ms)| *began_ms),
                     secret: held.map(|(secret, _)| *secret),
+                    ..Login::at(self.unix_ms)
                 };
                 let mut arrival = self.desk.arrival("alice", login);
                 arrival.connection.worker = WorkerIndex(u16::try_from(worker).unwrap());
@@ -302,7 +302,7 @@ impl World {
         let key = named("alice").key();
         let users = &self.desk.users;
         let online: BTreeSet<ConnectionRef> = self.open.iter().map(|open| open.connection).collect();
-        let known: BTreeSet<ConnectionRef> = users.connections(&key).into_iter().collect();
+        let known: BTreeSet<ConnectionRef> = users.connections(&key).collect();
         assert_eq!(online, known, "the home knows who is online");
         assert!(users.heirs.is_empty(), "nobody waits in vain");
         let ids: BTreeSet<String> = self

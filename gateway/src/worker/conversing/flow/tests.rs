@@ -60,6 +60,23 @@ fn what_comes_while_pages_go_out_follows_the_last_in_order_and_without_what_they
 }
 
 #[test]
+fn what_is_sent_behind_the_last_page_is_answered_behind_what_was_held_back_and_nothing_else_is() {
+    let mut flow = Conversing::default();
+    assert!(!flow.has_all_pages());
+    let sync = flow.begin(&HeldBytes::default());
+    flow.handle_settled(sync);
+    flow.handle_page(sync, Vec::new(), false);
+    assert!(
+        !flow.has_all_pages(),
+        "it need not ask for the next page before it has that answer"
+    );
+    flow.handle_page(sync, Vec::new(), true);
+    assert!(flow.has_all_pages() && flow.is_ready());
+    assert_eq!(released(&mut flow), []);
+    assert!(!flow.has_all_pages());
+}
+
+#[test]
 fn it_may_be_settled_before_the_last_page() {
     let mut flow = Conversing::default();
     let sync = flow.begin(&HeldBytes::default());
