@@ -234,7 +234,7 @@ impl Outbox {
     /// not reading from a client whose queue [is long](Self::private_bytes).
     pub(crate) fn push_answer(&mut self, frame: &[u8], moved: &mut Moved) {
         if !self.broken {
-            self.private.push_unbounded(frame);
+            self.private.push_answer(frame);
             moved.private_bytes += bytes(frame.len());
         }
     }

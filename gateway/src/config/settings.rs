@@ -305,7 +305,7 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
             field: |c| &mut c.connections.private_queue_bytes,
         },
         default: Default::Text("256KiB"),
-        meaning: "Most bytes of replies and one-to-one events that wait for one connection; a client that lags further is closed as slow.",
+        meaning: "Most bytes of one-to-one events that wait for one connection, beside the answers it asked for; a client that lags further is closed as slow.",
         cost: "This much memory for each client that does not read. Idle clients cost nothing.",
     },
     Setting {

@@ -8,6 +8,9 @@ pub(super) struct PrivateQueue {
     /// How many of `bytes` the transport has taken.
     sent: usize,
     bytes_max: usize,
+    /// Bytes of answers that surely wait still. They take nothing from the bound: a page of history that a slow client has asked for is no reason to close
+    /// it at the next event.
+    answers: usize,
 }
 
 impl PrivateQueue {
@@ -16,6 +19,7 @@ impl PrivateQueue {
             bytes: Vec::new(),
             sent: 0,
             bytes_max,
+            answers: 0,
         }
     }
 
@@ -23,12 +27,14 @@ impl PrivateQueue {
         if frame.len() > self.free() {
             return Err(Overflow);
         }
-        self.push_unbounded(frame);
+        self.bytes.extend_from_slice(frame);
         Ok(())
     }
 
-    pub(super) fn push_unbounded(&mut self, frame: &[u8]) {
+    /// What its own command asked for, beyond the bound.
+    pub(super) fn push_answer(&mut self, frame: &[u8]) {
         self.bytes.extend_from_slice(frame);
+        self.answers += frame.len();
     }
 
     /// Puts the rest of a frame that is already half on the wire before everything else.
@@ -38,9 +44,9 @@ impl PrivateQueue {
         self.bytes.extend_from_slice(&queued);
     }
 
-    /// What still fits.
+    /// What still fits beside the answers.
     pub(super) fn free(&self) -> usize {
-        self.bytes_max.saturating_sub(self.len())
+        self.bytes_max.saturating_sub(self.len() - self.answers)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,6 +63,8 @@ impl PrivateQueue {
 
     pub(super) fn advance(&mut self, bytes: usize) {
         self.sent += bytes;
+        // As if answers went first: so they never seem to be more than they are, and the bound holds.
+        self.answers = self.answers.saturating_sub(bytes);
         if self.sent == self.bytes.len() {
             self.bytes = Vec::new();
             self.sent = 0;
@@ -83,6 +91,29 @@ mod tests {
             assert_eq!(queue.len(), 1000);
         }
         assert!(queue.bytes.capacity() < 16 * 1024, "{}", queue.bytes.capacity());
+    }
+
+    #[test]
+    fn an_answer_that_waits_takes_no_room_from_what_comes_unasked_and_gives_it_none() {
+        let mut queue = PrivateQueue::new(100);
+        queue.push(&[0; 60]).unwrap();
+        queue.push_answer(&[0; 500]);
+        queue.push(&[0; 40]).unwrap();
+        assert_eq!(queue.push(&[0; 1]), Err(Overflow));
+        queue.advance(600);
+        assert_eq!(queue.push(&[0; 101]), Err(Overflow));
+        queue.push(&[0; 100]).unwrap();
+    }
+
+    #[test]
+    fn answers_do_not_lift_the_bound_of_a_queue_that_is_never_empty() {
+        let mut queue = PrivateQueue::new(100);
+        for _ in 0..1000 {
+            queue.push_answer(&[0; 50]);
+            while queue.push(&[0; 10]).is_ok() {}
+            queue.advance(60);
+            assert!(queue.len() <= 150, "{}", queue.len());
+        }
     }
 
     #[test]
