@@ -30,7 +30,7 @@ pub(super) struct Chats {
     conversations: Conversations,
     now: Cell<Now>,
     /// After the store: that is closed first.
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// What a command that was not refused came to.
@@ -89,19 +89,31 @@ impl Chats {
         Self {
             conversations: Conversations::new(store, &apps, policies, WorkerIndex(9)),
             now: Cell::new(now),
-            _folder: folder,
+            folder,
         }
     }
 
     /// The same after the gateway was stopped and started, with the settings of the default.
     pub(super) fn restarted(self) -> Self {
+        self.restarted_with(|_| ())
+    }
+
+    /// And with others.
+    pub(super) fn restarted_with(self, change: impl FnOnce(&mut App)) -> Self {
         let Self {
             conversations,
             now,
-            _folder: folder,
+            folder,
         } = self;
         drop(conversations);
-        Self::open(folder, now.get(), App::new("app"))
+        let mut app = App::new("app");
+        change(&mut app);
+        Self::open(folder, now.get(), app)
+    }
+
+    /// The database.
+    pub(super) fn file(&self) -> PathBuf {
+        self.folder.0.join("sluice.db")
     }
 
     pub(super) fn wait(&self, time: Duration) {
