@@ -95,12 +95,11 @@ struct Sent {
     reached: BTreeMap<usize, u64>,
 }
 
-/// Who has read a conversation, and up to where.
+/// Who has told of which conversation how far it is read.
 #[derive(Debug, Clone, Copy)]
 struct Position {
     by: usize,
     place: Place,
-    read: u64,
 }
 
 /// What a run has looked at.
@@ -232,7 +231,7 @@ impl Sent {
         let length = self.order.get(&place).map_or(0, Vec::len);
         let read = chance.below(length + 1) as u64;
         let number = MOVED + self.positions.len();
-        self.positions.push(Position { by, place, read });
+        self.positions.push(Position { by, place });
         let command = AckMessages {
             r#type: place.key().kind.into(),
             id: place.named_by(by),

@@ -67,21 +67,21 @@ fn judge_members(store: &Store, sent: &Sent, told: &BTreeSet<usize>) -> Result<(
 }
 
 fn judge_positions(store: &Store, sent: &Sent, told: &BTreeSet<usize>) -> Result<(), String> {
-    let mut bounds: BTreeMap<(Place, usize), (u64, u64)> = BTreeMap::new();
+    let mut answered: BTreeMap<(Place, usize), u64> = BTreeMap::new();
     for (number, position) in (MOVED..).zip(&sent.positions) {
-        let (least, most) = bounds.entry((position.place, position.by)).or_default();
-        *most = position.read.max(*most);
+        let least = answered.entry((position.place, position.by)).or_default();
         if told.contains(&number) {
             *least = sent.reached[&number].max(*least);
         }
     }
-    for ((place, by), (least, most)) in bounds {
+    for ((place, by), least) in answered {
         let members = members(store, place.key())?.unwrap_or_default();
         let member = members.iter().find(|member| member.user_id == user(by));
         let (read, delivered) = member.map_or((0, 0), |member| (member.read_sequence, member.delivered_sequence));
-        if !(least..=most).contains(&read.unsigned_abs()) || delivered < read {
+        let last = sent.order.get(&place).map_or(0, Vec::len) as u64;
+        if read.unsigned_abs() < least || delivered < read || delivered.unsigned_abs() > last {
             return Err(format!(
-                "the position of {by} in {place:?} is {read}, delivered {delivered}, where {least} to {most} were told"
+                "the position of {by} in {place:?} is {read}, delivered {delivered}, where {least} was answered and {last} is the last"
             ));
         }
     }
