@@ -48,6 +48,7 @@ pub(crate) use outcome::{No, Outcome, Push, Ruled, Tell};
 pub(crate) use publish::{Publish, Published};
 pub(crate) use recall::TakeBack;
 pub(crate) use server::{Found, Order, Place};
+use sync::Cursors;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -79,6 +80,7 @@ struct Inner {
     /// Of messages and conversations: those of a worker that does not exist.
     ids: Mutex<MessageIds>,
     audiences: Audiences,
+    cursors: Cursors,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ pub(crate) struct Context<'a> {
     pub now: Now,
     ids: &'a Mutex<MessageIds>,
     audiences: &'a Audiences,
+    cursors: &'a Cursors,
 }
 
 impl Context<'_> {
@@ -127,6 +130,7 @@ impl Conversations {
                 policies,
                 ids: Mutex::new(ids),
                 audiences: Audiences::default(),
+                cursors: Cursors::new(),
             }),
         }
     }
@@ -188,6 +192,7 @@ impl Inner {
             now,
             ids: &self.ids,
             audiences: &self.audiences,
+            cursors: &self.cursors,
         };
         match rule(context) {
             Ok(outcome) => Ok(Ok(outcome)),
