@@ -7,7 +7,7 @@ use crate::conversation::inside::{Inside, NOT_MADE};
 use crate::conversation::key::id_for;
 use crate::conversation::send::unsigned;
 use crate::conversation::{Actor, Audience, Context, Outcome, Ruled, Tell, look};
-use crate::store::{MemberRow, RowsMut};
+use crate::store::{ConversationRow, MemberRow, RowsMut};
 
 /// Moves the positions of a user on. What was read has been delivered too.
 pub(super) fn ack(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command: &AckMessages) -> Ruled<Outcome> {
@@ -46,14 +46,19 @@ pub(super) fn ack(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command:
         ConversationType::Peer => vec![user(&member.user_id), user(&other)],
         _ => vec![user(&member.user_id)],
     };
-    let event = Body::PositionMoved(PositionMoved {
-        r#type: inside.kind.into(),
-        target_id: other,
-        user_id: member.user_id.clone(),
-        delivered_sequence: unsigned(delivered),
-        read_sequence: unsigned(read),
-    });
     let to = Audience::of(told.into_iter().flatten());
+    let event = self::moved(inside.kind, &inside.conversation, &moved);
     let tell = Tell::event(to, inside.conversation.id, event);
     Ok(Outcome::telling(result, vec![tell]))
+}
+
+/// What those concerned are told of where a member is now.
+pub(super) fn moved(kind: ConversationType, conversation: &ConversationRow, member: &MemberRow) -> Body {
+    Body::PositionMoved(PositionMoved {
+        r#type: kind.into(),
+        target_id: id_for(&member.user_id, kind, &conversation.key),
+        user_id: member.user_id.clone(),
+        delivered_sequence: unsigned(member.delivered_sequence),
+        read_sequence: unsigned(member.read_sequence),
+    })
 }

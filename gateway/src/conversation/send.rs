@@ -1,6 +1,6 @@
 //! A message of a user: is it a repeat, may it be sent, which number has it, who gets it. What the app's server sends is in `publish.rs`.
 
-mod allowed;
+pub(super) mod allowed;
 pub(super) mod store;
 
 use aws_lc_rs::digest;
