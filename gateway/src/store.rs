@@ -31,6 +31,7 @@ use std::time::Duration;
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
+pub(crate) use expiry::REPEATS_KEPT_MS;
 use expiry::Retention;
 pub(crate) use figures::{Figures, Health};
 use queue::{QUEUED_CHANGES_MAX, Submission, Work};

@@ -12,8 +12,41 @@ use crate::conversation::send::store::Sender;
 use crate::conversation::{Actor, Audience, Context, Outcome, Ruled, combined};
 use crate::identity::User;
 use crate::refusal::Refusal;
-use crate::store::{Rows, RowsMut, SentRow};
+use crate::store::{REPEATS_KEPT_MS, Rows, RowsMut, SentRow};
 use crate::words::in_message;
+
+/// A message that a user sends.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    message: SendMessage,
+    /// Of all but its id: to tell a repeat from another message with the same id.
+    digest: i64,
+}
+
+impl Sending {
+    /// Reads the whole message, so it is for the worker and not for the one thread that writes.
+    pub(crate) fn new(mut message: SendMessage) -> Self {
+        if message.client_message_id.is_empty() {
+            return Self { message, digest: 0 };
+        }
+        let id = std::mem::take(&mut message.client_message_id);
+        let digest = digest::digest(&digest::SHA256, &message.encode_to_vec());
+        message.client_message_id = id;
+        let (first, _) = digest.as_ref().split_first_chunk().expect("32 bytes");
+        Self {
+            message,
+            digest: i64::from_be_bytes(*first),
+        }
+    }
+}
+
+impl std::ops::Deref for Sending {
+    type Target = SendMessage;
+
+    fn deref(&self) -> &SendMessage {
+        &self.message
+    }
+}
 
 /// Whether a message is kept, by its type and what its sender wants.
 pub(super) fn is_kept(message: &SendMessage) -> bool {
@@ -21,11 +54,11 @@ pub(super) fn is_kept(message: &SendMessage) -> bool {
 }
 
 /// Takes a message and keeps it.
-pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message: &SendMessage) -> Ruled<Outcome> {
+pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, sending: &Sending) -> Ruled<Outcome> {
+    let message = &sending.message;
     let user = sender(by, message)?;
-    let digest = digest_of(message);
     // First of all: a repeat of a message that was taken is answered as the first time, whatever has become of its sender since.
-    if let Some(first) = first_answer(rows, context, user, message, digest)? {
+    if let Some(first) = first_answer(rows, context, user, sending)? {
         return Ok(Outcome::answer(first));
     }
     let conversation = allowed::conversation(rows, context, by, user, message)?;
@@ -48,11 +81,11 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message
     let event = store::event(&Sender::of(user), message, text);
     let (stored, tell) = store::keep(rows, context, &conversation, event)?;
     if !message.client_message_id.is_empty() {
-        rows.insert_sent(&SentRow {
+        rows.put_sent(&SentRow {
             app: context.app_key.to_owned(),
             sender_id: user.id.as_str().to_owned(),
             client_message_id: message.client_message_id.clone(),
-            digest,
+            digest: sending.digest,
             sequence: stored.sequence,
             message_id: stored.message_id,
             sent_at_ms: stored.sent_at_ms,
@@ -67,9 +100,10 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message
 }
 
 /// Gives a message to who is online, and keeps nothing: neither the message nor, since this is a thread that only reads, its client message id.
-pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, message: &SendMessage) -> Ruled<Outcome> {
+pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, sending: &Sending) -> Ruled<Outcome> {
+    let message = &sending.message;
     let user = sender(by, message)?;
-    if let Some(first) = first_answer(rows, context, user, message, digest_of(message))? {
+    if let Some(first) = first_answer(rows, context, user, sending)? {
         return Ok(Outcome::answer(first));
     }
     let conversation = allowed::conversation(rows, context, by, user, message)?;
@@ -114,8 +148,7 @@ fn first_answer(
     rows: &dyn Rows,
     context: Context<'_>,
     user: &User,
-    message: &SendMessage,
-    digest: i64,
+    Sending { message, digest }: &Sending,
 ) -> Ruled<Option<reply::Result>> {
     if message.client_message_id.is_empty() {
         return Ok(None);
@@ -123,7 +156,11 @@ fn first_answer(
     let Some(first) = rows.sent(context.app_key, user.id.as_str(), &message.client_message_id)? else {
         return Ok(None);
     };
-    if first.digest != digest {
+    // It is deleted when its time has come, but not at that moment.
+    if first.sent_at_ms < context.now.unix_ms.saturating_sub(REPEATS_KEPT_MS) {
+        return Ok(None);
+    }
+    if first.digest != *digest {
         return Err(Refusal::parameter("duplicate_id").into());
     }
     Ok(Some(reply::Result::SendMessage(SendMessageResult {
@@ -135,17 +172,6 @@ fn first_answer(
         distributed: true,
         notice: first.notice,
     })))
-}
-
-/// Of what was sent, all but the id: to tell a repeat from another message with the same id.
-fn digest_of(message: &SendMessage) -> i64 {
-    let sent = SendMessage {
-        client_message_id: String::new(),
-        ..message.clone()
-    };
-    let digest = digest::digest(&digest::SHA256, &sent.encode_to_vec());
-    let (first, _) = digest.as_ref().split_first_chunk().expect("32 bytes");
-    i64::from_be_bytes(*first)
 }
 
 /// Numbers in rows are signed.

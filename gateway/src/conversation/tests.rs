@@ -130,22 +130,26 @@ impl Chats {
     }
 
     fn carry_out_in(&self, app: AppIndex, by: Actor, command: Command) -> Result<Answer, Refusal> {
-        let asked = Asked { app, by, command };
-        // A job may outlive its answer, and must not keep the store open.
-        let (inner, now) = (Arc::downgrade(&self.conversations.inner), self.now.get());
-        let inner = move || inner.upgrade().expect("the test waits for the answer");
-        let outcome = if asked.command.changes_rows() {
-            self.change(move |rows| inner().change(rows, &asked, now))
-        } else {
-            self.read(move |rows| inner().look_up(rows, &asked, now))
-        };
+        let mut command = command;
         let Outcome {
             result,
             tell,
             reached,
             published,
             found,
-        } = outcome?;
+            next: _,
+        } = loop {
+            let asked = Asked {
+                app,
+                by: by.clone(),
+                command,
+            };
+            let outcome = self.step(asked)?;
+            match outcome.next {
+                Some(next) => command = next,
+                None => break outcome,
+            }
+        };
         Ok(Answer {
             result,
             told: tell.into_iter().map(told).collect(),
@@ -153,6 +157,18 @@ impl Chats {
             published,
             found,
         })
+    }
+
+    /// What one step of a command comes to.
+    pub(super) fn step(&self, asked: Asked) -> Result<Outcome, Refusal> {
+        // A job may outlive its answer, and must not keep the store open.
+        let (inner, now) = (Arc::downgrade(&self.conversations.inner), self.now.get());
+        let inner = move || inner.upgrade().expect("the test waits for the answer");
+        if asked.command.changes_rows() {
+            self.change(move |rows| inner().change(rows, &asked, now))
+        } else {
+            self.read(move |rows| inner().look_up(rows, &asked, now))
+        }
     }
 
     /// What a job comes to that changes rows.

@@ -19,7 +19,7 @@ const STEP_MESSAGES: u16 = 200;
 const STEP_CONVERSATIONS: u16 = 500;
 
 /// How long repeats of a message are recognised.
-const REPEATS_KEPT_MS: i64 = 7 * DAY_MS;
+pub(crate) const REPEATS_KEPT_MS: i64 = 7 * DAY_MS;
 
 /// How long parts are kept that no message has named yet.
 const PARTS_KEPT_MS: i64 = DAY_MS;

@@ -243,8 +243,8 @@ pub(crate) trait RowsMut: Rows {
     fn update_message(&self, row: &MessageRow) -> Read<()>;
     /// `sequence`, id and time of the newest message.
     fn move_last(&self, conversation: i64, sequence: i64, message_id: i64, at_ms: i64) -> Read<()>;
-    /// False: there is one with this key.
-    fn insert_sent(&self, row: &SentRow) -> Read<bool>;
+    /// The whole row, new or in the place of the one before.
+    fn put_sent(&self, row: &SentRow) -> Read<()>;
     /// The whole row, new or in the place of the one before.
     fn put_combined(&self, row: &CombinedRow) -> Read<()>;
     fn put_part(&self, app: &str, user_id: &str, combined_id: &str, part: i64, content: &[u8]) -> Read<()>;

@@ -162,7 +162,7 @@ impl Sent {
         let asked = Asked {
             app: AppIndex(0),
             by: Actor::User(named(&user(sending.from))),
-            command: Command::Send(Box::new(message)),
+            command: Command::send(message),
         };
         conversations.ask(asked, move |outcome| match outcome {
             Ok(Outcome {

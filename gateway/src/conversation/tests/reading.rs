@@ -21,11 +21,7 @@ fn say_as(chats: &Chats, from: &str, kind: ConversationType, to: &str, of: Messa
         content: content.to_vec().into(),
         ..SendMessage::default()
     };
-    match chats
-        .ask(from, Command::Send(Box::new(message)))
-        .expect("it is taken")
-        .result
-    {
+    match chats.ask(from, Command::send(message)).expect("it is taken").result {
         reply::Result::SendMessage(result) => result.message_id,
         other => panic!("{other:?}"),
     }
@@ -386,6 +382,49 @@ fn positions_only_grow_and_not_beyond_what_there_is() {
         positions(0, 0, 0),
         "there is nothing yet"
     );
+}
+
+/// One step of what Alice asks.
+fn step(chats: &Chats, command: Command) -> Outcome {
+    let asked = Asked {
+        app: AppIndex(0),
+        by: Actor::User(named("alice")),
+        command,
+    };
+    chats.step(asked).expect("it is taken")
+}
+
+#[test]
+fn what_is_unread_is_counted_on_a_thread_that_only_reads() {
+    let chats = Chats::new();
+    to_peer(&chats, "bob", "alice", 1..=5);
+    let up_to = |read_sequence| AckMessages {
+        r#type: ConversationType::Peer.into(),
+        id: "bob".into(),
+        delivered_sequence: 0,
+        read_sequence,
+    };
+    let counted = |outcome: &Outcome| match &outcome.result {
+        reply::Result::AckMessages(result) => *result,
+        other => panic!("{other:?}"),
+    };
+    assert!(!Command::Ack(up_to(2)).changes_rows());
+    let first = step(&chats, Command::Ack(up_to(2)));
+    assert_eq!(counted(&first), positions(2, 2, 3));
+    assert!(first.tell.is_empty(), "nothing has moved yet");
+    // What comes meanwhile is not in the number, nor is it counted again.
+    to_peer(&chats, "bob", "alice", [6]);
+    let second = step(&chats, first.next.expect("it moves"));
+    assert_eq!(counted(&second), positions(2, 2, 3));
+    assert_eq!((second.tell.len(), second.next.is_none()), (1, true));
+
+    let first = step(&chats, Command::Ack(up_to(3)));
+    ack(&chats, "alice", ConversationType::Peer, "bob", 0, 5);
+    // Another device was faster and got further.
+    let second = step(&chats, first.next.expect("it moves"));
+    assert!(second.tell.is_empty());
+    let third = step(&chats, second.next.expect("it is counted anew"));
+    assert_eq!((counted(&third), third.next.is_none()), (positions(5, 5, 1), true));
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn says(chats: &Chats, id: &str, group: &str) -> Result<(), (ErrorCode, String)>
         content: "hi".into(),
         ..SendMessage::default()
     };
-    let said = chats.ask(id, Command::Send(Box::new(message)));
+    let said = chats.ask(id, Command::send(message));
     said.map(|_| ())
         .map_err(|refusal| (refusal.code, refusal.detail.into_owned()))
 }

@@ -173,7 +173,7 @@ fn repeats_are_recognised_for_a_week() {
     let rows = SqliteRows(&conn);
     let many = i64::from(STEP_ROWS) * 2 + 500;
     for number in 0..many {
-        rows.insert_sent(&SentRow {
+        rows.put_sent(&SentRow {
             app: "app".to_owned(),
             sender_id: format!("user{}", number % 7),
             client_message_id: number.to_string(),
