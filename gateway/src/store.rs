@@ -38,7 +38,7 @@ use queue::{QUEUED_CHANGES_MAX, Submission, Work};
 use readers::Readers;
 pub(crate) use rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
-    RowsMut, SentRow, Since, UserList,
+    RowsMut, SentRow, Since, UNREAD_LOOKED_AT, UserList,
 };
 use writer::{Shared, Writer};
 

@@ -167,7 +167,7 @@ pub(crate) enum UserList {
 
 /// Messages looked at to count those that are unread: a few milliseconds. Who has sent more than this, or got more that does not count, since he
 /// read anything is told too few.
-pub(super) const UNREAD_LOOKED_AT: i64 = 10_000;
+pub(crate) const UNREAD_LOOKED_AT: i64 = 10_000;
 
 /// What names a conversation that is gone but for its messages: no id has a line break.
 fn removed_key(id: i64) -> String {
