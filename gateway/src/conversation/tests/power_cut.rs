@@ -192,7 +192,7 @@ impl Sent {
             content: sending.text.clone().into(),
             ..SendMessage::default()
         };
-        let command = Command::Send(Box::new(message));
+        let command = Command::send(message);
         ask(conversations, sending.from, command, move |result| match result {
             reply::Result::SendMessage(result) => note(number, result),
             other => panic!("{other:?}"),

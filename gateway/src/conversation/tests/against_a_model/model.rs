@@ -206,12 +206,11 @@ impl Conversation {
             }
             Change::Dismiss => self.members.clear(),
             Change::MuteAll(muted) => self.muted = muted,
+            // Who left muted is not inside, and may come back and speak.
+            Change::Mute(user, false) if self.left_muted.remove(&user) => {}
             Change::Remove(user) | Change::Promote(user, _) | Change::Mute(user, _)
                 if !self.members.contains_key(&user) =>
             {
-                if matches!(change, Change::Mute(_, false)) {
-                    self.left_muted.remove(&user);
-                }
                 return refused(25418);
             }
             Change::Remove(user) | Change::Promote(user, _) if is_owner(self, user) => return refused(25417),

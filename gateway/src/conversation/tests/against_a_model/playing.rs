@@ -216,7 +216,13 @@ fn play_send(
         counts: keep != MessageKeep::Stored,
         recalled: false,
     });
-    assert_eq!((result.sequence, result.server_time_ms), (conversation.length(), at_ms));
+    let length = conversation.length();
+    // Who has read all has read all with this one.
+    let sender = conversation.member(by);
+    if sender.read == length - 1 {
+        (sender.delivered, sender.read) = (length, length);
+    }
+    assert_eq!((result.sequence, result.server_time_ms), (length, at_ms));
     assert!(!result.duplicate);
     if let Some(id) = id {
         model.sent.insert((by, id), (target, content, keep, result));
@@ -273,10 +279,6 @@ fn edit(chats: &Chats, model: &mut Model, (from, by): (Place, usize), nth: usize
     let Some((number, message_id, inside)) = named_message(model, from, by, nth) else {
         return;
     };
-    // Whether a change is for who may not speak is not the subject here.
-    if inside.is_ok() && model.conversations[number].may_speak(by).is_err() {
-        return;
-    }
     let (kind, id) = model.name(from);
     let command = EditMessage {
         r#type: kind.into(),
@@ -286,17 +288,18 @@ fn edit(chats: &Chats, model: &mut Model, (from, by): (Place, usize), nth: usize
         ..EditMessage::default()
     };
     let answer = said(chats.ask(USERS[by], Command::Edit(command)), |_| ());
-    let sent = &mut model.conversations[number].messages[nth];
+    let conversation = &mut model.conversations[number];
+    let sent = &conversation.messages[nth];
     let refused = |code| Err((code, String::new()));
     let expected = inside.and_then(|()| match () {
         () if sent.by != by => refused(25107),
         () if sent.recalled => refused(20116),
         () if chats.now_ms() - sent.at_ms > WINDOW_MS => refused(20114),
-        () => Ok(()),
+        () => conversation.may_speak(by),
     });
     assert_eq!(answer, expected);
     if expected.is_ok() {
-        sent.said = content;
+        conversation.messages[nth].said = content;
     }
 }
 
