@@ -48,6 +48,11 @@ pub(crate) use outcome::{No, Outcome, Push, Ruled, Tell};
 pub(crate) use publish::{Publish, Published};
 pub(crate) use recall::TakeBack;
 pub(crate) use server::{Found, Order, Place};
+use sync::Cursors;
+
+/// Steps that one command takes, each of which may find that another has to follow: an ack looks and moves, and begins anew where another device of
+/// its user gets further at that moment, which it does not do all the time.
+const STEPS_MAX: usize = 6;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -79,6 +84,7 @@ struct Inner {
     /// Of messages and conversations: those of a worker that does not exist.
     ids: Mutex<MessageIds>,
     audiences: Audiences,
+    cursors: Cursors,
 }
 
 #[derive(Debug)]
@@ -100,6 +106,7 @@ pub(crate) struct Context<'a> {
     pub now: Now,
     ids: &'a Mutex<MessageIds>,
     audiences: &'a Audiences,
+    cursors: &'a Cursors,
 }
 
 impl Context<'_> {
@@ -127,6 +134,7 @@ impl Conversations {
                 policies,
                 ids: Mutex::new(ids),
                 audiences: Audiences::default(),
+                cursors: Cursors::new(),
             }),
         }
     }
@@ -134,9 +142,22 @@ impl Conversations {
     /// Has a command carried out. `then` gets the outcome, once what it changed is on disk, on a thread of the store: it must be quick. If too much is
     /// waiting it gets a refusal, at once.
     pub(crate) fn ask(&self, asked: Asked, then: impl FnOnce(Result<Outcome, Refusal>) + Send + 'static) {
+        self.step(asked, STEPS_MAX, then);
+    }
+
+    /// `left`: how many may follow.
+    fn step(&self, asked: Asked, left: usize, then: impl FnOnce(Result<Outcome, Refusal>) + Send + 'static) {
         let inner = self.inner.clone();
-        let told = |kept: Result<Result<Outcome, Refusal>, StoreError>| {
-            then(kept.map_err(|error| outcome::refusal(&error)).flatten());
+        let (conversations, app, by) = (self.clone(), asked.app, asked.by.clone());
+        let told = move |kept: Result<Result<Outcome, Refusal>, StoreError>| {
+            let outcome = kept.map_err(|error| outcome::refusal(&error)).flatten();
+            match outcome {
+                Ok(Outcome { next: Some(_), .. }) if left == 0 => then(Err(outcome::refusal(&StoreError::Busy))),
+                Ok(Outcome {
+                    next: Some(command), ..
+                }) => conversations.step(Asked { app, by, command }, left - 1, then),
+                outcome => then(outcome),
+            }
         };
         if asked.command.changes_rows() {
             let asker = match &asked.by {
@@ -191,6 +212,7 @@ impl Inner {
             now,
             ids: &self.ids,
             audiences: &self.audiences,
+            cursors: &self.cursors,
         };
         match rule(context) {
             Ok(outcome) => Ok(Ok(outcome)),

@@ -32,13 +32,14 @@ use std::time::{Duration, Instant};
 
 pub(crate) use change::{AppList, AttributeRecord, Change, Entry, Kept, KeptRoom, RoomList, RoomRecord, RoomRules};
 pub(crate) use error::StoreError;
+pub(crate) use expiry::REPEATS_KEPT_MS;
 use expiry::Retention;
 pub(crate) use figures::{Figures, Health};
 use queue::{Job, QUEUED_CHANGES_MAX, Submission, Work};
 use readers::{Questions, Readers};
 pub(crate) use rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
-    RowsMut, SentRow, Since, UserList,
+    RowsMut, SentRow, Since, UNREAD_LOOKED_AT, UserList,
 };
 use writer::{Shared, Writer};
 

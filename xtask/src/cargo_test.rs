@@ -38,8 +38,12 @@ impl fmt::Display for Totals {
 }
 
 impl Totals {
+    pub(crate) fn passed(self) -> u64 {
+        self.passed
+    }
+
     /// Reads the line with which a test binary ends: `test result: ok. 3 passed; 0 failed; …`.
-    fn of_line(line: &str) -> Option<Self> {
+    pub(crate) fn of_line(line: &str) -> Option<Self> {
         let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
         let count = |word: &str| {
             let part = counts.split("; ").find_map(|part| part.strip_suffix(word));

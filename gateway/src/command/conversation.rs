@@ -29,7 +29,7 @@ pub(crate) enum About {
 pub(crate) fn of(command: Body) -> About {
     About::Conversations(match command {
         Body::SendMessage(command) if command.conversation_type != i32::from(ConversationType::Room) => {
-            Command::Send(Box::new(command))
+            Command::send(command)
         }
         Body::SyncConversations(command) => Command::Sync(command),
         Body::AckMessages(command) => Command::Ack(command),
@@ -90,7 +90,7 @@ pub(crate) fn check(command: &Command) -> Result<(), Refusal> {
         Command::Ack(command) => any(command.r#type, &command.id),
         Command::History(command) => reading::history(command),
         // No client has it, and its fields have types of their own.
-        Command::TakeBack(_) | Command::Server(_) => Ok(()),
+        Command::Move(_) | Command::TakeBack(_) | Command::Server(_) => Ok(()),
     }
 }
 

@@ -7,8 +7,10 @@ use sluice_protocol::{
     SendMessage, SetGroupManagers, SyncConversations, TransferGroup, UpdateConversation,
 };
 
+use crate::conversation::positions::Move;
 use crate::conversation::publish::Publish;
 use crate::conversation::recall::TakeBack;
+use crate::conversation::send::Sending;
 use crate::conversation::server::Order;
 use crate::conversation::{
     Asked, Context, Outcome, Ruled, blacklist, combined, create, groups, history, look, members, positions, publish,
@@ -19,9 +21,11 @@ use crate::store::{Rows, RowsMut};
 /// A command about conversations.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Send(Box<SendMessage>),
+    Send(Box<Sending>),
     Sync(SyncConversations),
+    /// Counted first, on a thread that only reads; then it is [`Self::Move`].
     Ack(AckMessages),
+    Move(Move),
     Create(CreateConversation),
     Query(QueryConversation),
     Add(AddMembers),
@@ -50,9 +54,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// To be made before it is asked for: it reads the whole message.
+    pub(crate) fn send(message: SendMessage) -> Self {
+        Self::Send(Box::new(Sending::new(message)))
+    }
+
     /// Whether it is a question: nobody is told anything.
     pub(crate) fn asks_only(&self) -> bool {
-        !matches!(self, Self::Send(_) | Self::Publish(_)) && !self.changes_rows()
+        !matches!(self, Self::Send(_) | Self::Publish(_) | Self::Ack(_)) && !self.changes_rows()
     }
 
     /// Whether it may change rows; if not, it runs on a thread that only reads.
@@ -62,13 +71,14 @@ impl Command {
             Self::Publish(publish) => publish.is_kept(),
             Self::Server(order) => order.changes_rows(),
             Self::Sync(_)
+            | Self::Ack(_)
             | Self::Query(_)
             | Self::QueryMembers(_)
             | Self::List(_)
             | Self::History(_)
             | Self::QueryCombined(_)
             | Self::QueryBlacklist(_) => false,
-            Self::Ack(_)
+            Self::Move(_)
             | Self::Create(_)
             | Self::Add(_)
             | Self::Remove(_)
@@ -112,7 +122,7 @@ impl Command {
 pub(super) fn change(rows: &dyn RowsMut, context: Context<'_>, asked: &Asked) -> Ruled<Outcome> {
     match &asked.command {
         Command::Send(message) => send::keep(rows, context, &asked.by, message),
-        Command::Ack(command) => positions::ack(rows, context, &asked.by, command),
+        Command::Move(command) => positions::go(rows, context, &asked.by, command),
         Command::Create(command) => create::discussion(rows, context, &asked.by, command),
         Command::Add(command) => members::add(rows, context, &asked.by, command),
         Command::Remove(command) => members::remove(rows, context, &asked.by, command),
@@ -141,6 +151,7 @@ pub(super) fn look_up(rows: &dyn Rows, context: Context<'_>, asked: &Asked) -> R
         Command::Send(message) => send::pass_on(rows, context, &asked.by, message),
         Command::Publish(publish) => publish::pass_on(rows, context, &asked.by, publish),
         Command::Sync(command) => sync::page(rows, context, &asked.by, command),
+        Command::Ack(command) => positions::ack(rows, context, &asked.by, command),
         Command::Query(command) => look::conversation(rows, context, &asked.by, command),
         Command::QueryMembers(command) => look::members(rows, context, &asked.by, command),
         Command::List(command) => look::list(rows, context, &asked.by, command),

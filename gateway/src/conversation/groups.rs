@@ -97,7 +97,8 @@ pub(super) fn set_managers(
     } else {
         MemberRole::Member
     };
-    each_member(rows, context, by, inside.conversation, users, |member| {
+    let judged = Judged::default();
+    each_member(rows, context, by, inside.conversation, judged, users, |member| {
         match member.role() {
             MemberRole::Owner => Err(ErrorCode::OWNER_STAYS),
             // A manager may speak.
@@ -129,14 +130,25 @@ pub(super) fn mute(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command
         0 => i64::MAX,
         seconds => context.now.unix_ms + i64::from(seconds) * 1000,
     });
-    if !command.muted {
-        for user in &users {
-            rows.remove_listed(context.app_key, UserList::LeftMuted, &conversation.key, user.as_str())?;
+    let mut judged = Judged::default();
+    let mut inside = Vec::with_capacity(users.len());
+    for user in users {
+        let (app, list, group) = (context.app_key, UserList::LeftMuted, &conversation.key);
+        // Who left muted is not inside, and may come back and speak.
+        if !command.muted && rows.is_listed(app, list, group, user.as_str())? {
+            rows.remove_listed(app, list, group, user.as_str())?;
+            judged.done.push(user);
+        } else {
+            inside.push(user);
         }
     }
-    each_member(rows, context, by, conversation, users, |member| {
+    each_member(rows, context, by, conversation, judged, inside, |member| {
         if command.muted && member.role() != MemberRole::Member {
-            // Owner and managers may always speak.
+            // Only the app's server mutes those who lead.
+            return Err(ErrorCode::GROUP_PERMISSION);
+        }
+        if !command.muted && member.muted_until_ms.is_some() && member.user_id == by.user_id() {
+            // Or its mute would be none.
             return Err(ErrorCode::GROUP_PERMISSION);
         }
         Ok(MemberRow {
@@ -146,16 +158,16 @@ pub(super) fn mute(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command
     })
 }
 
-/// Changes the rows of users who are inside, and tells all members of those that are others now.
+/// Changes the rows of users who are inside, and tells all members of those that are others now. `judged` has what became of others.
 fn each_member(
     rows: &dyn RowsMut,
     context: Context<'_>,
     by: &Actor,
     mut conversation: ConversationRow,
+    mut judged: Judged,
     users: Vec<UserId>,
     changed: impl Fn(&MemberRow) -> Result<MemberRow, ErrorCode>,
 ) -> Ruled<Outcome> {
-    let mut judged = Judged::default();
     let mut roles = Vec::new();
     for user in users {
         let Some(before) = rows.member(conversation.id, user.as_str())? else {

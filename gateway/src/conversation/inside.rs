@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sluice_protocol::{ConversationType, ErrorCode, MemberRole, UserId};
 
-use crate::conversation::key::Key;
+use crate::conversation::key::{Key, is_id};
 use crate::conversation::{Actor, Context, No, Ruled};
 use crate::refusal::Refusal;
 use crate::store::{ConversationRow, MemberRow, Rows};
@@ -106,6 +106,9 @@ pub(super) fn find(
         }
         Actor::Server => Key::shared(kind, id).ok_or(ErrorCode::OPERATION_NOT_SUPPORTED)?,
     };
+    if matches!(kind, ConversationType::Group | ConversationType::Discussion) && !is_id(id) {
+        return Err(ErrorCode::CONVERSATION_UNKNOWN.into());
+    }
     match rows.conversation(context.app_key, kind.into(), &key.key)? {
         Some(found) if has_ended(&found, context) => Err(ErrorCode::CONVERSATION_EXPIRED.into()),
         Some(found) => Ok((kind, Some(found))),

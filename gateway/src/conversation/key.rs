@@ -51,6 +51,11 @@ impl Key {
     }
 }
 
+/// Whether a group or discussion may have this id: what is gone but for its messages is named otherwise.
+pub(super) fn is_id(id: &str) -> bool {
+    !id.contains(BETWEEN)
+}
+
 /// How `user` names the conversation that has this key.
 pub(crate) fn id_for(user: &str, kind: ConversationType, key: &str) -> String {
     let pair = key.split_once(BETWEEN);

@@ -12,7 +12,19 @@ use crate::conversation::key::id_for;
 use crate::conversation::send::unsigned;
 use crate::conversation::{Actor, Context, Outcome, Ruled};
 use crate::refusal::Refusal;
-use crate::store::{ConversationRow, ConversationsQuery, MemberRow, Read, Rows};
+use crate::store::{ConversationRow, ConversationsQuery, MemberRow, Read, Rows, UNREAD_LOOKED_AT};
+
+/// Messages looked at for one page of the list to count those that are unread, or it would hold up one of two threads for seconds. A page of as many as
+/// are given to who names no limit has room for all of them.
+const LOOKED_AT_MAX: i64 = limits::CONVERSATIONS_PAGE_DEFAULT as i64 * UNREAD_LOOKED_AT;
+
+/// Whether a list says how many messages are unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    Counted,
+    /// Nobody looks at it.
+    LeftOut,
+}
 
 pub(super) fn conversation(
     rows: &dyn Rows,
@@ -68,7 +80,7 @@ pub(super) fn list(rows: &dyn Rows, context: Context<'_>, by: &Actor, command: &
     let Actor::User(user) = by else {
         return Err(ErrorCode::OPERATION_NOT_SUPPORTED.into());
     };
-    list_of(rows, context, user.id.as_str(), command)
+    list_of(rows, context, user.id.as_str(), command, Unread::Counted)
 }
 
 /// The list of a user, whoever asks for it.
@@ -77,6 +89,7 @@ pub(super) fn list_of(
     context: Context<'_>,
     user: &str,
     command: &QueryConversations,
+    unread: Unread,
 ) -> Ruled<Outcome> {
     let containing = users(context, &command.containing_user_ids, "containing_user_ids")?;
     let limit = match command.limit {
@@ -102,9 +115,20 @@ pub(super) fn list_of(
         conversations: Vec::new(),
         more: found.len() > limit,
     };
-    let mut bytes = 0;
+    let (mut bytes, mut looked_at) = (0, 0);
     for (conversation, member) in found.iter().take(limit) {
-        let own = own(rows, conversation, member)?;
+        let unread = match unread {
+            Unread::Counted => {
+                looked_at += looked_at_of(conversation, member);
+                if looked_at > LOOKED_AT_MAX {
+                    page.more = true;
+                    break;
+                }
+                self::unread(rows, member)?
+            }
+            Unread::LeftOut => 0,
+        };
+        let own = with_unread(conversation, member, unread);
         bytes += own.encoded_len();
         if bytes > limits::PAGE_BYTES && !page.conversations.is_empty() {
             page.more = true;
@@ -117,19 +141,32 @@ pub(super) fn list_of(
 
 /// A conversation as one of its members sees it.
 pub(super) fn own(rows: &dyn Rows, conversation: &ConversationRow, member: &MemberRow) -> Read<OwnConversation> {
-    Ok(OwnConversation {
+    Ok(with_unread(conversation, member, unread(rows, member)?))
+}
+
+fn with_unread(conversation: &ConversationRow, member: &MemberRow, unread: u32) -> OwnConversation {
+    OwnConversation {
         info: Some(info(conversation, &member.user_id)),
         role: member.role,
         delivered_sequence: unsigned(member.delivered_sequence),
         read_sequence: unsigned(member.read_sequence),
-        unread: unread(rows, member)?,
+        unread,
         first_sequence: unsigned(member.first_sequence),
-    })
+    }
+}
+
+/// Messages that [`unread`] may look at.
+fn looked_at_of(conversation: &ConversationRow, member: &MemberRow) -> i64 {
+    (conversation.last_sequence - unread_after(member)).clamp(0, UNREAD_LOOKED_AT)
+}
+
+fn unread_after(member: &MemberRow) -> i64 {
+    member.read_sequence.max(member.first_sequence - 1)
 }
 
 /// Messages that a member has not read, as far as they are counted.
 pub(super) fn unread(rows: &dyn Rows, member: &MemberRow) -> Read<u32> {
-    let after = member.read_sequence.max(member.first_sequence - 1);
+    let after = unread_after(member);
     let limit = usize::try_from(limits::UNREAD_MAX).unwrap_or(usize::MAX);
     let count = rows.count_unread(member.conversation, after, &member.user_id, limit)?;
     Ok(u32::try_from(count).unwrap_or(limits::UNREAD_MAX))

@@ -192,7 +192,10 @@ pub(super) fn end(rows: &dyn RowsMut, context: Context<'_>, conversation: &Conve
                 }
             }
         }
-        rows.put_ended_group(context.app_key, &conversation.key, conversation.last_sequence)?;
+        // Of an id that the server chose it is kept too: none tells it from one that somebody named. It is less than one of the messages took.
+        if conversation.last_sequence > 0 {
+            rows.put_ended_group(context.app_key, &conversation.key, conversation.last_sequence)?;
+        }
     }
     rows.remove_conversation(conversation.id)
 }
@@ -303,6 +306,8 @@ fn promote_the_first(rows: &dyn RowsMut, conversation: &ConversationRow) -> Read
         return Ok(None);
     };
     first.role = MemberRole::Owner.into();
+    // An owner may speak.
+    first.muted_until_ms = None;
     rows.put_member(&first)?;
     Ok(Some(first))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluice_protocol::{ErrorCode, frame::Body, reply};
 
-use crate::conversation::{Audience, Found, Published};
+use crate::conversation::{Audience, Command, Found, Published};
 use crate::frames;
 use crate::refusal::Refusal;
 use crate::store::StoreError;
@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     pub published: Vec<Published>,
     /// What the app's server asked for.
     pub found: Found,
+    /// What is to be carried out next: whoever asked gets the answer of that. Nobody outside sees this.
+    pub(super) next: Option<Command>,
 }
 
 /// An event for all connections of some users.
@@ -76,6 +78,7 @@ impl Outcome {
             reached: Vec::new(),
             published: Vec::new(),
             found: Found::Nothing,
+            next: None,
         }
     }
 

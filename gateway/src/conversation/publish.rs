@@ -85,10 +85,11 @@ impl Publish {
 
 impl Remembered {
     /// `None`: the app's server has named no id.
-    fn of(publish: &Publish, message: &SendMessage) -> Option<Self> {
+    fn of(publish: &Publish, message: &mut SendMessage) -> Option<Self> {
         if message.client_message_id.is_empty() {
             return None;
         }
+        let digest = send::digest_of(message);
         // A line break is in no id of a user or a conversation: no user sends under this name, and no two targets have one id.
         let (kind, target, id) = (
             message.conversation_type,
@@ -98,7 +99,7 @@ impl Remembered {
         Some(Self {
             sender_id: format!("\n{}", publish.as_user.as_str()),
             client_message_id: format!("{kind}\n{target}\n{id}"),
-            digest: send::digest_of(message),
+            digest,
         })
     }
 
@@ -107,7 +108,7 @@ impl Remembered {
     }
 
     fn insert(self, rows: &dyn RowsMut, context: Context<'_>, placed: store::Placed) -> Ruled<()> {
-        rows.insert_sent(&SentRow {
+        rows.put_sent(&SentRow {
             app: context.app_key.to_owned(),
             sender_id: self.sender_id,
             client_message_id: self.client_message_id,
@@ -124,8 +125,8 @@ impl Remembered {
 /// Keeps it in each of its conversations.
 pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, publish: &Publish) -> Ruled<Outcome> {
     each(by, publish, |target| {
-        let message = publish.to(target);
-        let remembered = Remembered::of(publish, &message);
+        let mut message = publish.to(target);
+        let remembered = Remembered::of(publish, &mut message);
         if let Some(remembered) = &remembered
             && let Some(first) = remembered.first_answer(rows, context)?
         {

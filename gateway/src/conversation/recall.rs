@@ -1,14 +1,19 @@
 //! Taking a message back, and changing it.
 
+use std::sync::Arc;
+
 use prost::Message;
 use sluice_protocol::{
     ConversationMessage, ConversationType, EditMessage, ErrorCode, MemberRole, MessageChanged, MessageRecalled,
     MessageType, RecallMessage, UserId, frame::Body, reply,
 };
 
+use crate::conversation::audience::user;
 use crate::conversation::inside::{self, Inside};
 use crate::conversation::key::Key;
-use crate::conversation::{Actor, Context, No, Outcome, Ruled, Tell, combined};
+use crate::conversation::members::members_who;
+use crate::conversation::send::allowed;
+use crate::conversation::{Actor, Audience, Context, No, Outcome, Ruled, Tell, combined};
 use crate::refusal::Refusal;
 use crate::store::{ConversationRow, MessageRow, Rows, RowsMut, StoreError};
 use crate::words::in_message;
@@ -91,6 +96,8 @@ pub(super) fn edit(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command
     if kind == MessageType::Text && std::str::from_utf8(&command.content).is_err() {
         return Err(Refusal::parameter("content").into());
     }
+    // Who may not say it does not say it in the place of something else either.
+    allowed::may_say(rows, context, user, &inside)?;
     let text = in_message::check(&context.policy.words, kind, &command.content, &command.extended_data)?;
 
     let changed_at_ms = context.now.unix_ms;
@@ -101,11 +108,11 @@ pub(super) fn edit(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, command
         edited_at_ms: changed_at_ms,
         ..event
     };
+    let to = who_sees(rows, context, &inside.conversation, &message)?;
     rows.update_message(&MessageRow {
         event: event.encode_to_vec(),
         ..message
     })?;
-    let to = context.audiences.of(rows, &inside.conversation)?;
     let tell = Tell::event(to, inside.conversation.id, Body::MessageEdited(event));
     let result = MessageChanged { changed_at_ms, notice };
     Ok(Outcome::telling(reply::Result::MessageChanged(result), vec![tell]))
@@ -142,6 +149,23 @@ pub(super) fn decoded(message: &MessageRow) -> Ruled<ConversationMessage> {
         let place = format!("message {} of conversation {}", message.sequence, message.conversation);
         No::Store(StoreError::Unfit(format!("{place} cannot be read: {error}")))
     })
+}
+
+/// The members but for those for whom it is from before they came.
+fn who_sees(
+    rows: &dyn Rows,
+    context: Context<'_>,
+    conversation: &ConversationRow,
+    message: &MessageRow,
+) -> Ruled<Arc<Audience>> {
+    // Versions and message ids are of one count, so none of them has come since.
+    if conversation.members_version < message.message_id {
+        return Ok(context.audiences.of(rows, conversation)?);
+    }
+    let members = members_who(rows, conversation.id, |member| {
+        member.first_sequence <= message.sequence
+    })?;
+    Ok(Audience::of(members.iter().filter_map(|member| user(&member.user_id))))
 }
 
 /// Leaves of a message only that it was there.
@@ -182,12 +206,12 @@ fn take_back(
         by_user_id: by_user_id.to_owned(),
         recalled_at_ms,
     };
+    let to = who_sees(rows, context, conversation, &message)?;
     rows.update_message(&MessageRow {
         recalled: true,
         event: left.encode_to_vec(),
         ..message
     })?;
-    let to = context.audiences.of(rows, conversation)?;
     let tell = Tell::event(to, conversation.id, Body::MessageRecalled(event));
     let result = MessageChanged {
         changed_at_ms: recalled_at_ms,

@@ -1,6 +1,6 @@
 //! A message of a user: is it a repeat, may it be sent, which number has it, who gets it. What the app's server sends is in `publish.rs`.
 
-mod allowed;
+pub(super) mod allowed;
 pub(super) mod store;
 
 use aws_lc_rs::digest;
@@ -12,8 +12,35 @@ use crate::conversation::send::store::Sender;
 use crate::conversation::{Actor, Audience, Context, Outcome, Ruled, combined};
 use crate::identity::User;
 use crate::refusal::Refusal;
-use crate::store::{Rows, RowsMut, SentRow};
+use crate::store::{MemberRow, REPEATS_KEPT_MS, Rows, RowsMut, SentRow};
 use crate::words::in_message;
+
+/// A message that a user sends.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    message: SendMessage,
+    /// Of all but its id: to tell a repeat from another message with the same id.
+    digest: i64,
+}
+
+impl Sending {
+    /// Reads the whole message, so it is for the worker and not for the one thread that writes.
+    pub(crate) fn new(mut message: SendMessage) -> Self {
+        let digest = match message.client_message_id.is_empty() {
+            true => 0,
+            false => digest_of(&mut message),
+        };
+        Self { message, digest }
+    }
+}
+
+impl std::ops::Deref for Sending {
+    type Target = SendMessage;
+
+    fn deref(&self) -> &SendMessage {
+        &self.message
+    }
+}
 
 /// Whether a message is kept, by its type and what its sender wants.
 pub(super) fn is_kept(message: &SendMessage) -> bool {
@@ -21,14 +48,20 @@ pub(super) fn is_kept(message: &SendMessage) -> bool {
 }
 
 /// Takes a message and keeps it.
-pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message: &SendMessage) -> Ruled<Outcome> {
+pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, sending: &Sending) -> Ruled<Outcome> {
+    let message = &sending.message;
     let user = sender(by, message)?;
-    let digest = digest_of(message);
     // First of all: a repeat of a message that was taken is answered as the first time, whatever has become of its sender since.
-    if let Some(first) = first_answer(rows, context, user.id.as_str(), &message.client_message_id, digest)? {
+    if let Some(first) = first_answer(
+        rows,
+        context,
+        user.id.as_str(),
+        &message.client_message_id,
+        sending.digest,
+    )? {
         return Ok(Outcome::answer(reply::Result::SendMessage(first)));
     }
-    let conversation = allowed::conversation(rows, context, by, user, message)?;
+    let inside = allowed::place(rows, context, by, user, message)?;
     let text = in_message::check(
         &context.policy.words,
         message.r#type(),
@@ -37,9 +70,14 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message
     )?;
     let combined = combined::named(rows, context, user.id.as_str(), message)?;
 
-    let conversation = match conversation.id {
-        NOT_MADE => store::make_peer(rows, context, user.id.as_str(), user.id.as_str(), &message.target_id)?,
-        _ => conversation,
+    let (conversation, member) = match inside.conversation.id {
+        NOT_MADE => {
+            let own = user.id.as_str();
+            let made = store::make_peer(rows, context, own, own, &message.target_id)?;
+            let member = rows.member(made.id, own)?;
+            (made, member)
+        }
+        _ => (inside.conversation, inside.member),
     };
     if let Some(set) = combined {
         combined::send(rows, context, set)?;
@@ -47,12 +85,22 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message
     let notice = text.notice();
     let event = store::event(&Sender::of(user), message, text);
     let (stored, tell) = store::keep(rows, context, &conversation, event)?;
+    // Who has read all has read all with this one: it is no news to its sender at the next login.
+    if let Some(member) = member
+        && member.read_sequence == conversation.last_sequence
+    {
+        rows.put_member(&MemberRow {
+            delivered_sequence: member.delivered_sequence.max(stored.sequence),
+            read_sequence: stored.sequence,
+            ..member
+        })?;
+    }
     if !message.client_message_id.is_empty() {
-        rows.insert_sent(&SentRow {
+        rows.put_sent(&SentRow {
             app: context.app_key.to_owned(),
             sender_id: user.id.as_str().to_owned(),
             client_message_id: message.client_message_id.clone(),
-            digest,
+            digest: sending.digest,
             sequence: stored.sequence,
             message_id: stored.message_id,
             sent_at_ms: stored.sent_at_ms,
@@ -67,13 +115,19 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, message
 }
 
 /// Gives a message to who is online, and keeps nothing: neither the message nor, since this is a thread that only reads, its client message id.
-pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, message: &SendMessage) -> Ruled<Outcome> {
+pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, sending: &Sending) -> Ruled<Outcome> {
+    let message = &sending.message;
     let user = sender(by, message)?;
-    let digest = digest_of(message);
-    if let Some(first) = first_answer(rows, context, user.id.as_str(), &message.client_message_id, digest)? {
+    if let Some(first) = first_answer(
+        rows,
+        context,
+        user.id.as_str(),
+        &message.client_message_id,
+        sending.digest,
+    )? {
         return Ok(Outcome::answer(reply::Result::SendMessage(first)));
     }
-    let conversation = allowed::conversation(rows, context, by, user, message)?;
+    let conversation = allowed::place(rows, context, by, user, message)?.conversation;
     let text = in_message::check(
         &context.policy.words,
         message.r#type(),
@@ -124,6 +178,10 @@ pub(super) fn first_answer(
     let Some(first) = rows.sent(context.app_key, sender_id, client_message_id)? else {
         return Ok(None);
     };
+    // It is deleted when its time has come, but not at that moment.
+    if first.sent_at_ms < context.now.unix_ms.saturating_sub(REPEATS_KEPT_MS) {
+        return Ok(None);
+    }
     if first.digest != digest {
         return Err(Refusal::parameter("duplicate_id").into());
     }
@@ -138,13 +196,11 @@ pub(super) fn first_answer(
     }))
 }
 
-/// Of what was sent, all but the id: to tell a repeat from another message with the same id.
-pub(super) fn digest_of(message: &SendMessage) -> i64 {
-    let sent = SendMessage {
-        client_message_id: String::new(),
-        ..message.clone()
-    };
-    let digest = digest::digest(&digest::SHA256, &sent.encode_to_vec());
+/// Of what is sent, all but its id: to tell a repeat from another message with the same id.
+pub(super) fn digest_of(message: &mut SendMessage) -> i64 {
+    let id = std::mem::take(&mut message.client_message_id);
+    let digest = digest::digest(&digest::SHA256, &message.encode_to_vec());
+    message.client_message_id = id;
     let (first, _) = digest.as_ref().split_first_chunk().expect("32 bytes");
     i64::from_be_bytes(*first)
 }

@@ -8,8 +8,8 @@ mod questions;
 
 use sluice_protocol::{ConversationMessage, ConversationType, Done, EditBlacklist, ErrorCode, UserId, reply};
 
-use crate::conversation::key::Key;
-use crate::conversation::{Actor, Context, Outcome, Ruled, blacklist, inside};
+use crate::conversation::key::{Key, is_id};
+use crate::conversation::{Actor, Audience, Context, Outcome, Ruled, Tell, blacklist, inside, positions};
 use crate::store::{ConversationRow, MemberRow, Rows, RowsMut, Since, UserList};
 
 pub(super) use groups::settle_ahead;
@@ -255,6 +255,7 @@ fn named(rows: &dyn Rows, context: Context<'_>, place: &Place) -> Ruled<Option<C
     let key = match (place.kind, &place.as_user) {
         (ConversationType::Peer, Some(one)) => Key::peer(one.as_str(), other),
         (ConversationType::System, Some(one)) => Key::system(one.as_str(), other),
+        (ConversationType::Group | ConversationType::Discussion, _) if !is_id(other) => return Ok(None),
         (ConversationType::Group | ConversationType::Discussion, _) => Key {
             kind: place.kind,
             key: other.clone(),
@@ -281,20 +282,33 @@ fn only_wanted(rows: &dyn RowsMut, context: Context<'_>, users: &[UserId], only:
 }
 
 fn hide(rows: &dyn RowsMut, context: Context<'_>, place: &Place, user: &UserId, until_ms: i64) -> Ruled<Outcome> {
-    let conversation = named(rows, context, place)?.ok_or(ErrorCode::CONVERSATION_UNKNOWN)?;
+    let mut conversation = named(rows, context, place)?.ok_or(ErrorCode::CONVERSATION_UNKNOWN)?;
     let member = rows.member(conversation.id, user.as_str())?;
-    let member = member.ok_or_else(|| inside::not_inside(place.kind))?;
+    let before = member.ok_or_else(|| inside::not_inside(place.kind))?;
     let first_later = rows.first_since(conversation.id, Since::TimeMs(until_ms.saturating_add(1)))?;
     let first_sequence = first_later.unwrap_or(conversation.last_sequence + 1);
-    if first_sequence > member.first_sequence {
-        rows.put_member(&MemberRow {
-            first_sequence,
-            delivered_sequence: member.delivered_sequence.max(first_sequence - 1),
-            read_sequence: member.read_sequence.max(first_sequence - 1),
-            ..member
-        })?;
+    if first_sequence <= before.first_sequence {
+        return Ok(done());
     }
-    Ok(done())
+    let member = MemberRow {
+        first_sequence,
+        delivered_sequence: before.delivered_sequence.max(first_sequence - 1),
+        read_sequence: before.read_sequence.max(first_sequence - 1),
+        ..before.clone()
+    };
+    rows.put_member(&member)?;
+    // Some messages are for others now than before.
+    conversation.members_version = context.next_id();
+    rows.update_conversation(&conversation)?;
+    if (member.delivered_sequence, member.read_sequence) == (before.delivered_sequence, before.read_sequence) {
+        return Ok(done());
+    }
+    let moved = positions::moved(place.kind, &conversation, &member);
+    let tell = Tell::event(Audience::of([user.clone()]), conversation.id, moved);
+    Ok(Outcome {
+        tell: vec![tell],
+        ..done()
+    })
 }
 
 fn done() -> Outcome {

@@ -1,12 +1,16 @@
 //! What a user missed, page by page, when a session begins.
 //!
 //! The first page says which conversations have something new and fixes how far all pages go: *stretches* of messages, each of one conversation. What is left
-//! of them is the cursor. It is nothing to rely on: whoever makes one up gets what QueryMessages would give.
+//! of them is the cursor. It is sealed for its user: it names conversations by their rows, whatever app they are of, and where an app has no history it is
+//! all that there is to read.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::{hmac, rand};
 use hashbrown::HashSet;
 use prost::Message;
 use sluice_protocol::{ConversationType, ErrorCode, OwnConversation, SyncConversations, SyncPage, limits, reply};
 
+use crate::conversation::create::hexadecimal;
 use crate::conversation::history::message_of;
 use crate::conversation::inside::has_ended;
 use crate::conversation::key::Key;
@@ -27,7 +31,13 @@ struct Stretch {
     conversation: i64,
     next: i64,
     last: i64,
+    /// When the conversation ends; 0: it does not.
+    end_ms: i64,
 }
+
+/// Makes cursors and knows those that it made.
+#[derive(Debug)]
+pub(super) struct Cursors(hmac::Key);
 
 /// A conversation that may have something new.
 #[derive(Debug)]
@@ -47,16 +57,20 @@ pub(super) fn page(rows: &dyn Rows, context: Context<'_>, by: &Actor, command: &
     if command.cursor.is_empty() {
         return first(rows, context, user, command);
     }
-    let stretches = stretches_of(&command.cursor).ok_or_else(|| Refusal::parameter("cursor"))?;
+    let stretches = context.cursors.open(context, user, &command.cursor);
+    let stretches = stretches.ok_or_else(|| Refusal::parameter("cursor"))?;
     let mut visible = Vec::new();
     for stretch in stretches {
+        if stretch.end_ms != 0 && stretch.end_ms <= context.now.unix_ms {
+            continue;
+        }
         // Who was put out meanwhile sees no more of it, and who came back sees it from there.
         if let Some(member) = rows.member(stretch.conversation, user.id.as_str())? {
             let next = stretch.next.max(member.first_sequence);
             visible.push(Stretch { next, ..stretch });
         }
     }
-    let page = fill(rows, visible, SyncPage::default())?;
+    let page = fill(rows, context, user, visible, SyncPage::default())?;
     Ok(Outcome::answer(reply::Result::SyncPage(page)))
 }
 
@@ -117,7 +131,7 @@ fn first(rows: &dyn Rows, context: Context<'_>, user: &User, command: &SyncConve
         more_conversations: u32::try_from(more).unwrap_or(u32::MAX),
         ..SyncPage::default()
     };
-    let page = fill(rows, stretches, page)?;
+    let page = fill(rows, context, user, stretches, page)?;
     Ok(Outcome {
         reached,
         ..Outcome::answer(reply::Result::SyncPage(page))
@@ -175,18 +189,27 @@ fn stretch(rows: &dyn Rows, candidate: &Candidate, newest: i64) -> Ruled<Option<
         conversation: conversation.id,
         next: oldest.sequence,
         last,
+        end_ms: conversation.expires_at_ms.unwrap_or(0),
     }))
 }
 
 /// Adds as many messages to a page as it takes, and a cursor for the others.
-fn fill(rows: &dyn Rows, mut stretches: Vec<Stretch>, mut page: SyncPage) -> Ruled<SyncPage> {
+fn fill(
+    rows: &dyn Rows,
+    context: Context<'_>,
+    user: &User,
+    mut stretches: Vec<Stretch>,
+    mut page: SyncPage,
+) -> Ruled<SyncPage> {
     let mut bytes = page.encoded_len();
     let mut full = false;
     for stretch in &mut stretches {
         while stretch.next <= stretch.last && !full {
             let found = rows.messages(&query(stretch.conversation, stretch.next, ROWS_AT_ONCE))?;
             if found.is_empty() {
+                // They were deleted meanwhile, because they were old.
                 stretch.next = stretch.last + 1;
+                break;
             }
             for row in found {
                 if row.sequence > stretch.last {
@@ -210,7 +233,7 @@ fn fill(rows: &dyn Rows, mut stretches: Vec<Stretch>, mut page: SyncPage) -> Rul
         message.history = true;
         message.left = u32::try_from(left).unwrap_or(u32::MAX);
     }
-    page.next_cursor = cursor_of(&stretches);
+    page.next_cursor = context.cursors.seal(context, user, &stretches);
     Ok(page)
 }
 
@@ -229,36 +252,57 @@ impl Stretch {
     fn len(&self) -> i64 {
         self.last - self.next + 1
     }
-}
 
-fn cursor_of(stretches: &[Stretch]) -> String {
-    let text = |stretch: &Stretch| {
-        let Stretch {
+    fn text(&self) -> String {
+        let Self {
             conversation,
             next,
             last,
-        } = stretch;
-        format!("{conversation}.{next}.{last}")
-    };
-    stretches.iter().map(text).collect::<Vec<_>>().join(",")
-}
-
-/// `None`: no page ever had this cursor.
-fn stretches_of(cursor: &str) -> Option<Vec<Stretch>> {
-    let mut stretches = Vec::new();
-    for text in cursor.split(',') {
-        let mut numbers = text.split('.').map(|number| number.parse::<i64>().ok());
-        let (conversation, next, last) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        let stretch = Stretch {
-            conversation,
-            next,
-            last,
-        };
-        let fits = next >= 1 && last >= next && last - next < i64::from(limits::SYNC_NEWEST_MAX);
-        if !fits || numbers.next().is_some() || stretches.len() == limits::SYNCED_CONVERSATIONS {
-            return None;
-        }
-        stretches.push(stretch);
+            end_ms,
+        } = self;
+        format!("{conversation}.{next}.{last}.{end_ms}")
     }
-    Some(stretches)
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split('.').map(|number| number.parse().ok());
+        Some(Self {
+            conversation: numbers.next()??,
+            next: numbers.next()??,
+            last: numbers.next()??,
+            end_ms: numbers.next()??,
+        })
+    }
+}
+
+impl Cursors {
+    pub(super) fn new() -> Self {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new());
+        Self(key.expect("a system that has no random numbers has no TLS either"))
+    }
+
+    /// Empty: nothing is left.
+    fn seal(&self, context: Context<'_>, user: &User, stretches: &[Stretch]) -> String {
+        if stretches.is_empty() {
+            return String::new();
+        }
+        let texts: Vec<String> = stretches.iter().map(Stretch::text).collect();
+        let text = texts.join(",");
+        format!("{}:{text}", self.seal_of(context, user, &text))
+    }
+
+    /// `None`: this user was never given it since the gateway started.
+    fn open(&self, context: Context<'_>, user: &User, cursor: &str) -> Option<Vec<Stretch>> {
+        let (seal, text) = cursor.split_once(':')?;
+        verify_slices_are_equal(seal.as_bytes(), self.seal_of(context, user, text).as_bytes()).ok()?;
+        text.split(',').map(Stretch::parse).collect()
+    }
+
+    fn seal_of(&self, context: Context<'_>, user: &User, text: &str) -> String {
+        let mut sealing = hmac::Context::with_key(&self.0);
+        // No key of an app and no user id has a line break.
+        for part in [context.app_key, "\n", user.id.as_str(), "\n", text] {
+            sealing.update(part.as_bytes());
+        }
+        hexadecimal(sealing.sign().as_ref())
+    }
 }

@@ -25,12 +25,12 @@ use sluice_protocol::{CreateConversation, CreateGroup, Frame, IdProfile, UserId,
 
 use super::*;
 
-/// Conversations of one app, and the time it is there.
+/// Conversations of one app, and of another that is there too, and the time it is there.
 pub(super) struct Chats {
     conversations: Conversations,
     now: Cell<Now>,
     /// After the store: that is closed first.
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// What a command that was not refused came to.
@@ -84,24 +84,36 @@ impl Chats {
 
     fn open(folder: Folder, now: Now, app: App) -> Self {
         let (store, _) = Store::open(&folder.0, now.unix_ms).expect("the store opens");
-        let apps = [app];
+        let apps = [app, App::new("other")];
         let policies = Arc::new(Policies::new(&apps));
         Self {
             conversations: Conversations::new(store, &apps, policies, WorkerIndex(9)),
             now: Cell::new(now),
-            _folder: folder,
+            folder,
         }
     }
 
     /// The same after the gateway was stopped and started, with the settings of the default.
     pub(super) fn restarted(self) -> Self {
+        self.restarted_with(|_| ())
+    }
+
+    /// And with others.
+    pub(super) fn restarted_with(self, change: impl FnOnce(&mut App)) -> Self {
         let Self {
             conversations,
             now,
-            _folder: folder,
+            folder,
         } = self;
         drop(conversations);
-        Self::open(folder, now.get(), app("app"))
+        let mut app = app("app");
+        change(&mut app);
+        Self::open(folder, now.get(), app)
+    }
+
+    /// The database.
+    pub(super) fn file(&self) -> PathBuf {
+        self.folder.0.join("sluice.db")
     }
 
     pub(super) fn wait(&self, time: Duration) {
@@ -120,27 +132,36 @@ impl Chats {
         self.carry_out(Actor::Server, command)
     }
 
+    /// As a user of the other app.
+    pub(super) fn ask_elsewhere(&self, user: &str, command: Command) -> Result<Answer, Refusal> {
+        self.carry_out_in(AppIndex(1), Actor::User(named(user)), command)
+    }
+
     fn carry_out(&self, by: Actor, command: Command) -> Result<Answer, Refusal> {
-        let asked = Asked {
-            app: AppIndex(0),
-            by,
-            command,
-        };
-        // A job may outlive its answer, and must not keep the store open.
-        let (inner, now) = (Arc::downgrade(&self.conversations.inner), self.now.get());
-        let inner = move || inner.upgrade().expect("the test waits for the answer");
-        let outcome = if asked.command.changes_rows() {
-            self.change(move |rows| inner().change(rows, &asked, now))
-        } else {
-            self.read(move |rows| inner().look_up(rows, &asked, now))
-        };
+        self.carry_out_in(AppIndex(0), by, command)
+    }
+
+    fn carry_out_in(&self, app: AppIndex, by: Actor, command: Command) -> Result<Answer, Refusal> {
+        let mut command = command;
         let Outcome {
             result,
             tell,
             reached,
             published,
             found,
-        } = outcome?;
+            next: _,
+        } = loop {
+            let asked = Asked {
+                app,
+                by: by.clone(),
+                command,
+            };
+            let outcome = self.step(asked)?;
+            match outcome.next {
+                Some(next) => command = next,
+                None => break outcome,
+            }
+        };
         Ok(Answer {
             result,
             told: tell.into_iter().map(told).collect(),
@@ -148,6 +169,18 @@ impl Chats {
             published,
             found,
         })
+    }
+
+    /// What one step of a command comes to.
+    pub(super) fn step(&self, asked: Asked) -> Result<Outcome, Refusal> {
+        // A job may outlive its answer, and must not keep the store open.
+        let (inner, now) = (Arc::downgrade(&self.conversations.inner), self.now.get());
+        let inner = move || inner.upgrade().expect("the test waits for the answer");
+        if asked.command.changes_rows() {
+            self.change(move |rows| inner().change(rows, &asked, now))
+        } else {
+            self.read(move |rows| inner().look_up(rows, &asked, now))
+        }
     }
 
     /// What a job comes to that changes rows.

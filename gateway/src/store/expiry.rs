@@ -25,7 +25,7 @@ const STEP_CONVERSATIONS: u16 = 500;
 const UNREADABLE_MAX: usize = 100;
 
 /// How long repeats of a message are recognised.
-const REPEATS_KEPT_MS: i64 = 7 * DAY_MS;
+pub(crate) const REPEATS_KEPT_MS: i64 = 7 * DAY_MS;
 
 /// How long parts are kept that no message has named yet.
 const PARTS_KEPT_MS: i64 = DAY_MS;
@@ -106,6 +106,8 @@ impl From<rusqlite::Error> for Stopped {
 enum Stage {
     /// The statements that have not yet found everything.
     Entries(&'static [&'static str]),
+    /// Mutes of users who are not inside.
+    Mutes,
     /// Temporary conversations that are over.
     Ended,
     /// Messages of the conversations after this one.
@@ -114,17 +116,17 @@ enum Stage {
     },
     /// Parts of combined messages, of sets after this one.
     Sets {
-        after: SetKey,
+        after: RowKey,
     },
     /// Repeats after this one.
     Repeats {
-        after: SetKey,
+        after: RowKey,
     },
     Over,
 }
 
-/// App, user and the id that the user chose.
-type SetKey = (String, String, String);
+/// What names a row within its table: an app and two ids.
+type RowKey = (String, String, String);
 
 impl Expiry {
     pub(super) fn new(now_unix_ms: i64, repeats: Repeats) -> Self {
@@ -182,6 +184,7 @@ impl Expiry {
     fn delete(&self, conn: &Connection, retention: &Retention) -> Result<(usize, Option<Stage>), Stopped> {
         match &self.stage {
             Stage::Entries(left) => Ok(self.entries(conn, left)?),
+            Stage::Mutes => Ok(self.mutes(conn)?),
             Stage::Ended => self.ended(conn),
             Stage::Messages { after } => self.messages(conn, retention, *after),
             Stage::Sets { after } => Ok(self.sets(conn, retention, after)?),
@@ -192,13 +195,37 @@ impl Expiry {
 
     fn entries(&self, conn: &Connection, left: &'static [&'static str]) -> rusqlite::Result<(usize, Option<Stage>)> {
         let Some((statement, others)) = left.split_first() else {
-            return Ok((0, Some(Stage::Ended)));
+            return Ok((0, Some(Stage::Mutes)));
         };
         let deleted = conn
             .prepare_cached(statement)?
             .execute([self.now_unix_ms, i64::from(STEP_ROWS)])?;
         let is_all = deleted < usize::from(STEP_ROWS);
         Ok((deleted, is_all.then_some(Stage::Entries(others))))
+    }
+
+    /// Mutes of users who are not inside, whose end has come, and that something is decided about a group which is not there, where that was all.
+    fn mutes(&self, conn: &Connection) -> rusqlite::Result<(usize, Option<Stage>)> {
+        let over = "SELECT app, owner_id, user_id FROM user_lists WHERE list = 'left_muted' AND since_ms <= ?1
+            ORDER BY since_ms LIMIT ?2";
+        let mute = "DELETE FROM user_lists WHERE app = ?1 AND list = 'left_muted' AND owner_id = ?2 AND user_id = ?3";
+        let ahead = "DELETE FROM user_lists WHERE app = ?1 AND list = 'group_ahead' AND owner_id = '' AND user_id = ?2
+            AND NOT EXISTS (SELECT 1 FROM user_lists
+                WHERE app = ?1 AND list IN ('left_muted', 'mute_exception') AND owner_id = ?2)
+            AND NOT EXISTS (SELECT 1 FROM user_lists
+                WHERE app = ?1 AND list = 'muted_ahead' AND owner_id = '' AND user_id = ?2)";
+        let mut statement = conn.prepare_cached(over)?;
+        let found = statement.query_map([self.now_unix_ms, i64::from(STEP_ROWS / 2)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        let found = found.collect::<rusqlite::Result<Vec<RowKey>>>()?;
+        let mut deleted = 0;
+        for (app, group, user) in &found {
+            deleted += conn.prepare_cached(mute)?.execute([app, group, user])?;
+            deleted += conn.prepare_cached(ahead)?.execute([app, group])?;
+        }
+        let is_all = found.len() < usize::from(STEP_ROWS / 2);
+        Ok((deleted, is_all.then_some(Stage::Ended)))
     }
 
     /// Conversations that are over: their messages, then themselves. Nobody writes there any more.
@@ -272,7 +299,7 @@ impl Expiry {
         &self,
         conn: &Connection,
         retention: &Retention,
-        after: &SetKey,
+        after: &RowKey,
     ) -> rusqlite::Result<(usize, Option<Stage>)> {
         let statement = "SELECT app, user_id, combined_id, put_at_ms, sent_at_ms FROM combined_sets
             WHERE (app, user_id, combined_id) > (?1, ?2, ?3) ORDER BY app, user_id, combined_id LIMIT ?4";
@@ -305,14 +332,14 @@ impl Expiry {
         let next = match self.repeats {
             _ if looked_at == STEP_ROWS => Stage::Sets { after: last },
             Repeats::Walked => Stage::Repeats {
-                after: SetKey::default(),
+                after: RowKey::default(),
             },
             Repeats::LeftAlone => Stage::Over,
         };
         Ok((deleted, Some(next)))
     }
 
-    fn repeats(&self, conn: &Connection, after: &SetKey) -> rusqlite::Result<(usize, Option<Stage>)> {
+    fn repeats(&self, conn: &Connection, after: &RowKey) -> rusqlite::Result<(usize, Option<Stage>)> {
         let statement = "SELECT app, sender_id, client_message_id FROM sent_messages
             WHERE (app, sender_id, client_message_id) > (?1, ?2, ?3)
             ORDER BY app, sender_id, client_message_id LIMIT 1 OFFSET ?4";
@@ -323,7 +350,7 @@ impl Expiry {
             })
             .optional()?;
         let before_ms = self.now_unix_ms.saturating_sub(REPEATS_KEPT_MS);
-        let Some(last): Option<SetKey> = last else {
+        let Some(last): Option<RowKey> = last else {
             let statement = "DELETE FROM sent_messages
                 WHERE (app, sender_id, client_message_id) > (?1, ?2, ?3) AND sent_at_ms < ?4";
             let row = params![after.0, after.1, after.2, before_ms];
@@ -340,7 +367,7 @@ impl Expiry {
 impl Stage {
     fn sets() -> Self {
         Self::Sets {
-            after: SetKey::default(),
+            after: RowKey::default(),
         }
     }
 }
@@ -388,7 +415,7 @@ fn delete_oldest(conn: &Connection, conversation: i64, before_ms: i64, most: usi
         .execute([conversation, last])
 }
 
-fn delete_set(conn: &Connection, (app, user, id): &SetKey) -> rusqlite::Result<usize> {
+fn delete_set(conn: &Connection, (app, user, id): &RowKey) -> rusqlite::Result<usize> {
     let row = params![app, user, id];
     let parts = "DELETE FROM combined_parts WHERE app = ?1 AND user_id = ?2 AND combined_id = ?3";
     let parts = conn.prepare_cached(parts)?.execute(row)?;

@@ -169,7 +169,7 @@ pub(crate) enum UserList {
 
 /// Messages looked at to count those that are unread: a few milliseconds. Who has sent more than this, or got more that does not count, since he
 /// read anything is told too few.
-pub(super) const UNREAD_LOOKED_AT: i64 = 10_000;
+pub(crate) const UNREAD_LOOKED_AT: i64 = 10_000;
 
 /// What names a conversation that is gone but for its messages: no id has a line break.
 fn removed_key(id: i64) -> String {
@@ -245,8 +245,8 @@ pub(crate) trait RowsMut: Rows {
     fn update_message(&self, row: &MessageRow) -> Read<()>;
     /// `sequence`, id and time of the newest message.
     fn move_last(&self, conversation: i64, sequence: i64, message_id: i64, at_ms: i64) -> Read<()>;
-    /// False: there is one with this key.
-    fn insert_sent(&self, row: &SentRow) -> Read<bool>;
+    /// The whole row, new or in the place of the one before.
+    fn put_sent(&self, row: &SentRow) -> Read<()>;
     /// The whole row, new or in the place of the one before.
     fn put_combined(&self, row: &CombinedRow) -> Read<()>;
     fn put_part(&self, app: &str, user_id: &str, combined_id: &str, part: i64, content: &[u8]) -> Read<()>;

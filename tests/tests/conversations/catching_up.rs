@@ -1,8 +1,12 @@
 //! A client that comes back, asks again, or is slow: no gap, no repeat, in order.
 
+use std::time::Duration;
+
 use sluice_protocol::frame::Body;
 use sluice_protocol::{ConversationType, Login, QueryMessages, SyncConversations, limits, reply};
 use sluice_tests::{Gateway, RawClient, Transport, on_all_transports, wait_until};
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::{group, listen, listening, next, say, sync_page, to, to_peer};
 use crate::rooms::{refused, sent};
@@ -17,9 +21,12 @@ on_all_transports!(
 
 const GROUP: &str = "g1";
 
-/// Each sends as many as the rate allows at once, then waits for the next second.
+/// Each sends as many as the rate allows at once, again and again.
 const SENDERS: usize = 12;
 const ROUNDS: usize = 3;
+
+/// How often the one who is looked at comes back between two rounds.
+const RETURNS: usize = 2;
 
 /// What a client asks for that knows the group up to here.
 fn knowing(sequence: u64) -> SyncConversations {
@@ -36,20 +43,34 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("user{number}")).collect()
 }
 
+/// What a session may send in a second.
+const BURST: usize = limits::CONVERSATION_MESSAGES_PER_SECOND as usize;
+
 /// Sends the messages one second's rate allows, and returns when they are taken.
 async fn burst(client: &mut RawClient, first_request_id: u32, content: &str) -> Vec<u64> {
-    const COUNT: u32 = limits::CONVERSATION_MESSAGES_PER_SECOND;
+    send_together(client, first_request_id, BURST, content).await.0
+}
+
+/// Sends messages in one go. Returns those that are taken, and how long to wait before the others.
+async fn send_together(
+    client: &mut RawClient,
+    first_request_id: u32,
+    count: usize,
+    content: &str,
+) -> (Vec<u64>, Duration) {
     let message = |_| Body::SendMessage(to(ConversationType::Group, GROUP, content.to_owned()));
-    client.send_together(first_request_id, (0..COUNT).map(message)).await;
-    let mut taken = Vec::new();
-    for request_id in first_request_id..first_request_id + COUNT {
+    client.send_together(first_request_id, (0..count).map(message)).await;
+    let (mut taken, mut wait_ms) = (Vec::new(), 0);
+    for request_id in (first_request_id..).take(count) {
         let reply = client.reply(request_id).await;
         // The second of the one before may not be over yet.
-        if reply.code != 20604 {
+        if reply.code == 20604 {
+            wait_ms = reply.retry_after_ms;
+        } else {
             taken.push(sent(reply).sequence);
         }
     }
-    taken
+    (taken, Duration::from_millis(wait_ms.into()))
 }
 
 async fn while_messages_flow_a_client_that_comes_back_again_and_again_gets_each_once_and_in_order(
@@ -63,13 +84,25 @@ async fn while_messages_flow_a_client_that_comes_back_again_and_again_gets_each_
     }
     let mut owner = RawClient::online(&gateway, transport, "owner").await;
     group(&mut owner, GROUP, &[names(SENDERS), vec!["alice".into()]].concat()).await;
+    let (returned, returns) = watch::channel(0);
     let sending = senders.into_iter().map(|mut client| {
+        let mut returns = returns.clone();
         tokio::spawn(async move {
             let mut taken = Vec::new();
+            let mut request_ids = (1..).step_by(BURST);
             for round in 0..ROUNDS {
-                let first_request_id = 1 + 1_000 * u32::try_from(round).expect("few");
-                taken.extend(burst(&mut client, first_request_id, "hello").await);
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                // Between two rounds alice goes and comes back.
+                returns
+                    .wait_for(|times| *times >= RETURNS * round)
+                    .await
+                    .expect("she does");
+                while taken.len() < (round + 1) * BURST {
+                    let lacking = (round + 1) * BURST - taken.len();
+                    let first_request_id = request_ids.next().expect("enough of them");
+                    let (more, wait) = send_together(&mut client, first_request_id, lacking, "hello").await;
+                    taken.extend(more);
+                    sleep(wait).await;
+                }
             }
             (client, taken)
         })
@@ -78,11 +111,10 @@ async fn while_messages_flow_a_client_that_comes_back_again_and_again_gets_each_
 
     let mut got: Vec<u64> = Vec::new();
     let mut asked = 0;
-    let mut came_back = 0;
     loop {
         let done = sending.iter().all(tokio::task::JoinHandle::is_finished);
         let mut alice = RawClient::online(&gateway, transport, "alice").await;
-        came_back += 1;
+        returned.send_modify(|times| *times += 1);
         // Asked anew while events flow, on each connection.
         for _ in 0..3 {
             asked += 1;
@@ -122,7 +154,7 @@ async fn while_messages_flow_a_client_that_comes_back_again_and_again_gets_each_
                 break;
             }
             for _ in 0..7 {
-                if !alice.has_frame_within(std::time::Duration::from_millis(200)).await {
+                if !alice.has_frame_within(Duration::from_millis(200)).await {
                     break;
                 }
                 got.push(next(&mut alice).await.sequence);
@@ -142,11 +174,7 @@ async fn while_messages_flow_a_client_that_comes_back_again_and_again_gets_each_
     }
     taken.sort_unstable();
     assert_eq!(got, taken, "each once and in order");
-    assert!(
-        taken.len() > SENDERS * 10 && came_back > 3,
-        "{} messages, {came_back} times",
-        taken.len()
-    );
+    assert_eq!(taken.len(), SENDERS * ROUNDS * BURST);
 }
 
 /// The messages between these two, from history.

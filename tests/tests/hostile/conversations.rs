@@ -111,7 +111,7 @@ async fn first_page(client: &mut RawClient) -> SyncPage {
 }
 
 #[tokio::test]
-async fn a_cursor_of_somebody_else_shows_nothing_of_what_is_not_ones_own() {
+async fn a_cursor_of_somebody_else_is_refused_and_so_is_one_that_is_made_up() {
     let gateway = Gateway::start(no_limits_on_questions);
     for (from, to) in [("bob", "alice"), ("dave", "mallory")] {
         let mut sender = RawClient::online(&gateway, Transport::Tcp, from).await;
@@ -122,31 +122,29 @@ async fn a_cursor_of_somebody_else_shows_nothing_of_what_is_not_ones_own() {
     let mut mallory = RawClient::online(&gateway, Transport::Tcp, "mallory").await;
     let own = first_page(&mut mallory).await;
     assert!(own.messages.iter().all(|message| message.target_id == "mallory"));
-    let page = sync_page(&mut mallory, 501, page_after(&stolen)).await;
-    assert_eq!((page.messages.len(), page.conversations.len()), (0, 0), "{page:?}");
+    let not_hers = (ErrorCode::INVALID_PARAMETER.number(), "cursor");
+    let reply = mallory.call(501, Body::SyncConversations(page_after(&stolen))).await;
+    assert_eq!(refused(&reply), not_hers, "{reply:?}");
     // What it is good for is still there for its owner.
     let rest = sync_page(&mut alice, 501, page_after(&stolen)).await;
     assert_eq!(rest.messages.last().map(|message| message.left), Some(0));
 
-    // One that nobody gave out.
-    let mut mallory = RawClient::online(&gateway, Transport::Tcp, "mallory").await;
-    first_page(&mut mallory).await;
+    // What she was given tells her what it is made of, but not how it is sealed.
+    let (seal, stretches) = own.next_cursor.split_once(':').expect("a seal");
+    let row = stretches.split('.').next().expect("a row");
     for made_up in [
-        "0.1.2,",
-        "x",
-        "1.2",
-        "1.2.3.4",
-        "1.9.3",
-        "1.1.9223372036854775807",
-        "-1.-1.-1",
+        "x".to_owned(),
+        stretches.to_owned(),
+        format!("{seal}:"),
+        format!("{seal}:{row}.1.100.0"),
+        format!("{seal}:{row}.9223372036854775807.9223372036854775807.0"),
+        format!("{}:{stretches}", "0".repeat(seal.len())),
     ] {
-        let reply = mallory.call(502, Body::SyncConversations(page_after(made_up))).await;
-        assert_eq!(
-            refused(&reply),
-            (ErrorCode::INVALID_PARAMETER.number(), "cursor"),
-            "{made_up}"
-        );
+        let reply = mallory.call(502, Body::SyncConversations(page_after(&made_up))).await;
+        assert_eq!(refused(&reply), not_hers, "{made_up}");
     }
+    let rest = sync_page(&mut mallory, 503, page_after(&own.next_cursor)).await;
+    assert!(!rest.messages.is_empty(), "her own is good still");
     // On a connection that has not asked for the first page it is worth nothing.
     let mut again = RawClient::online(&gateway, Transport::Tcp, "alice").await;
     let reply = again.call(503, Body::SyncConversations(page_after(&stolen))).await;

@@ -46,6 +46,8 @@ struct Pages {
     told: BTreeMap<(String, Place), u64>,
     /// Messages that wait for their answer.
     pending: BTreeMap<String, usize>,
+    /// Whose connection has ended, and who has not come back yet.
+    away: BTreeSet<String>,
     /// How often somebody came back, and the longest it took from the end of the connection.
     returns: usize,
     longest_return: Duration,
@@ -174,8 +176,15 @@ impl Book {
         }
     }
 
-    pub(crate) fn returned(&self, after: Duration) {
+    /// The connection of `user` has ended.
+    pub(crate) fn lost(&self, user: &str) {
+        self.pages().away.insert(user.to_owned());
+    }
+
+    /// So long after that, `user` is online again and has what was missed.
+    pub(crate) fn returned(&self, user: &str, after: Duration) {
         let mut pages = self.pages();
+        pages.away.remove(user);
         pages.returns += 1;
         pages.longest_return = pages.longest_return.max(after);
     }
@@ -188,10 +197,10 @@ impl Book {
         !self.pages().faults.is_empty()
     }
 
-    /// Whether all messages are answered, everybody has all of each of their conversations, and the gateway knows that.
+    /// Whether everybody is there, all messages are answered, everybody has all of each of their conversations, and the gateway knows that.
     fn is_settled(&self) -> bool {
         let pages = self.pages();
-        pages.pending.values().all(|pending| *pending == 0) && pages.behind().is_none()
+        pages.away.is_empty() && pages.pending.values().all(|pending| *pending == 0) && pages.behind().is_none()
     }
 
     /// Waits until it is, until there is a fault, or for so long; then says how it is.
@@ -243,6 +252,7 @@ impl Book {
         let mut pages = self.pages();
         let mut faults = std::mem::take(&mut pages.faults);
         faults.extend(pages.behind());
+        faults.extend(pages.away.first().map(|user| format!("{user} has not come back")));
         for (place, said) in &pages.said {
             if !said.keys().copied().eq(1..=said.len() as u64) {
                 faults.push(format!("there is a gap in {place:?}"));
@@ -346,7 +356,12 @@ fn what_must_not_be_is_noticed() {
         book.told("bob", &place, 1);
         book.told("bob", &place, 2);
     });
-    for verdict in [gone_back, twice, with_a_gap, another, lost, moved, disordered] {
+    let away = judge(&|book| {
+        book.lost("alice");
+        book.returned("alice", Duration::ZERO);
+        book.lost("bob");
+    });
+    for verdict in [away, gone_back, twice, with_a_gap, another, lost, moved, disordered] {
         verdict.expect_err("this must not be");
     }
 }

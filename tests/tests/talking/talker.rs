@@ -153,6 +153,7 @@ impl Talker {
             // It ended, as connections do here. What matters is what comes after.
             let _ = self.connection(way.expect("one stays"), &is_quiet, &mut lost).await;
             lost.get_or_insert_with(Instant::now);
+            self.book.lost(&self.user);
             sleep(RECONNECT_DELAY).await;
         }
     }
@@ -211,7 +212,7 @@ impl Talker {
                     }
                     if here.synced {
                         if let Some(after) = lost.take() {
-                            self.book.returned(after.elapsed());
+                            self.book.returned(&self.user, after.elapsed());
                         }
                         self.send_pending(&mut line, &mut here).await?;
                     }

@@ -5,8 +5,8 @@ use sluice_protocol::{ConversationType, MessageType, QueryMessages, SyncConversa
 use super::any;
 use crate::refusal::Refusal;
 
-/// Longest cursor: three numbers for each conversation of a first page.
-const CURSOR_BYTES_MAX: usize = limits::SYNCED_CONVERSATIONS * 64;
+/// Longest cursor: four numbers for each conversation of a first page, and a seal.
+const CURSOR_BYTES_MAX: usize = (limits::SYNCED_CONVERSATIONS + 1) * 80;
 
 pub(super) fn sync(command: &SyncConversations) -> Result<(), Refusal> {
     if command.newest > limits::SYNC_NEWEST_MAX {

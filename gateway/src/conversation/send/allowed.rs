@@ -5,48 +5,61 @@ use std::time::Duration;
 use sluice_protocol::{ConversationType, ErrorCode, MemberRole, SendMessage};
 
 use crate::conversation::inside::Inside;
+use crate::conversation::key::id_for;
 use crate::conversation::send::receiver;
 use crate::conversation::{Actor, Context, Ruled};
 use crate::identity::User;
 use crate::refusal::Refusal;
 use crate::store::{ConversationRow, MemberRow, Rows, UserList};
 
-/// The conversation that a message is for, if its sender may send there.
-pub(super) fn conversation(
+/// The conversation that a message is for and its sender's place in it, if that one may send there.
+pub(super) fn place(
     rows: &dyn Rows,
     context: Context<'_>,
     by: &Actor,
     user: &User,
     message: &SendMessage,
-) -> Ruled<ConversationRow> {
+) -> Ruled<Inside> {
     let kind = message.conversation_type();
-    match kind {
+    let id = match kind {
         ConversationType::Peer => {
             let to = receiver(context, message)?;
             if to == user.id {
                 return Err(Refusal::parameter("target_id").into());
             }
-            let inside = Inside::of(rows, context, by, kind.into(), to.as_str())?;
-            if let Some(gag) = context.policy.peer_gags.get(&user.id, context.now) {
-                return Err(gagged(context, ErrorCode::MUTED_IN_PEER, "global", gag.until_ms).into());
-            }
-            is_wanted(rows, context, user.id.as_str(), to.as_str())?;
-            Ok(inside.conversation)
+            to.as_str().to_owned()
         }
-        ConversationType::Group | ConversationType::Discussion => {
-            let inside = Inside::of(rows, context, by, kind.into(), &message.target_id)?;
-            if kind == ConversationType::Group
-                && let Some(gag) = context.policy.group_gags.get(&user.id, context.now)
-            {
-                return Err(gagged(context, ErrorCode::MUTED_IN_GROUP, "global", gag.until_ms).into());
-            }
-            if let Some(member) = &inside.member {
-                may_speak(rows, context, &inside.conversation, member)?;
-            }
-            Ok(inside.conversation)
+        ConversationType::Group | ConversationType::Discussion => message.target_id.clone(),
+        ConversationType::System => return Err(ErrorCode::SYSTEM_CONVERSATION.into()),
+        ConversationType::Room => return Err(ErrorCode::OPERATION_NOT_SUPPORTED.into()),
+    };
+    let inside = Inside::of(rows, context, by, kind.into(), &id)?;
+    may_say(rows, context, user, &inside)?;
+    Ok(inside)
+}
+
+/// Whether who is inside may say something there now, new or in the place of what was said.
+pub(in crate::conversation) fn may_say(
+    rows: &dyn Rows,
+    context: Context<'_>,
+    user: &User,
+    inside: &Inside,
+) -> Ruled<()> {
+    if inside.kind == ConversationType::Peer {
+        if let Some(gag) = context.policy.peer_gags.get(&user.id, context.now) {
+            return Err(gagged(context, ErrorCode::MUTED_IN_PEER, "global", gag.until_ms).into());
         }
-        ConversationType::System => Err(ErrorCode::SYSTEM_CONVERSATION.into()),
-        ConversationType::Room => Err(ErrorCode::OPERATION_NOT_SUPPORTED.into()),
+        let to = id_for(user.id.as_str(), inside.kind, &inside.conversation.key);
+        return is_wanted(rows, context, user.id.as_str(), &to);
+    }
+    if inside.kind == ConversationType::Group
+        && let Some(gag) = context.policy.group_gags.get(&user.id, context.now)
+    {
+        return Err(gagged(context, ErrorCode::MUTED_IN_GROUP, "global", gag.until_ms).into());
+    }
+    match &inside.member {
+        Some(member) => may_speak(rows, context, &inside.conversation, member),
+        None => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use sluice_protocol::{
 };
 
 use crate::conversation::history::message_of;
-use crate::conversation::look::{info, list_of};
+use crate::conversation::look::{Unread, info, list_of};
 use crate::conversation::members::members_who;
 use crate::conversation::server::{Found, NOBODY, Place, found, group, named};
 use crate::conversation::{Context, Outcome, Ruled, combined};
@@ -116,7 +116,7 @@ pub(super) fn list(
         type_plus_one: kind.map_or(0, |kind| u32::try_from(i32::from(kind)).unwrap_or(0) + 1),
         ..QueryConversations::default()
     };
-    list_of(rows, context, user.as_str(), &question)
+    list_of(rows, context, user.as_str(), &question, Unread::LeftOut)
 }
 
 pub(super) fn look(rows: &dyn Rows, context: Context<'_>, place: &Place) -> Ruled<Outcome> {

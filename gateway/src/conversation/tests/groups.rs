@@ -6,7 +6,7 @@ use sluice_protocol::{
 };
 
 use super::*;
-use crate::conversation::tests::members::{add, group, join, judged, members_of, set_managers};
+use crate::conversation::tests::members::{add, group, join, judged, members_of, quit, remove, set_managers};
 use crate::conversation::tests::sending::{result, send, to_group};
 use crate::store::{MemberRow, UserList};
 
@@ -260,6 +260,91 @@ fn members_are_muted_and_unmuted_by_owner_and_managers_who_are_never_muted_thems
     let answer = chats.ask("mary", mute(&["will", "tom"], false, 0)).unwrap();
     assert_eq!(judged(&answer), (vec!["will", "tom"], vec![]));
     assert_eq!(roles(told_all(&answer)), [("will", MemberRole::Member, 0)]);
+}
+
+#[test]
+fn nobody_lifts_a_mute_of_his_own_and_one_of_who_left_is_lifted() {
+    let chats = team();
+    let gag = |user: &str| {
+        chats.ask_as_server(Command::Server(Box::new(Order::Gag {
+            group: "g".to_owned(),
+            users: vec![UserId::parse(user, IdProfile::Wide).unwrap()],
+            until_ms: Some(i64::MAX),
+        })))
+    };
+    gag("jerry").unwrap();
+    gag("mary").unwrap();
+    let answer = chats.ask("jerry", mute(&["jerry", "mary"], false, 0)).unwrap();
+    assert_eq!(
+        judged(&answer),
+        (vec!["mary"], vec![("jerry", ErrorCode::GROUP_PERMISSION)]),
+        "what the app's server said of others is lifted like any mute"
+    );
+    assert!(send(&chats, "jerry", to_group("g", "x")).is_err());
+    let answer = chats.ask("tom", mute(&["jerry"], false, 0)).unwrap();
+    assert_eq!(judged(&answer), (vec!["jerry"], vec![]));
+    send(&chats, "jerry", to_group("g", "x")).unwrap();
+
+    chats.ask("tom", mute(&["will"], true, 0)).unwrap();
+    chats.ask("will", quit(ConversationType::Group, "g")).unwrap();
+    let answer = chats.ask("tom", mute(&["will", "bob"], false, 0)).unwrap();
+    assert_eq!(judged(&answer), (vec!["will"], vec![("bob", ErrorCode::NOT_A_MEMBER)]));
+    chats.ask("will", join(ConversationType::Group, "g")).unwrap();
+    send(&chats, "will", to_group("g", "x")).unwrap();
+}
+
+#[test]
+fn who_becomes_the_owner_because_the_owner_was_put_out_may_speak() {
+    let chats = team();
+    chats.wait(Duration::from_secs(1));
+    for heir in ["mary", "will"] {
+        chats.ask("tom", mute(&[heir], true, 0)).unwrap();
+    }
+    chats
+        .ask_as_server(remove(ConversationType::Group, "g", &["tom", "jerry"]))
+        .unwrap();
+    // They came at the same time.
+    let heir = ["mary", "will"]
+        .into_iter()
+        .find(|user| role_of(&chats, user) == MemberRole::Owner)
+        .expect("an owner");
+    send(&chats, heir, to_group("g", "x")).expect("an owner is not muted");
+}
+
+#[test]
+fn what_names_the_messages_of_a_dismissed_group_names_no_group() {
+    let chats = team();
+    send(&chats, "tom", to_group("g", "x")).unwrap();
+    let row = chats.read(|rows| rows.conversation("app", ConversationType::Group.into(), "g"));
+    let left = format!("\n{}", row.expect("it is there").id);
+    chats.ask("tom", dismiss()).unwrap();
+    let unknown = Refusal::new(ErrorCode::CONVERSATION_UNKNOWN);
+    let question = QueryConversation {
+        r#type: ConversationType::Group.into(),
+        id: left.clone(),
+    };
+    assert_eq!(chats.ask("tom", Command::Query(question)).unwrap_err(), unknown);
+    let looking = Order::Look {
+        place: Place {
+            kind: ConversationType::Group,
+            as_user: None,
+            target_id: left,
+        },
+    };
+    let looking = Command::Server(Box::new(looking));
+    assert_eq!(chats.ask_as_server(looking).unwrap_err(), unknown);
+}
+
+#[test]
+fn of_a_group_without_a_message_nothing_is_kept_at_its_end() {
+    let chats = team();
+    let ended = |chats: &Chats| chats.read(|rows| rows.ended_group("app", "g"));
+    chats.ask("tom", dismiss()).unwrap();
+    assert_eq!(ended(&chats), 0);
+    chats.ask("tom", group("g", &[])).unwrap();
+    send(&chats, "tom", to_group("g", "x")).unwrap();
+    chats.ask("tom", dismiss()).unwrap();
+    assert_eq!(ended(&chats), 1);
 }
 
 #[test]

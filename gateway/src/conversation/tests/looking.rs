@@ -388,3 +388,38 @@ fn a_page_of_the_list_ends_before_it_is_too_large_and_goes_on_from_there() {
     all.dedup();
     assert_eq!(all.len(), count);
 }
+
+#[test]
+fn a_page_of_the_list_looks_at_so_many_unread_messages_and_goes_on_from_there() {
+    let chats = Chats::new();
+    let all: Vec<String> = (0..15).map(|_| chats.group("ann", &["tom"])).collect();
+    let keys = all.clone();
+    chats.change(move |rows| {
+        for (key, at_ms) in keys.iter().zip(1..) {
+            let row = rows.conversation("app", ConversationType::Group.into(), key)?;
+            let row = row.expect("it is there");
+            // That they are not there costs nothing, which nobody knows beforehand.
+            rows.move_last(row.id, 20_000, 20_000, 1_800_000_000_000 + at_ms)?;
+        }
+        Ok(())
+    });
+    let newest_first: Vec<&str> = all.iter().rev().map(String::as_str).collect();
+    let first = list(&chats, "tom", |_| ());
+    assert_eq!((ids(&first), first.more), (newest_first[..10].to_vec(), true));
+    let first = list(&chats, "tom", |it| it.limit = 1000);
+    assert_eq!((ids(&first), first.more), (newest_first[..10].to_vec(), true));
+    let rest = list(&chats, "tom", |it| (it.limit, it.skip) = (1000, 10));
+    assert_eq!((ids(&rest), rest.more), (newest_first[10..].to_vec(), false));
+
+    let order = crate::conversation::Order::List {
+        user: UserId::parse("tom", IdProfile::Wide).expect("a user id"),
+        kind: None,
+        skip: 0,
+        limit: 1000,
+    };
+    let answer = chats.ask_as_server(Command::Server(Box::new(order)));
+    match answer.expect("a list").result {
+        reply::Result::Conversations(page) => assert_eq!((ids(&page), page.more), (newest_first, false)),
+        other => panic!("{other:?}"),
+    }
+}

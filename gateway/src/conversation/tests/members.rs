@@ -476,7 +476,7 @@ fn who_leaves_a_group_muted_comes_back_muted() {
     assert_eq!(muted("will"), None, "it is over");
     chats.ask("jerry", quit(kind, "g")).unwrap();
     let answer = chats.ask("tom", mute(&["jerry"], false, 0)).unwrap();
-    assert_eq!(judged(&answer), (vec![], vec![("jerry", ErrorCode::NOT_A_MEMBER)]));
+    assert_eq!(judged(&answer), (vec!["jerry"], vec![]));
     chats.ask("jerry", join(kind, "g")).unwrap();
     assert_eq!(muted("jerry"), None, "was unmuted while outside");
 }

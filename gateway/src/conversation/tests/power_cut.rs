@@ -2,18 +2,25 @@
 //!
 //! A real store takes messages by the real rules while [`power_cut`] writes down what happens to its files and when somebody got
 //! an answer. The power then fails at a random moment: a store is opened on what is left and compared with the answers.
-//! Some of the messages are sent again there, and in some cases the power fails once more.
+//! Some of the messages are sent again there, and in some cases the power fails once more. The same with who is in a group, and
+//! with how far users have read.
+
+mod judging;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use sluice_protocol::{ConversationMessage, ConversationType, MessageType, SendMessage, SendMessageResult};
+use sluice_protocol::{
+    AckMessages, AddMembers, ConversationMessage, ConversationType, MessageType, RemoveMembers, SendMessage,
+    SendMessageResult,
+};
 
+use self::judging::{judge, members};
 use super::*;
 use crate::conversation::key::Key;
 use crate::store::power_cut::{self, Chance, Recording, Weakness};
-use crate::store::{Direction, MessageRow, MessagesQuery};
+use crate::store::{Direction, MemberRow, MessageRow, MessagesQuery};
 
 /// Cuts of a usual run, and what names a longer one.
 const CUTS: usize = 60;
@@ -40,9 +47,16 @@ const TEXT_BYTES_MAX: usize = 1_500;
 const APP_KEY: &str = "app";
 const NOW_MS: i64 = 1_800_000_000_000;
 
-/// The group that all users are in, and what is noted when its making is answered.
+/// The group that all users are in, and the one that they come into and leave.
 const GROUP: &str = "everybody";
+const CHANGING: &str = "some";
+
+/// What is noted when something is answered: the number of a message, or one of these.
 const GROUP_MADE: usize = SENDINGS;
+const CHANGING_MADE: usize = SENDINGS + 1;
+/// And these with the number of the change or of the position.
+const CHANGED: usize = 1_000_000;
+const MOVED: usize = 2_000_000;
 
 /// A message, named by its number.
 #[derive(Debug)]
@@ -74,6 +88,18 @@ struct Sent {
     /// Of each conversation its messages, as they were first sent.
     order: BTreeMap<Place, Vec<usize>>,
     acks: BTreeMap<usize, Ack>,
+    /// Who was in the group that changes when it was made, and after each change.
+    members: Vec<BTreeSet<usize>>,
+    positions: Vec<Position>,
+    /// What was answered to them, by number: how far the user has read.
+    reached: BTreeMap<usize, u64>,
+}
+
+/// Who has told of which conversation how far it is read.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    by: usize,
+    place: Place,
 }
 
 /// What a run has looked at.
@@ -86,6 +112,8 @@ struct Figures {
     acknowledged: usize,
     /// Messages found that nobody was told of.
     unacknowledged: usize,
+    /// Changes of members and positions that were answered before a cut, and found to be kept.
+    others: usize,
     repeated: usize,
 }
 
@@ -93,8 +121,15 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} cuts in {} recordings, {} cut twice: {} acknowledged messages found, {} kept that nobody was told of, {} sent again",
-            self.cuts, self.recordings, self.second_cuts, self.acknowledged, self.unacknowledged, self.repeated
+            "{} cuts in {} recordings, {} cut twice: {} acknowledged messages found, {} kept that nobody was told of, \
+             {} sent again; {} acknowledged changes of members and positions found",
+            self.cuts,
+            self.recordings,
+            self.second_cuts,
+            self.acknowledged,
+            self.unacknowledged,
+            self.repeated,
+            self.others
         )
     }
 }
@@ -103,10 +138,7 @@ impl Place {
     fn key(self) -> Key {
         match self {
             Self::Pair(one, other) => Key::peer(&user(one), &user(other)),
-            Self::Group => Key {
-                kind: ConversationType::Group,
-                key: GROUP.to_owned(),
-            },
+            Self::Group => group(GROUP),
         }
     }
 
@@ -135,6 +167,7 @@ impl Sent {
         };
         Self {
             sendings: Arc::new((0..SENDINGS).map(sending).collect()),
+            members: vec![BTreeSet::from([0])],
             ..Self::default()
         }
     }
@@ -159,19 +192,70 @@ impl Sent {
             content: sending.text.clone().into(),
             ..SendMessage::default()
         };
-        let asked = Asked {
-            app: AppIndex(0),
-            by: Actor::User(named(&user(sending.from))),
-            command: Command::Send(Box::new(message)),
-        };
-        conversations.ask(asked, move |outcome| match outcome {
-            Ok(Outcome {
-                result: reply::Result::SendMessage(result),
-                ..
-            }) => note(number, result),
-            other => panic!("a message was not taken: {other:?}"),
+        let command = Command::send(message);
+        ask(conversations, sending.from, command, move |result| match result {
+            reply::Result::SendMessage(result) => note(number, result),
+            other => panic!("{other:?}"),
         });
     }
+
+    /// Brings a user into the group that changes, or puts one out.
+    fn change(
+        &mut self,
+        conversations: &Conversations,
+        chance: &mut Chance,
+        note: impl FnOnce(usize) + Send + 'static,
+    ) {
+        let other = 1 + chance.below(USERS - 1);
+        let mut members = self.members.last().expect("those it was made with").clone();
+        let (r#type, id, user_ids) = (ConversationType::Group.into(), CHANGING.to_owned(), vec![user(other)]);
+        let command = if members.remove(&other) {
+            Command::Remove(RemoveMembers { r#type, id, user_ids })
+        } else {
+            members.insert(other);
+            Command::Add(AddMembers { r#type, id, user_ids })
+        };
+        let number = CHANGED + self.members.len();
+        self.members.push(members);
+        ask(conversations, 0, command, move |_| note(number));
+    }
+
+    /// Has somebody say how far a conversation is read.
+    fn tell_position(
+        &mut self,
+        conversations: &Conversations,
+        chance: &mut Chance,
+        note: impl FnOnce(usize, u64) + Send + 'static,
+    ) {
+        let Sending { from: by, place, .. } = self.sendings[chance.below(SENDINGS)];
+        let length = self.order.get(&place).map_or(0, Vec::len);
+        let read = chance.below(length + 1) as u64;
+        let number = MOVED + self.positions.len();
+        self.positions.push(Position { by, place });
+        let command = AckMessages {
+            r#type: place.key().kind.into(),
+            id: place.named_by(by),
+            delivered_sequence: 0,
+            read_sequence: read,
+        };
+        ask(conversations, by, Command::Ack(command), move |result| match result {
+            reply::Result::AckMessages(result) => note(number, result.read_sequence),
+            other => panic!("{other:?}"),
+        });
+    }
+}
+
+/// Has a user's command carried out, which must not be refused.
+fn ask(conversations: &Conversations, by: usize, command: Command, then: impl FnOnce(reply::Result) + Send + 'static) {
+    let asked = Asked {
+        app: AppIndex(0),
+        by: Actor::User(named(&user(by))),
+        command,
+    };
+    conversations.ask(asked, move |outcome| match outcome {
+        Ok(outcome) => then(outcome.result),
+        Err(refusal) => panic!("it was not done: {refusal:?}"),
+    });
 }
 
 fn user(number: usize) -> String {
@@ -183,41 +267,32 @@ fn conversations(store: Store) -> Conversations {
     Conversations::new(store, &apps, Arc::new(Policies::new(&apps)), WorkerIndex(9))
 }
 
-/// Has the group made, and waits for the answer, which is noted.
-fn make_group(conversations: &Conversations, recording: &Arc<Recording>) {
+/// Has a group of these made, and waits for the answer, which is noted.
+fn make_group(
+    conversations: &Conversations,
+    recording: &Arc<Recording>,
+    (id, members): (&str, std::ops::Range<usize>),
+    made: usize,
+) {
     let command = CreateGroup {
-        id: GROUP.to_owned(),
-        user_ids: (1..USERS).map(user).collect(),
+        id: id.to_owned(),
+        user_ids: members.map(user).collect(),
         ..CreateGroup::default()
-    };
-    let asked = Asked {
-        app: AppIndex(0),
-        by: Actor::User(named(&user(0))),
-        command: Command::CreateGroup(command),
     };
     let (tell, told) = mpsc::channel();
     let recording = recording.clone();
-    conversations.ask(asked, move |outcome| {
-        recording.note(GROUP_MADE);
-        tell.send(outcome.map(|_| ())).expect("the test waits");
+    ask(conversations, 0, Command::CreateGroup(command), move |_| {
+        recording.note(made);
+        tell.send(()).expect("the test waits");
     });
-    told.recv().expect("an answer").expect("a group");
+    told.recv().expect("an answer");
 }
 
-/// How many members the group has, if there is one.
-fn group_members(store: &Store) -> Result<Option<usize>, String> {
-    let (tell, told) = mpsc::channel();
-    store.read(
-        |rows| {
-            let key = Place::Group.key();
-            let Some(group) = rows.conversation(APP_KEY, key.kind.into(), &key.key)? else {
-                return Ok(None);
-            };
-            Ok(Some(rows.members(group.id, "", 2 * USERS)?.len()))
-        },
-        move |found| tell.send(found).expect("the test waits"),
-    );
-    told.recv().expect("an answer").map_err(|error| error.to_string())
+fn group(id: &str) -> Key {
+    Key {
+        kind: ConversationType::Group,
+        key: id.to_owned(),
+    }
 }
 
 /// Sends all messages, some of them more than once, in bursts of all sizes. Returns what happened meanwhile.
@@ -226,9 +301,11 @@ fn record(chance: &mut Chance, weakness: Weakness) -> (power_cut::History, Sent)
     let recording = Recording::start(&folder.0);
     let store = power_cut::open(&folder.0, NOW_MS, weakness).expect("the store opens");
     let conversations = conversations(store);
-    make_group(&conversations, &recording);
+    make_group(&conversations, &recording, (GROUP, 1..USERS), GROUP_MADE);
+    make_group(&conversations, &recording, (CHANGING, 0..0), CHANGING_MADE);
     let mut sent = Sent::new(chance);
     let (tell, told) = mpsc::channel();
+    let (tell_other, told_others) = mpsc::channel();
     let mut unanswered = 0;
     let mut next = 0;
     while next < SENDINGS {
@@ -247,13 +324,26 @@ fn record(chance: &mut Chance, weakness: Weakness) -> (power_cut::History, Sent)
                 tell.send((number, result)).expect("the test waits");
             });
         }
+        for _ in 0..1 + burst / 10 {
+            let (tell, note) = (tell_other.clone(), recording.clone());
+            sent.change(&conversations, chance, move |number| {
+                note.note(number);
+                tell.send((number, 0)).expect("the test waits");
+            });
+            let (tell, note) = (tell_other.clone(), recording.clone());
+            sent.tell_position(&conversations, chance, move |number, read| {
+                note.note(number);
+                tell.send((number, read)).expect("the test waits");
+            });
+        }
         if unanswered > UNANSWERED_MAX || chance.in_100(50) {
             sent.acks.extend(told.iter().take(unanswered).map(ack));
             unanswered = 0;
         }
     }
-    drop((conversations, tell));
+    drop((conversations, tell, tell_other));
     sent.acks.extend(told.iter().map(ack));
+    sent.reached.extend(told_others.iter());
     (recording.history(), sent)
 }
 
@@ -262,79 +352,6 @@ fn ack((number, result): (usize, SendMessageResult)) -> (usize, Ack) {
         sequence, message_id, ..
     } = result;
     (number, Ack { sequence, message_id })
-}
-
-/// Compares what a store has with what was sent, and with what the answers to `told` were. Returns what it has.
-fn judge(store: &Store, sent: &Sent, told: &BTreeSet<usize>) -> Result<BTreeMap<Place, Vec<usize>>, String> {
-    match group_members(store)? {
-        None if told.contains(&GROUP_MADE) => return Err("a group is lost".to_owned()),
-        None | Some(USERS) => {}
-        Some(members) => return Err(format!("the group has {members} members")),
-    }
-    let mut found = BTreeMap::new();
-    for (place, order) in &sent.order {
-        let rows = messages(store, *place)?;
-        let mut numbers = Vec::new();
-        for (sequence, row) in (1..).zip(&rows) {
-            let event = ConversationMessage::decode(&row.event[..]).map_err(|error| error.to_string())?;
-            let number: usize = (event.client_message_id.parse()).map_err(|_| "not one of ours".to_owned())?;
-            let says = (row.sequence, event.sequence, event.message_id);
-            if says != (sequence, sequence.unsigned_abs(), row.message_id.unsigned_abs()) {
-                return Err(format!("message {sequence} of {place:?} says {says:?}"));
-            }
-            if event.content != sent.sendings[number].text {
-                return Err(format!("message {sequence} of {place:?} says something else"));
-            }
-            numbers.push(number);
-        }
-        if !order.starts_with(&numbers) {
-            return Err(format!("{place:?} has {numbers:?}, where {order:?} were sent"));
-        }
-        if !rows.is_sorted_by_key(|row| row.message_id) {
-            return Err(format!("the ids of {place:?} do not rise"));
-        }
-        for number in order.iter().filter(|number| told.contains(number)) {
-            let ack = sent.acks[number];
-            let at = numbers.iter().position(|other| other == number);
-            let is_kept = at.is_some_and(|at| {
-                let row = &rows[at];
-                (row.sequence.unsigned_abs(), row.message_id.unsigned_abs()) == (ack.sequence, ack.message_id)
-            });
-            if !is_kept {
-                return Err(format!("{number} was acknowledged as {ack:?} of {place:?} and is lost"));
-            }
-        }
-        found.insert(*place, numbers);
-    }
-    Ok(found)
-}
-
-/// All messages of a conversation that the store has.
-fn messages(store: &Store, place: Place) -> Result<Vec<MessageRow>, String> {
-    let key = place.key();
-    let (tell, told) = mpsc::channel();
-    store.read(
-        move |rows| {
-            let Some(conversation) = rows.conversation(APP_KEY, key.kind.into(), &key.key)? else {
-                return Ok((0, Vec::new()));
-            };
-            let all = rows.messages(&MessagesQuery {
-                conversation: conversation.id,
-                from_sequence: 0,
-                beyond: None,
-                direction: Direction::Newer,
-                kinds: Vec::new(),
-                limit: 2 * SENDINGS,
-            })?;
-            Ok((conversation.last_sequence, all))
-        },
-        move |outcome| tell.send(outcome).expect("the test waits"),
-    );
-    let (last, all) = told.recv().expect("an answer").map_err(|error| error.to_string())?;
-    if i64::try_from(all.len()) != Ok(last) {
-        return Err(format!("the last of {} messages is {last}", all.len()));
-    }
-    Ok(all)
 }
 
 /// Sends some of the messages again, in their order, to a store that has `found`. Repeats are answered as such, others follow.
@@ -386,8 +403,8 @@ fn cut(history: &power_cut::History, sent: &Sent, chance: &mut Chance, figures: 
     let recording = Recording::start(&folder.0);
     let (store, mut sent) = open_and_judge(&folder.0, sent, &told, figures)?;
     let conversations = conversations(store.clone());
-    if group_members(&store)?.is_none() {
-        make_group(&conversations, &recording);
+    if members(&store, group(GROUP))?.is_none() {
+        make_group(&conversations, &recording, (GROUP, 1..USERS), GROUP_MADE);
     }
     figures.repeated += send_again(&conversations, &recording, &mut sent, chance)?;
     if judge(&store, &sent, &told)? != sent.order {
@@ -419,8 +436,9 @@ fn open_and_judge(
     power_cut::check(folder)?;
     let order = judge(&store, sent, told)?;
     let found: usize = order.values().map(Vec::len).sum();
-    let acknowledged = told.iter().filter(|note| **note != GROUP_MADE).count();
+    let acknowledged = told.range(..SENDINGS).count();
     figures.acknowledged += acknowledged;
+    figures.others += told.range(CHANGED..).count();
     figures.unacknowledged += found - acknowledged;
     let sent = Sent { order, ..sent.clone() };
     Ok((store, sent))
@@ -454,7 +472,7 @@ fn what_was_acknowledged_survives_a_power_failure_in_its_order() {
     // What is cut depends on the machine's pace too, so the seed alone does not bring a fault back.
     match cut_often(1, cuts, Weakness::None) {
         Ok(figures) => {
-            assert!(figures.acknowledged > cuts, "{figures}");
+            assert!(figures.acknowledged > cuts && figures.others > cuts, "{figures}");
             println!("{figures}; none lost, none in another place");
         }
         Err((number, why)) => panic!("cut {number}: {why}"),
@@ -480,4 +498,41 @@ fn a_store_that_never_syncs_is_caught() {
 #[test]
 fn a_store_that_answers_before_its_commit_is_caught() {
     is_caught(Weakness::AnswersEarly);
+}
+
+/// Where messages are lost much else is: that members and positions are looked at too shows only when they alone are others.
+#[test]
+fn members_and_positions_that_are_lost_are_noticed() {
+    let mut chance = Chance(3);
+    let (history, sent) = record(&mut chance, Weakness::None);
+    for (statement, noticed) in [
+        (
+            "DELETE FROM conversation_members WHERE user_id <> 'user-0'",
+            "the members",
+        ),
+        (
+            "DELETE FROM conversations WHERE name_key = 'some'",
+            "the other group is lost",
+        ),
+        (
+            "DELETE FROM conversation_members WHERE conversation IN (SELECT id FROM conversations WHERE name_key = 'some')",
+            "as never since",
+        ),
+        ("UPDATE conversation_members SET read_sequence = 0", "the position of"),
+        (
+            "UPDATE conversation_members SET delivered_sequence = 0",
+            "the position of",
+        ),
+    ] {
+        let folder = new_folder();
+        let end = history.end();
+        history.remains(end, &mut chance).write_to(&folder.0);
+        let told: BTreeSet<usize> = history.noted(end).collect();
+        let store = power_cut::open(&folder.0, NOW_MS, Weakness::None).expect("nothing is lost");
+        judge(&store, &sent, &told).expect("nothing is lost");
+        let shell = rusqlite::Connection::open(folder.0.join("sluice.db")).expect("the store's file");
+        shell.execute_batch(statement).expect("a statement");
+        let why = judge(&store, &sent, &told).expect_err("something is lost");
+        assert!(why.contains(noticed), "{statement}: {why}");
+    }
 }

@@ -21,11 +21,7 @@ fn say_as(chats: &Chats, from: &str, kind: ConversationType, to: &str, of: Messa
         content: content.to_vec().into(),
         ..SendMessage::default()
     };
-    match chats
-        .ask(from, Command::Send(Box::new(message)))
-        .expect("it is taken")
-        .result
-    {
+    match chats.ask(from, Command::send(message)).expect("it is taken").result {
         reply::Result::SendMessage(result) => result.message_id,
         other => panic!("{other:?}"),
     }
@@ -176,6 +172,28 @@ fn what_was_delivered_or_is_known_is_not_told_again() {
 }
 
 #[test]
+fn who_spoke_last_and_had_read_the_rest_has_no_news_of_it() {
+    let chats = Chats::new();
+    let group = ConversationType::Group;
+    to_peer(&chats, "alice", "bob", 1..=2);
+    let id = chats.group("carol", &["alice"]);
+    say(&chats, "carol", group, &id, b"hello");
+    let listed = |user: &str| {
+        let (page, _) = sync(&chats, user, SyncConversations::default());
+        (page.conversations.len(), sequences(&page.messages))
+    };
+    assert_eq!(listed("alice"), (1, vec![1]), "only what another said");
+    // She answers without having read it.
+    say(&chats, "alice", group, &id, b"hi");
+    assert_eq!(listed("alice"), (1, vec![1, 2]));
+    ack(&chats, "alice", group, &id, 0, 2);
+    say(&chats, "alice", group, &id, b"there");
+    assert_eq!(listed("alice"), (0, vec![]));
+    assert_eq!(listed("carol"), (1, vec![2, 3]));
+    assert_eq!(listed("bob"), (1, vec![1, 2]));
+}
+
+#[test]
 fn large_messages_come_in_several_pages_and_what_comes_meanwhile_is_in_none() {
     let chats = Chats::new();
     let large = vec![b'x'; 30_000];
@@ -212,51 +230,110 @@ fn large_messages_come_in_several_pages_and_what_comes_meanwhile_is_in_none() {
     assert_eq!(left, (0..42).rev().collect::<Vec<_>>());
 }
 
+/// What asks on.
+fn after(cursor: &str) -> SyncConversations {
+    SyncConversations {
+        cursor: cursor.to_owned(),
+        ..SyncConversations::default()
+    }
+}
+
+/// A first page that is full with the first messages of a discussion.
+fn full_page(chats: &Chats, user: &str, from: &str, id: &str) -> SyncPage {
+    for _ in 0..20 {
+        say(chats, from, ConversationType::Discussion, id, &[b'x'; 30_000]);
+    }
+    let (page, _) = sync(chats, user, SyncConversations::default());
+    assert!(page.messages.len() < 20 && !page.next_cursor.is_empty());
+    page
+}
+
 #[test]
-fn a_cursor_gives_nothing_that_its_user_may_not_see() {
+fn a_cursor_is_taken_from_whom_it_was_given_to_and_no_other_is() {
+    let chats = Chats::new();
+    let id = chats.discussion("alice", &["bob", "carol"]);
+    let page = full_page(&chats, "bob", "alice", &id);
+    let cursor = &page.next_cursor;
+    let refused = |answer: Result<Answer, Refusal>| assert_eq!(answer.unwrap_err(), Refusal::parameter("cursor"));
+    refused(chats.ask("carol", Command::Sync(after(cursor))));
+    // Another app may have a user with the same id, and its conversations are in the same table.
+    refused(chats.ask_elsewhere("bob", Command::Sync(after(cursor))));
+    for place in 0..cursor.len() {
+        let mut altered = cursor.clone().into_bytes();
+        altered[place] = if altered[place] == b'1' { b'2' } else { b'1' };
+        let altered = String::from_utf8(altered).expect("ASCII");
+        refused(chats.ask("bob", Command::Sync(after(&altered))));
+    }
+    let (seal, stretch) = cursor.split_once(':').expect("a seal");
+    let row = stretch.split('.').next().expect("a row");
+    for made_up in [
+        "x".to_owned(),
+        ":".to_owned(),
+        stretch.to_owned(),
+        format!("{row}.1.20.0"),
+        format!("{seal}:{row}.1.20.0"),
+        format!("{seal}:{stretch},{stretch}"),
+        format!("{seal}:{row}.{}.{}.0", i64::MAX, i64::MAX),
+        format!("{}:{stretch}", "0".repeat(seal.len())),
+    ] {
+        refused(chats.ask("bob", Command::Sync(after(&made_up))));
+    }
+    let (next, _) = sync(&chats, "bob", after(cursor));
+    let first = page.messages.len() as u64 + 1;
+    assert_eq!(sequences(&next.messages), (first..=20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cursor_gives_nothing_that_its_user_may_not_see_any_more() {
     let chats = Chats::new();
     let id = chats.discussion("alice", &["bob"]);
-    for number in 1..=5 {
-        say(&chats, "alice", ConversationType::Discussion, &id, &[b'0' + number]);
-    }
-    let row = chats.read({
-        let id = id.clone();
-        move |rows| rows.conversation("app", ConversationType::Discussion.into(), &id)
-    });
-    let row = row.expect("it is there").id;
-    let cursor = |text: String| SyncConversations {
-        cursor: text,
-        ..SyncConversations::default()
+    let cursor = full_page(&chats, "bob", "alice", &id).next_cursor;
+    let quit = sluice_protocol::QuitConversation {
+        r#type: ConversationType::Discussion.into(),
+        id: id.clone(),
     };
-    let (page, _) = sync(&chats, "bob", cursor(format!("{row}.2.4")));
-    assert_eq!(sequences(&page.messages), [2, 3, 4]);
-    let (page, _) = sync(&chats, "mallory", cursor(format!("{row}.2.4")));
+    chats.ask("bob", Command::Quit(quit)).expect("he goes");
+    let (page, _) = sync(&chats, "bob", after(&cursor));
     assert_eq!((page.messages.len(), page.next_cursor.as_str()), (0, ""));
     let add = sluice_protocol::AddMembers {
         r#type: ConversationType::Discussion.into(),
-        id: id.clone(),
-        user_ids: texts(&["dave"]),
+        id,
+        user_ids: texts(&["bob"]),
     };
-    chats.ask("alice", Command::Add(add)).expect("dave comes in");
-    say(&chats, "alice", ConversationType::Discussion, &id, b"6");
-    let (page, _) = sync(&chats, "dave", cursor(format!("{row}.2.6")));
-    assert_eq!(sequences(&page.messages), [6], "none from before");
-    let many = vec!["1.1.1"; limits::SYNCED_CONVERSATIONS + 1].join(",");
-    for wrong in [
-        "x",
-        "1",
-        "1.2",
-        "1.2.3.4",
-        "1.3.2",
-        "1.0.2",
-        "1.1.101",
-        "1.2.3,",
-        "9999999999999999999.1.1",
-        &many,
-    ] {
-        let refused = chats.ask("bob", Command::Sync(cursor(wrong.into()))).unwrap_err();
-        assert_eq!(refused, Refusal::parameter("cursor"), "{wrong}");
+    chats.ask("alice", Command::Add(add)).expect("he is back");
+    let (page, _) = sync(&chats, "bob", after(&cursor));
+    assert_eq!(page.messages.len(), 0, "none from before he came back");
+}
+
+#[test]
+fn a_cursor_into_messages_that_are_deleted_meanwhile_comes_to_its_end() {
+    let chats = Chats::new();
+    // The store goes by the clock on the wall, for which these are old.
+    chats.now.set(Now {
+        unix_ms: 1_750_000_000_000,
+        ..chats.now.get()
+    });
+    let id = chats.discussion("alice", &["bob"]);
+    let cursor = full_page(&chats, "bob", "alice", &id).next_cursor;
+    chats
+        .conversations
+        .inner
+        .store
+        .keep_messages_for([("app".to_owned(), Duration::ZERO)]);
+    let command = QueryMessages {
+        r#type: ConversationType::Discussion.into(),
+        id,
+        ..QueryMessages::default()
+    };
+    while !history(&chats, "alice", command.clone())
+        .expect("a page")
+        .messages
+        .is_empty()
+    {
+        std::thread::yield_now();
     }
+    let (page, _) = sync(&chats, "bob", after(&cursor));
+    assert_eq!((page.messages.len(), page.next_cursor.as_str()), (0, ""));
 }
 
 #[test]
@@ -321,12 +398,55 @@ fn positions_only_grow_and_not_beyond_what_there_is() {
         ack(&chats, "alice", peer, "bob", u64::MAX, u64::MAX).0,
         positions(6, 6, 0)
     );
-    assert_eq!(ack(&chats, "bob", peer, "alice", 0, 0).0, positions(0, 0, 1));
+    assert_eq!(ack(&chats, "bob", peer, "alice", 0, 0).0, positions(5, 5, 1));
     assert_eq!(
         ack(&chats, "alice", peer, "nobody", 5, 5).0,
         positions(0, 0, 0),
         "there is nothing yet"
     );
+}
+
+/// One step of what Alice asks.
+fn step(chats: &Chats, command: Command) -> Outcome {
+    let asked = Asked {
+        app: AppIndex(0),
+        by: Actor::User(named("alice")),
+        command,
+    };
+    chats.step(asked).expect("it is taken")
+}
+
+#[test]
+fn what_is_unread_is_counted_on_a_thread_that_only_reads() {
+    let chats = Chats::new();
+    to_peer(&chats, "bob", "alice", 1..=5);
+    let up_to = |read_sequence| AckMessages {
+        r#type: ConversationType::Peer.into(),
+        id: "bob".into(),
+        delivered_sequence: 0,
+        read_sequence,
+    };
+    let counted = |outcome: &Outcome| match &outcome.result {
+        reply::Result::AckMessages(result) => *result,
+        other => panic!("{other:?}"),
+    };
+    assert!(!Command::Ack(up_to(2)).changes_rows());
+    let first = step(&chats, Command::Ack(up_to(2)));
+    assert_eq!(counted(&first), positions(2, 2, 3));
+    assert!(first.tell.is_empty(), "nothing has moved yet");
+    // What comes meanwhile is not in the number, nor is it counted again.
+    to_peer(&chats, "bob", "alice", [6]);
+    let second = step(&chats, first.next.expect("it moves"));
+    assert_eq!(counted(&second), positions(2, 2, 3));
+    assert_eq!((second.tell.len(), second.next.is_none()), (1, true));
+
+    let first = step(&chats, Command::Ack(up_to(3)));
+    ack(&chats, "alice", ConversationType::Peer, "bob", 0, 5);
+    // Another device was faster and got further.
+    let second = step(&chats, first.next.expect("it moves"));
+    assert!(second.tell.is_empty());
+    let third = step(&chats, second.next.expect("it is counted anew"));
+    assert_eq!((counted(&third), third.next.is_none()), (positions(5, 5, 1), true));
 }
 
 #[test]
@@ -546,6 +666,10 @@ fn an_app_without_history_has_none_but_what_was_missed() {
     let refused = history(&chats, "alice", command).unwrap_err();
     assert_eq!(refused.code, ErrorCode::HISTORY_SERVICE_OFF);
     assert_eq!(sync_all(&chats, "alice", SyncConversations::default()).1.len(), 2);
+    let id = chats.discussion("alice", &["carol"]);
+    let page = full_page(&chats, "carol", "alice", &id);
+    let (next, _) = sync(&chats, "carol", after(&page.next_cursor));
+    assert_eq!(page.messages.len() + next.messages.len(), 20);
 }
 
 #[test]
@@ -557,9 +681,11 @@ fn nothing_comes_of_a_temporary_conversation_that_is_over() {
         ..CreateConversation::default()
     };
     let id = created(chats.ask("alice", Command::Create(create)));
-    say(&chats, "alice", ConversationType::Discussion, &id, b"hello");
-    assert_eq!(sync_all(&chats, "bob", SyncConversations::default()).1.len(), 1);
+    let cursor = full_page(&chats, "bob", "alice", &id).next_cursor;
+    assert_ne!(sync(&chats, "bob", after(&cursor)).0.messages.len(), 0);
     chats.wait(Duration::from_secs(60));
+    let (page, _) = sync(&chats, "bob", after(&cursor));
+    assert_eq!((page.messages.len(), page.next_cursor.as_str()), (0, ""));
     let (page, _) = sync(&chats, "bob", SyncConversations::default());
     assert_eq!(
         (page.conversations.len(), page.more_conversations, page.messages.len()),

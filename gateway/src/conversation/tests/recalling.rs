@@ -272,6 +272,94 @@ fn an_edited_message_has_its_new_content_and_its_old_place() {
 }
 
 #[test]
+fn what_becomes_of_a_message_is_not_told_to_who_came_after_it() {
+    let chats = Chats::new();
+    let kind = ConversationType::Discussion;
+    let id = chats.discussion("tom", &["will"]);
+    let [secret, other] = ["the code is 1234", "bye"].map(|said| {
+        let sent = send(&chats, "tom", text(kind, &id, said));
+        result(sent).message_id
+    });
+    let add = |user: &str| {
+        let command = sluice_protocol::AddMembers {
+            r#type: kind.into(),
+            id: id.clone(),
+            user_ids: texts(&[user]),
+        };
+        chats.ask("tom", Command::Add(command)).expect("there is room");
+    };
+    add("mary");
+    let later = result(send(&chats, "tom", text(kind, &id, "welcome"))).message_id;
+    let quit = QuitConversation {
+        r#type: kind.into(),
+        id: id.clone(),
+    };
+    chats.ask("will", Command::Quit(quit)).expect("he goes");
+    let edited = |message| {
+        let answer = edit(&chats, "tom", (kind, &id), message, b"new").expect("it is changed");
+        answer.told.into_iter().flat_map(|told| told.to).collect::<Vec<_>>()
+    };
+    assert_eq!(edited(secret), ["tom"]);
+    add("will");
+    assert_eq!(edited(secret), ["tom"], "who is back has it no more");
+    assert_eq!(edited(later), ["mary", "tom"]);
+    let taken_back = recall(&chats, "tom", kind, &id, secret).expect("it is taken back");
+    assert_eq!(taken_back.told(), [(vec!["tom"], "recalled")]);
+
+    let now = result(send(&chats, "tom", text(kind, &id, "now"))).message_id;
+    assert_eq!(edited(now), ["mary", "tom", "will"]);
+    let hiding = crate::conversation::Order::Hide {
+        place: crate::conversation::Place {
+            kind,
+            as_user: None,
+            target_id: id.clone(),
+        },
+        user: UserId::parse("mary", IdProfile::Wide).expect("a user id"),
+        until_ms: chats.now_ms(),
+    };
+    chats
+        .ask_as_server(Command::Server(Box::new(hiding)))
+        .expect("she sees it no more");
+    assert_eq!(edited(now), ["tom", "will"]);
+    assert_eq!(edited(other), ["tom"]);
+}
+
+#[test]
+fn who_may_not_send_does_not_change_what_was_sent() {
+    let chats = Chats::new();
+    let group = chats.group("olga", &["mel"]);
+    let to = (ConversationType::Group, group.as_str());
+    let said = result(send(&chats, "mel", to_group(&group, "hi"))).message_id;
+    let mute = |muted, users: &[&str]| {
+        let command = sluice_protocol::MuteGroupMembers {
+            id: group.clone(),
+            user_ids: texts(users),
+            muted,
+            seconds: 0,
+        };
+        chats.ask("olga", Command::Mute(command)).expect("she may");
+    };
+    let muted = |detail: &str| (22408, detail.to_owned());
+    mute(true, &["mel"]);
+    assert_eq!(refused(edit(&chats, "mel", to, said, b"new")), muted("user"));
+    mute(false, &["mel"]);
+    mute(true, &[]);
+    assert_eq!(refused(edit(&chats, "mel", to, said, b"new")), muted("group"));
+    recall(&chats, "mel", to.0, to.1, said).expect("to take it back says nothing");
+
+    let said = result(send(&chats, "mel", to_user("bob", "hi"))).message_id;
+    let listing = sluice_protocol::EditBlacklist {
+        add: true,
+        user_ids: texts(&["mel"]),
+    };
+    chats.ask("bob", Command::EditBlacklist(listing)).expect("he may");
+    let to = (ConversationType::Peer, "bob");
+    assert_eq!(refused(edit(&chats, "mel", to, said, b"new")), (405, String::new()));
+    let (_, left) = kept(&chats, to.0, "bob\nmel", 1);
+    assert_eq!(left.content, Bytes::from_static(b"hi"), "a refusal changes nothing");
+}
+
+#[test]
 fn only_texts_and_custom_messages_are_changed() {
     let chats = Chats::new();
     let to = (ConversationType::Peer, "alice");

@@ -27,7 +27,7 @@ pub(super) fn to_group(group: &str, said: &str) -> SendMessage {
 }
 
 pub(super) fn send(chats: &Chats, from: &str, message: SendMessage) -> Result<Answer, Refusal> {
-    chats.ask(from, Command::Send(Box::new(message)))
+    chats.ask(from, Command::send(message))
 }
 
 #[track_caller]
@@ -370,6 +370,25 @@ fn a_repeat_is_answered_after_its_sender_has_left_is_muted_or_the_gateway_was_re
 }
 
 #[test]
+fn after_a_week_the_same_id_is_that_of_another_message() {
+    let chats = Chats::new();
+    let said = |text: &str| SendMessage {
+        client_message_id: "m1".to_owned(),
+        ..to_user("alice", text)
+    };
+    let first = result(send(&chats, "bob", said("1")));
+    chats.wait(Duration::from_secs(7 * 86_400));
+    assert!(result(send(&chats, "bob", said("1"))).duplicate);
+    chats.wait(Duration::from_millis(1));
+    // Its row is there until somebody deletes it.
+    let second = result(send(&chats, "bob", said("2")));
+    assert_eq!((second.duplicate, second.sequence), (false, 2));
+    assert_ne!(second.message_id, first.message_id);
+    let repeat = result(send(&chats, "bob", said("2")));
+    assert_eq!((repeat.duplicate, repeat.sequence), (true, 2));
+}
+
+#[test]
 fn what_was_refused_may_be_sent_again_with_the_same_id() {
     let chats = Chats::new();
     let group = chats.group("ann", &[]);
@@ -541,11 +560,7 @@ fn messages_of_many_at_once_have_every_number_once_and_are_told_in_order() {
                 let asked = Asked {
                     app: AppIndex(0),
                     by: Actor::User(named(user)),
-                    command: Command::Send(Box::new(text(
-                        ConversationType::Discussion,
-                        &discussion,
-                        &number.to_string(),
-                    ))),
+                    command: Command::send(text(ConversationType::Discussion, &discussion, &number.to_string())),
                 };
                 let tell = tell.clone();
                 chats.ask(asked, move |outcome| {
@@ -594,6 +609,6 @@ fn whoever_comes_later_is_told_from_then_on() {
 #[test]
 fn the_app_s_server_does_not_send_as_a_user() {
     let chats = Chats::new();
-    let answer = chats.ask_as_server(Command::Send(Box::new(to_user("alice", "x"))));
+    let answer = chats.ask_as_server(Command::send(to_user("alice", "x")));
     assert_eq!(refused(answer), code(ErrorCode::OPERATION_NOT_SUPPORTED));
 }

@@ -3,7 +3,7 @@
 use sluice_protocol::{ErrorCode, MuteGroupMembers, SendMessage, SetGroupManagers};
 
 use super::*;
-use crate::conversation::{Found, Order};
+use crate::conversation::{Found, Order, Place};
 
 fn user(id: &str) -> UserId {
     UserId::parse(id, IdProfile::Wide).expect("a user id")
@@ -52,7 +52,7 @@ fn says(chats: &Chats, id: &str, group: &str) -> Result<(), (ErrorCode, String)>
         content: "hi".into(),
         ..SendMessage::default()
     };
-    let said = chats.ask(id, Command::Send(Box::new(message)));
+    let said = chats.ask(id, Command::send(message));
     said.map(|_| ())
         .map_err(|refusal| (refusal.code, refusal.detail.into_owned()))
 }
@@ -235,6 +235,35 @@ fn a_list_of_a_group_is_full_at_three_thousand_users_and_refuses_whole() {
         &*chats.ask_as_server(except("g", "y", true)).expect_err("full").detail,
         "list_full"
     );
+}
+
+#[test]
+fn who_shall_not_see_what_was_said_any_more_is_told_on_all_devices() {
+    let chats = Chats::new();
+    chats.ask_as_server(bring("g", &["a", "b"])).expect("it is made");
+    for _ in 0..3 {
+        says(&chats, "b", "g").expect("she may");
+    }
+    let hide = |until_ms| {
+        let place = Place {
+            kind: sluice_protocol::ConversationType::Group,
+            as_user: None,
+            target_id: "g".to_owned(),
+        };
+        let user = user("a");
+        chats
+            .ask_as_server(order(Order::Hide { place, user, until_ms }))
+            .expect("a is inside")
+    };
+    assert_eq!(hide(chats.now_ms() - 1).told(), [], "there was nothing");
+    let answer = hide(chats.now_ms());
+    assert_eq!(answer.told(), [(vec!["a"], "moved")]);
+    let Body::PositionMoved(event) = &answer.told[0].event else {
+        panic!("{answer:?}")
+    };
+    assert_eq!((&*event.target_id, &*event.user_id), ("g", "a"));
+    assert_eq!((event.delivered_sequence, event.read_sequence), (3, 3));
+    assert_eq!(hide(chats.now_ms()).told(), [], "it is so already");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Members of any speed against a simple model: what each of them gets is whole frames, in order, and adds up.
 
 mod cases;
+mod in_any_order;
+mod received;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -19,6 +21,7 @@ use super::*;
 use crate::identity::AppIndex;
 use crate::outbox::Outbox;
 use crate::writer::Wire;
+use received::{Got, Received};
 
 const ROOMS: usize = 2;
 
@@ -557,122 +560,6 @@ impl World {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Received {
-    Item(Item),
-    Gap {
-        first: u64,
-        until: u64,
-        by_class: [u64; Class::COUNT],
-    },
-}
-
-impl Received {
-    fn item(&self) -> Option<Item> {
-        match self {
-            Self::Item(item) => Some(*item),
-            Self::Gap { .. } => None,
-        }
-    }
-}
-
-/// What came through to one client.
-#[derive(Debug, Default)]
-struct Got {
-    private: Vec<Private>,
-    /// By the number of the stay.
-    stays: Vec<(u32, Vec<Received>)>,
-}
-
-impl Got {
-    /// Takes the bytes apart. Anything but whole frames fails, and so does a room's frame outside a stay.
-    fn read(bytes: &[u8], may_end_within_a_frame: bool) -> Self {
-        let mut buffer = FrameBuffer::new(limits::SERVER_FRAME_BYTES);
-        buffer.push(bytes);
-        let mut got = Self::default();
-        let mut inside = [None; ROOMS];
-        while let Some(body) = buffer.next_frame().expect("whole frames") {
-            let frame = open_server_frame(&body).expect("frames that can be read");
-            match frame.body.expect("a body") {
-                Body::Reply(reply) => match reply.result.expect("a result") {
-                    reply::Result::Pong(pong) => got.private.push(Private::Pong(pong.server_time_ms.cast_unsigned())),
-                    reply::Result::RoomEntered(entered) => {
-                        got.private.push(Private::Entered(frame.request_id));
-                        inside[room_number(&entered.room.expect("a room").room_id)] = Some(got.stays.len());
-                        got.stays.push((frame.request_id, Vec::new()));
-                    }
-                    reply::Result::LeaveRoom(left) => {
-                        got.private.push(Private::Left(frame.request_id));
-                        inside[room_number(&left.room_id)] = None;
-                    }
-                    other => panic!("{other:?}"),
-                },
-                Body::Close(_) => got.private.push(Private::Close),
-                Body::RoomMessage(message) => {
-                    let expected = content(message.sequence, message.content.len());
-                    assert_eq!(message.content, expected, "frames are not mixed");
-                    let item = Received::Item(Item::Message(message.sequence));
-                    got.keep(inside[room_number(&message.room_id)], item);
-                }
-                Body::RoomMemberCount(count) => {
-                    let item = Received::Item(Item::Control(count.member_count));
-                    got.keep(inside[room_number(&count.room_id)], item);
-                }
-                Body::RoomGap(gap) => {
-                    let mut by_class = [0; Class::COUNT];
-                    by_class[Class::High as usize] = gap.high;
-                    by_class[Class::Normal as usize] = gap.normal;
-                    by_class[Class::Low as usize] = gap.low;
-                    by_class[Class::Barrage as usize] = gap.barrage;
-                    let gap_received = Received::Gap {
-                        first: gap.first_sequence,
-                        until: gap.last_sequence,
-                        by_class,
-                    };
-                    got.keep(inside[room_number(&gap.room_id)], gap_received);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        assert!(may_end_within_a_frame || buffer.is_empty(), "no half frame at the end");
-        got
-    }
-
-    fn keep(&mut self, stay: Option<usize>, received: Received) {
-        let stay = stay.expect("a room's frames come while inside");
-        self.stays[stay].1.push(received);
-    }
-}
-
-fn class() -> impl Strategy<Value = Class> {
-    prop_oneof![
-        2 => Just(Class::Control),
-        1 => Just(Class::Protected),
-        2 => Just(Class::High),
-        2 => Just(Class::Normal),
-        4 => Just(Class::Low),
-        3 => Just(Class::Barrage),
-    ]
-}
-
-fn op(clients: usize) -> impl Strategy<Value = Op> {
-    // A long frame is nearly half of what a member may lag.
-    let bytes = prop_oneof![8 => 0_usize..60, 4 => 60_usize..300, 1 => Just(LOG_BYTES_MAX / 20)];
-    let grant = prop_oneof![4 => 1_usize..40, 2 => 40_usize..500, 1 => Just(5_000)];
-    let room = || 0..ROOMS;
-    let client = move || 0..clients;
-    prop_oneof![
-        30 => (room(), class(), bytes).prop_map(|(room, class, bytes)| Op::Publish { room, class, bytes }),
-        12 => (client(), grant).prop_map(|(client, bytes)| Op::Grant { client, bytes }),
-        12 => (room(), 1_usize..5).prop_map(|(room, members_max)| Op::Sweep { room, members_max }),
-        4 => (client(), any::<bool>()).prop_map(|(client, flush)| Op::Push { client, flush }),
-        4 => (client(), any::<bool>()).prop_map(|(client, flush)| Op::Answer { client, flush }),
-        6 => (client(), room()).prop_map(|(client, room)| Op::Join { client, room }),
-        3 => (client(), room()).prop_map(|(client, room)| Op::Leave { client, room }),
-        1 => client().prop_map(|client| Op::Break { client }),
-    ]
-}
-
 fn key(number: u64) -> ConnectionKey {
     slotmap::KeyData::from_ffi(number).into()
 }
@@ -686,41 +573,4 @@ fn clients(moved: &Rc<RefCell<Moved>>) -> Vec<Client> {
         Client::new(moved, key(4), false, 300),
         Client::new(moved, key(5), true, 300),
     ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    /// The promise of the whole delivery: whatever is published, however slow each member is, and whenever somebody
-    /// comes, goes or breaks, each one's bytes are whole frames in order, and what is missing was told.
-    #[test]
-    fn published_is_received_and_missed_in_whole_frames_for_members_of_any_speed(
-        joins in prop::collection::vec((0_usize..5, 0_usize..ROOMS), 0..8),
-        ops in prop::collection::vec(op(5), 1..400),
-    ) {
-        let mut world = World::new();
-        for (client, room) in joins {
-            world.join(client, room);
-        }
-        for op in &ops {
-            world.apply(op);
-        }
-        world.drain();
-        world.check();
-    }
-
-    /// Only a member whose transport is full is slow: one that takes all it is given misses nothing, however much is
-    /// published before the sweep comes round.
-    #[test]
-    fn a_member_whose_transport_is_never_full_misses_nothing(ops in prop::collection::vec(op(5), 1..400)) {
-        let mut world = World::new();
-        world.join(0, 0);
-        world.join(0, 1);
-        for op in &ops {
-            world.apply(op);
-        }
-        world.drain();
-        world.check();
-        prop_assert!(!world.missed_anything(0));
-    }
 }

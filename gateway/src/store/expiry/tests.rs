@@ -377,7 +377,7 @@ fn repeats_are_recognised_for_a_week() {
     let rows = SqliteRows::new(&conn);
     let many = i64::from(STEP_ROWS) * 2 + 500;
     for number in 0..many {
-        rows.insert_sent(&SentRow {
+        rows.put_sent(&SentRow {
             app: "app".to_owned(),
             sender_id: format!("user{}", number % 7),
             client_message_id: number.to_string(),
@@ -466,4 +466,43 @@ fn a_store_that_is_told_how_long_messages_are_kept_deletes_older_ones_at_once() 
     store.submit(Vec::new(), move |kept| tell.send(kept).expect("the test waits"));
     told.recv().expect("an answer").expect("it is kept");
     assert_eq!(store.figures().expired, 390);
+}
+
+#[test]
+fn mutes_of_users_outside_end_and_with_the_last_what_is_known_of_a_group_that_is_not_there() {
+    use crate::store::UserList::{GroupAhead, LeftMuted, MuteException, MutedAhead};
+    let (_folder, conn) = database();
+    let rows = SqliteRows::new(&conn);
+    let put = |list, owner: &str, user: &str, since_ms| {
+        rows.put_listed("app", list, owner, user, since_ms)
+            .expect("it is on the list");
+    };
+    for (group, until_ms) in [("over", NOW_MS), ("waits", NOW_MS + 1), ("for ever", i64::MAX)] {
+        put(LeftMuted, group, "bob", until_ms);
+        put(GroupAhead, "", group, 0);
+    }
+    put(LeftMuted, "waits", "carol", NOW_MS);
+    for (group, list, owner, user) in [
+        ("excepts", MuteException, "excepts", "bob"),
+        ("muted", MutedAhead, "", "muted"),
+    ] {
+        put(LeftMuted, group, "bob", NOW_MS);
+        put(list, owner, user, 0);
+        put(GroupAhead, "", group, 0);
+    }
+    let many = i64::from(STEP_ROWS) + 1;
+    for number in 0..many {
+        put(LeftMuted, "there", &format!("user{number}"), number);
+    }
+    let most = pass(&conn, &Retention::default());
+    assert!(most <= usize::from(STEP_ROWS), "{most}");
+    let listed = |list, owner| rows.listed("app", list, owner, "", 10_000).expect("a list");
+    assert_eq!(listed(GroupAhead, ""), ["excepts", "for ever", "muted", "waits"]);
+    assert_eq!(listed(LeftMuted, "waits"), ["bob"]);
+    assert_eq!(listed(LeftMuted, "for ever"), ["bob"]);
+    for group in ["over", "excepts", "muted", "there"] {
+        assert_eq!(listed(LeftMuted, group), [""; 0], "{group}");
+    }
+    assert_eq!(listed(MuteException, "excepts"), ["bob"], "others have no end");
+    assert_eq!(listed(MutedAhead, ""), ["muted"]);
 }

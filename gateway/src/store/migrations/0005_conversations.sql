@@ -112,7 +112,7 @@ CREATE TABLE ended_groups (
     PRIMARY KEY (app, name_key)
 ) WITHOUT ROWID;
 
--- Lists of users that a user has, and users of a conversation that are excepted from its mute.
+-- Lists of users that a user has, and users of a conversation that are excepted from its mute, or muted should they come: until then.
 CREATE TABLE user_lists (
     app TEXT NOT NULL,
     list TEXT NOT NULL,
@@ -121,6 +121,8 @@ CREATE TABLE user_lists (
     since_ms BIGINT NOT NULL,
     PRIMARY KEY (app, list, owner_id, user_id)
 ) WITHOUT ROWID;
+
+CREATE INDEX user_lists_by_end ON user_lists (since_ms) WHERE list = 'left_muted';
 
 -- The greatest id that was given to a conversation, a message or a version of members. One row.
 CREATE TABLE greatest_ids (

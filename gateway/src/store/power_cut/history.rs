@@ -84,6 +84,11 @@ impl History {
         near.saturating_sub(2).clamp(first, self.0.len())
     }
 
+    /// The moment after all that has happened.
+    pub(crate) fn end(&self) -> usize {
+        self.0.len()
+    }
+
     /// What was noted before `moment`.
     pub(crate) fn noted(&self, moment: usize) -> impl Iterator<Item = usize> {
         self.0[..moment].iter().filter_map(|event| match event {

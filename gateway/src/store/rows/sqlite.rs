@@ -561,11 +561,13 @@ impl RowsMut for SqliteRows<'_> {
         Ok(())
     }
 
-    fn insert_sent(&self, row: &SentRow) -> Read<bool> {
+    fn put_sent(&self, row: &SentRow) -> Read<()> {
         let statement = "INSERT INTO sent_messages (app, sender_id, client_message_id, digest, sequence, message_id, sent_at_ms, notice)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-            ON CONFLICT (app, sender_id, client_message_id) DO NOTHING";
-        let inserted = self.run(
+            ON CONFLICT (app, sender_id, client_message_id) DO UPDATE SET digest = excluded.digest,
+                sequence = excluded.sequence, message_id = excluded.message_id, sent_at_ms = excluded.sent_at_ms,
+                notice = excluded.notice";
+        self.run(
             statement,
             params![
                 row.app,
@@ -578,7 +580,7 @@ impl RowsMut for SqliteRows<'_> {
                 row.notice
             ],
         )?;
-        Ok(inserted > 0)
+        Ok(())
     }
 
     fn put_combined(&self, row: &CombinedRow) -> Read<()> {

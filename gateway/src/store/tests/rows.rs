@@ -146,16 +146,18 @@ fn change(rows: &dyn RowsMut, (what, one, two, id, number): Change) -> Result<bo
         9 => rows
             .move_last(id, number, id_of(number), time_of(number))
             .map(|()| true),
-        10 => rows.insert_sent(&SentRow {
-            app: app.to_owned(),
-            sender_id: user.to_owned(),
-            client_message_id: format!("m-{}", number % 4),
-            digest: -number,
-            sequence: number,
-            message_id: id_of(number),
-            sent_at_ms: time_of(number),
-            notice: 21502,
-        }),
+        10 => rows
+            .put_sent(&SentRow {
+                app: app.to_owned(),
+                sender_id: user.to_owned(),
+                client_message_id: format!("m-{}", number % 4),
+                digest: -number,
+                sequence: number,
+                message_id: id_of(number),
+                sent_at_ms: time_of(number),
+                notice: 21502,
+            })
+            .map(|()| true),
         11 => rows
             .put_combined(&CombinedRow {
                 app: app.to_owned(),

@@ -334,12 +334,10 @@ impl RowsMut for Plain {
         Ok(())
     }
 
-    fn insert_sent(&self, row: &SentRow) -> Read<bool> {
+    fn put_sent(&self, row: &SentRow) -> Read<()> {
         let key = three(&row.app, &row.sender_id, &row.client_message_id);
-        let mut state = self.0.borrow_mut();
-        let is_new = !state.sent.contains_key(&key);
-        state.sent.entry(key).or_insert_with(|| row.clone());
-        Ok(is_new)
+        self.0.borrow_mut().sent.insert(key, row.clone());
+        Ok(())
     }
 
     fn put_combined(&self, row: &CombinedRow) -> Read<()> {
