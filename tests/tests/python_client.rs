@@ -254,8 +254,8 @@ async fn it_talks_with_one_user_who_may_be_away() {
         );
         let dora = finished(dora).await;
         assert_eq!((dora.code, dora.stderr.as_str()), (Some(0), ""), "over {transport}");
-        // What she said herself, when there was nothing else, is no news.
-        assert_eq!(dora.stdout, "bob to dora: here now\n");
+        // Her own message is of another connection, and was not acknowledged.
+        assert_eq!(dora.stdout, "dora to bob: hello\nbob to dora: here now\n");
         let moved = next(&mut events).await;
         assert!(
             matches!(&moved, Event::PositionMoved(moved) if moved.read_sequence == 2),

@@ -12,7 +12,7 @@ use crate::conversation::send::store::Sender;
 use crate::conversation::{Actor, Audience, Context, Outcome, Ruled, combined};
 use crate::identity::User;
 use crate::refusal::Refusal;
-use crate::store::{MemberRow, REPEATS_KEPT_MS, Rows, RowsMut, SentRow};
+use crate::store::{REPEATS_KEPT_MS, Rows, RowsMut, SentRow};
 use crate::words::in_message;
 
 /// A message that a user sends.
@@ -61,7 +61,7 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, sending
     )? {
         return Ok(Outcome::answer(reply::Result::SendMessage(first)));
     }
-    let inside = allowed::place(rows, context, by, user, message)?;
+    let conversation = allowed::conversation(rows, context, by, user, message)?;
     let text = in_message::check(
         &context.policy.words,
         message.r#type(),
@@ -70,14 +70,9 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, sending
     )?;
     let combined = combined::named(rows, context, user.id.as_str(), message)?;
 
-    let (conversation, member) = match inside.conversation.id {
-        NOT_MADE => {
-            let own = user.id.as_str();
-            let made = store::make_peer(rows, context, own, own, &message.target_id)?;
-            let member = rows.member(made.id, own)?;
-            (made, member)
-        }
-        _ => (inside.conversation, inside.member),
+    let conversation = match conversation.id {
+        NOT_MADE => store::make_peer(rows, context, user.id.as_str(), user.id.as_str(), &message.target_id)?,
+        _ => conversation,
     };
     if let Some(set) = combined {
         combined::send(rows, context, set)?;
@@ -85,16 +80,6 @@ pub(super) fn keep(rows: &dyn RowsMut, context: Context<'_>, by: &Actor, sending
     let notice = text.notice();
     let event = store::event(&Sender::of(user), message, text);
     let (stored, tell) = store::keep(rows, context, &conversation, event)?;
-    // Who has read all has read all with this one: it is no news to its sender at the next login.
-    if let Some(member) = member
-        && member.read_sequence == conversation.last_sequence
-    {
-        rows.put_member(&MemberRow {
-            delivered_sequence: member.delivered_sequence.max(stored.sequence),
-            read_sequence: stored.sequence,
-            ..member
-        })?;
-    }
     if !message.client_message_id.is_empty() {
         rows.put_sent(&SentRow {
             app: context.app_key.to_owned(),
@@ -127,7 +112,7 @@ pub(super) fn pass_on(rows: &dyn Rows, context: Context<'_>, by: &Actor, sending
     )? {
         return Ok(Outcome::answer(reply::Result::SendMessage(first)));
     }
-    let conversation = allowed::place(rows, context, by, user, message)?.conversation;
+    let conversation = allowed::conversation(rows, context, by, user, message)?;
     let text = in_message::check(
         &context.policy.words,
         message.r#type(),

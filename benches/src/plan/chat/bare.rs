@@ -25,7 +25,9 @@ const MOVE_LAST: &str =
     "UPDATE conversations SET last_sequence = ?2, last_message_id = ?3, last_message_at_ms = ?4 WHERE id = ?1";
 const INSERT_SENT: &str =
     "INSERT INTO sent_messages (app, sender_id, client_message_id, digest, sequence, message_id, sent_at_ms, notice)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (app, sender_id, client_message_id) DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (app, sender_id, client_message_id) DO UPDATE SET digest = excluded.digest,
+        sequence = excluded.sequence, message_id = excluded.message_id, sent_at_ms = excluded.sent_at_ms,
+        notice = excluded.notice";
 const INSERT_CONVERSATION: &str = "INSERT INTO conversations (id, app, kind, name_key, name, creator_id, notice, attributes, members_digest,
         member_count, members_version, created_at_ms, updated_at_ms, expires_at_ms, muted, last_sequence, last_message_id,
         last_message_at_ms)

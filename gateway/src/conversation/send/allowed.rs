@@ -12,14 +12,14 @@ use crate::identity::User;
 use crate::refusal::Refusal;
 use crate::store::{ConversationRow, MemberRow, Rows, UserList};
 
-/// The conversation that a message is for and its sender's place in it, if that one may send there.
-pub(super) fn place(
+/// The conversation that a message is for, if its sender may send there.
+pub(super) fn conversation(
     rows: &dyn Rows,
     context: Context<'_>,
     by: &Actor,
     user: &User,
     message: &SendMessage,
-) -> Ruled<Inside> {
+) -> Ruled<ConversationRow> {
     let kind = message.conversation_type();
     let id = match kind {
         ConversationType::Peer => {
@@ -35,7 +35,7 @@ pub(super) fn place(
     };
     let inside = Inside::of(rows, context, by, kind.into(), &id)?;
     may_say(rows, context, user, &inside)?;
-    Ok(inside)
+    Ok(inside.conversation)
 }
 
 /// Whether who is inside may say something there now, new or in the place of what was said.

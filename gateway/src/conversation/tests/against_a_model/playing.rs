@@ -217,11 +217,6 @@ fn play_send(
         recalled: false,
     });
     let length = conversation.length();
-    // Who has read all has read all with this one.
-    let sender = conversation.member(by);
-    if sender.read == length - 1 {
-        (sender.delivered, sender.read) = (length, length);
-    }
     assert_eq!((result.sequence, result.server_time_ms), (length, at_ms));
     assert!(!result.duplicate);
     if let Some(id) = id {
