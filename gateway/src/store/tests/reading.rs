@@ -1,30 +1,55 @@
 //! Questions, and the threads that answer them.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::*;
 
-/// Asks again and again, each time for some milliseconds, until it is told to stop.
-fn ask_on(store: Store, stop: Arc<AtomicBool>, tell: mpsc::Sender<usize>, asked: usize) {
-    let again = store.clone();
-    store.read(
-        |rows| {
-            let read = rows.ended_group("app", "none");
-            // As a long page does.
-            std::thread::sleep(Duration::from_millis(3));
-            read
-        },
-        move |outcome| {
-            assert_eq!(outcome, Ok(0));
-            if stop.load(Ordering::Relaxed) {
-                tell.send(asked).expect("the test waits");
-            } else {
-                ask_on(again, stop, tell, asked + 1);
-            }
-        },
-    );
+/// Questions that are asked without end, the next of which begins before the last ends: so somebody reads at all times.
+#[derive(Debug, Default)]
+struct Relay {
+    /// How many have begun, and whether it is over.
+    state: Mutex<(usize, bool)>,
+    news: Condvar,
+}
+
+/// How long a question lasts at most if no other begins meanwhile.
+const QUESTION_MAX: Duration = Duration::from_millis(20);
+
+impl Relay {
+    fn ask_on(self: Arc<Self>, store: Store, tell: mpsc::Sender<()>) {
+        let (asked, again) = (self.clone(), store.clone());
+        store.read(
+            move |rows| {
+                let read = rows.ended_group("app", "none");
+                // As a long page takes.
+                std::thread::sleep(Duration::from_millis(3));
+                asked.wait_for_the_next();
+                read
+            },
+            move |outcome| {
+                assert_eq!(outcome, Ok(0));
+                if self.is_over() {
+                    tell.send(()).expect("the test waits");
+                } else {
+                    self.ask_on(again, tell);
+                }
+            },
+        );
+    }
+
+    fn wait_for_the_next(&self) {
+        let mut state = self.state.lock().expect("whole");
+        state.0 += 1;
+        self.news.notify_all();
+        let own = state.0;
+        let alone = |state: &mut (usize, bool)| state.0 == own && !state.1;
+        drop(self.news.wait_timeout_while(state, QUESTION_MAX, alone).expect("whole"));
+    }
+
+    fn is_over(&self) -> bool {
+        self.state.lock().expect("whole").1
+    }
 }
 
 #[test]
@@ -35,23 +60,26 @@ fn the_log_stays_short_though_somebody_reads_at_all_times() {
 
     let folder = Folder::new();
     let (store, _) = open(&folder);
-    let stop = Arc::new(AtomicBool::new(false));
+    let relay = Arc::<Relay>::default();
     let (tell, told) = mpsc::channel();
     for _ in 0..2 {
-        ask_on(store.clone(), stop.clone(), tell.clone(), 0);
+        relay.clone().ask_on(store.clone(), tell.clone());
     }
-    let name = "x".repeat(NAME_BYTES);
     let mut written = 0;
     while written < 2 * BYTES_MAX {
+        // Another one each time: what is the same is not written.
+        let name = format!("{written:016}").repeat(NAME_BYTES / 16);
         let group = (0..64).map(|number| put_room(&number.to_string(), &name));
         assert_eq!(keep(&store, group.collect()), Ok(()));
         written += 64 * NAME_BYTES as u64;
         let bytes = std::fs::metadata(log(&folder)).expect("it is there").len();
         assert!(bytes < BYTES_MAX, "{bytes} bytes of log after {written} written");
     }
-    stop.store(true, Ordering::Relaxed);
+    let asked = relay.state.lock().expect("whole").0;
+    assert!(asked > 20, "they go on meanwhile: {asked}");
+    relay.state.lock().expect("whole").1 = true;
     for _ in 0..2 {
-        assert!(told.recv().expect("it stopped") > 10, "questions go on meanwhile");
+        told.recv().expect("it ends");
     }
 }
 
