@@ -7,10 +7,11 @@ pub(super) struct PrivateQueue {
     bytes: Vec<u8>,
     /// How many of `bytes` the transport has taken.
     sent: usize,
-    bytes_max: usize,
+    /// Small numbers: each connection has these.
+    bytes_max: u32,
     /// Bytes of answers that surely wait still. They take nothing from the bound: a page of history that a slow client has asked for is no reason to close
     /// it at the next event.
-    answers: usize,
+    answers: u32,
 }
 
 impl PrivateQueue {
@@ -18,7 +19,7 @@ impl PrivateQueue {
         Self {
             bytes: Vec::new(),
             sent: 0,
-            bytes_max,
+            bytes_max: small(bytes_max),
             answers: 0,
         }
     }
@@ -34,7 +35,7 @@ impl PrivateQueue {
     /// What its own command asked for, beyond the bound.
     pub(super) fn push_answer(&mut self, frame: &[u8]) {
         self.bytes.extend_from_slice(frame);
-        self.answers += frame.len();
+        self.answers = self.answers.saturating_add(small(frame.len()));
     }
 
     /// Puts the rest of a frame that is already half on the wire before everything else.
@@ -46,7 +47,7 @@ impl PrivateQueue {
 
     /// What still fits beside the answers.
     pub(super) fn free(&self) -> usize {
-        self.bytes_max.saturating_sub(self.len() - self.answers)
+        (self.bytes_max as usize).saturating_sub(self.len() - self.answers as usize)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -64,7 +65,7 @@ impl PrivateQueue {
     pub(super) fn advance(&mut self, bytes: usize) {
         self.sent += bytes;
         // As if answers went first: so they never seem to be more than they are, and the bound holds.
-        self.answers = self.answers.saturating_sub(bytes);
+        self.answers = self.answers.saturating_sub(small(bytes));
         if self.sent == self.bytes.len() {
             self.bytes = Vec::new();
             self.sent = 0;
@@ -75,6 +76,11 @@ impl PrivateQueue {
             self.sent = 0;
         }
     }
+}
+
+/// What is more than 4 GiB counts as that.
+fn small(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
