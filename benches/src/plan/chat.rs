@@ -99,7 +99,7 @@ fn measure(stage: &Stage<'_>, folder: &Path, settings: &Settings, size: usize) -
         eprintln!("conversations of {size}: repeat {repeat} of {} ...", settings.repeats);
         let bare_per_second = stage.cores.on_server(|| bare.insert_for(settings.time()))?;
         let groups = Groups::so_far(&gateway)?;
-        let committed_per_second = talk.flood(&mut people, settings.window, settings.time())?;
+        let committed_per_second = talk.flood(&mut people, settings.window_of(size), settings.time())?;
         turns.push(Turn {
             bare_per_second,
             committed_per_second,

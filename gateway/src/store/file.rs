@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
@@ -117,7 +118,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(LOCK_WAIT)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    prepare_once(&conn)?;
     Ok(conn)
 }
 
@@ -126,9 +127,16 @@ pub(super) fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(LOCK_WAIT)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    prepare_once(&conn)?;
     keep_in_memory(&conn, READER_CACHE_KIB)?;
     Ok(conn)
+}
+
+/// Statements are kept, and good for whatever they are asked with. By itself SQLite plans one anew each time where a partial index could do for some values.
+fn prepare_once(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// The file is not mapped to memory as well: what the disk cannot read would end the process then, where a read only fails.

@@ -41,7 +41,7 @@ const INSERT_MEMBER: &str =
 const GROUP: usize = 256;
 
 /// Messages after which the log is copied into the database, as the gateway's store does.
-const COPIED_AFTER: usize = 1_000;
+const COPIED_AFTER: usize = 256;
 
 /// Of the first row; ids of the gateway have as many digits.
 pub(super) const FIRST_ID: i64 = 1 << 60;

@@ -209,9 +209,14 @@ impl Link {
     }
 }
 
+/// How the frame of a message begins that was said by somebody else: with the key of its body. The refusal of a message ends like one.
+const MESSAGE_KEY: [u8; 2] = [0xa2, 0x05];
+
 /// The stamp of a message is its client message id, which a message without anything else ends with: it is found without decoding.
 fn understand(body: &[u8]) -> Result<Option<Heard>, BenchError> {
-    if let Some(stamp) = Stamp::of(body, STAMP_BYTES) {
+    if body.starts_with(&MESSAGE_KEY)
+        && let Some(stamp) = Stamp::of(body, STAMP_BYTES)
+    {
         return Ok(Some(Heard::Delivered(stamp)));
     }
     let frame = open_server_frame(body)

@@ -17,6 +17,9 @@ const SIZE_MAX: usize = 500;
 /// Most messages in flight: half of what may wait to be written.
 const WINDOW_MAX: usize = 8_192;
 
+/// Most deliveries in flight: a third of a second of work. With much more the gateway refuses, and should.
+const DELIVERIES_MAX: usize = 128 * 1024;
+
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Users, all online
@@ -28,7 +31,7 @@ pub(crate) struct Arguments {
     /// Bytes of content of each message, 1 to 32768
     #[arg(long, value_name = "B", default_value_t = 128)]
     payload: usize,
-    /// Messages in flight while the most is measured that is committed
+    /// Messages in flight while the most is measured that is committed, and at most 131072 deliveries
     #[arg(long, value_name = "W", default_value_t = 1_024)]
     window: usize,
     /// Length of a turn
@@ -130,6 +133,11 @@ impl Settings {
             messages: arguments.messages.clone(),
             questions_per_second: arguments.rate,
         })
+    }
+
+    /// Messages in flight in conversations of this size.
+    pub(super) fn window_of(&self, size: usize) -> usize {
+        self.window.min(DELIVERIES_MAX / size)
     }
 
     /// Of a turn.

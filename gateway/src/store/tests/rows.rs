@@ -3,13 +3,16 @@
 mod plain;
 
 use proptest::prelude::*;
+use rusqlite::StatementStatus;
 
+use crate::store::file;
 use crate::store::migrations::{MIGRATIONS, migrate};
 use crate::store::rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
     RowsMut, SentRow, Since, SqliteRows, USED, UserList,
 };
 
+use super::Folder;
 use plain::Plain;
 
 const APPS: [&str; 2] = ["app", "other"];
@@ -462,4 +465,23 @@ fn every_statement_finds_its_rows_by_a_key_or_an_index() {
     };
     let found: Vec<&str> = plans.keys().map(String::as_str).filter(is_of_table).collect();
     assert_eq!(found, PLANS, "{plans:#?}");
+}
+
+#[test]
+fn a_statement_is_prepared_once_whatever_it_is_asked_with() {
+    let folder = Folder::new();
+    let conn = file::open(&folder.0).expect("it opens").conn;
+    let rows = SqliteRows::new(&conn);
+    for what in 0..14 {
+        for one in 0..20 {
+            change(&rows, (what, one, one, 1, 1)).expect("a change");
+        }
+    }
+    for limit in 1..4 {
+        same_answers(&rows, &rows, limit).expect("the same");
+    }
+    for statement in USED.take() {
+        let kept = conn.prepare_cached(&statement).expect("SQL");
+        assert_eq!(kept.get_status(StatementStatus::RePrepare), 0, "{statement}");
+    }
 }
