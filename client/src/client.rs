@@ -9,8 +9,8 @@ use prost::Message;
 use sluice_codec::FrameBuffer;
 use sluice_protocol::frame::Body;
 use sluice_protocol::{
-    ErrorCode, Frame, JoinRoom, LeaveAllRooms, LeaveRoom, Login, Logout, Ping, Pong, QueryNamedMembers, QueryRoom,
-    QueryRoomAttributes, QueryRoomMembers, RenewToken, RenewTokenResult, limits, reply,
+    CreateConversation, ErrorCode, Frame, JoinRoom, LeaveAllRooms, LeaveRoom, Login, Logout, Ping, Pong,
+    QueryNamedMembers, QueryRoom, QueryRoomAttributes, QueryRoomMembers, RenewToken, RenewTokenResult, limits, reply,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -155,6 +155,19 @@ impl Client {
     pub fn create_room(&self, room_id: &str, options: impl Into<RoomOptions>) -> Pending<RoomEntered> {
         let command = check_room_id(room_id).and_then(|()| options.into().create(room_id));
         self.enter(command.map(Body::CreateRoom))
+    }
+
+    /// Creates a room of the preset "live" with an id that the server chooses, and joins it: a conversation without members, of which nothing is kept.
+    /// Others come by [`join_exist_chat_room`](Self::join_exist_chat_room).
+    ///
+    /// # Errors
+    /// Those of [`create_room`](Self::create_room) but 6000323. 33003 when the name is longer than 100 bytes.
+    pub fn create_transient_conversation(&self, name: impl Into<String>) -> Pending<RoomEntered> {
+        self.enter(Ok(Body::CreateConversation(CreateConversation {
+            name: name.into(),
+            transient: true,
+            ..CreateConversation::default()
+        })))
     }
 
     /// Joins a room that exists.

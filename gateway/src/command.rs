@@ -42,6 +42,7 @@ pub(crate) fn handle(request_id: u32, command: Body, app: AppIndex) -> Result<(R
         Body::EnterRoom(command) => enter::enter_room(command, app),
         Body::JoinChatRoom(command) => enter::join_chat_room(command, app),
         Body::JoinExistChatRoom(command) => enter::join_exist_chat_room(command, app),
+        Body::CreateConversation(command) if command.transient => enter::transient(command, app),
         Body::LeaveRoom(command) => leave_room::handle(&command, app),
         Body::QueryRoom(command) => queries::room(&command, app),
         Body::QueryRoomMembers(command) => queries::members(&command, app),

@@ -44,6 +44,7 @@ use crate::store::{Asker, Read, Rows, RowsMut, Store, StoreError};
 pub(crate) use audience::Audience;
 use audience::Audiences;
 pub(crate) use command::Command;
+pub(crate) use create::new_id;
 pub(crate) use outcome::{No, Outcome, Push, Ruled, Tell};
 pub(crate) use publish::{Publish, Published};
 pub(crate) use recall::TakeBack;

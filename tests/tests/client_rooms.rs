@@ -13,6 +13,7 @@ on_all_transports!(
     members_are_told_newest_first_over_pages,
     attributes_belong_to_whoever_set_them,
     a_switch_leaves_one_room_and_enters_the_other,
+    a_transient_conversation_is_a_room_that_others_enter_by_its_id,
 );
 
 async fn online(gateway: &Gateway, user: &str, transport: Transport) -> (Client, Events) {
@@ -146,6 +147,19 @@ async fn attributes_belong_to_whoever_set_them(transport: Transport) {
     let left = done(bob.query_attributes("quiz", ["topic", "mood"])).await;
     assert_eq!(left.attributes.len(), 1);
     gateway.stop().await;
+}
+
+async fn a_transient_conversation_is_a_room_that_others_enter_by_its_id(transport: Transport) {
+    let gateway = Gateway::start(|_| {});
+    let (alice, _alices_events) = online(&gateway, "alice", transport).await;
+    let (bob, mut bobs_events) = online(&gateway, "bob", transport).await;
+    let made = done(alice.create_transient_conversation("Launch")).await;
+    assert!(made.created);
+    assert_eq!((made.room_id.len(), &*made.room_name), (24, "Launch"));
+    let entered = done(bob.join_exist_chat_room(&made.room_id, ChatRoomOptions::default())).await;
+    assert_eq!((entered.member_count, entered.created), (2, false));
+    done(alice.send(OutgoingMessage::text(&made.room_id, "lift-off"))).await;
+    assert!(matches!(next(&mut bobs_events).await, Event::RoomMessage(message) if message.content == "lift-off"));
 }
 
 async fn a_switch_leaves_one_room_and_enters_the_other(transport: Transport) {

@@ -424,7 +424,18 @@ async fn a_message_is_refused_while_a_mailbox_is_full_and_a_question_is_not() {
     assert_eq!(refused(&reply), (20607, "overload"));
     assert_ne!(reply.retry_after_ms, 0);
     assert_eq!(alice.reply(4).await.code, 0);
-    assert_eq!(say(&mut alice, 5, to_peer("bob", "again")).await.sequence, 1);
+    // Whatever else there was to do may still be in it.
+    let mut request_id = 5;
+    let sent = loop {
+        let again = Body::SendMessage(to_peer("bob", "again"));
+        let reply = alice.call(request_id, again).await;
+        match reply.result {
+            Some(reply::Result::SendMessage(sent)) if reply.code == 0 => break sent,
+            _ => assert_eq!(refused(&reply), (20607, "overload")),
+        }
+        request_id += 1;
+    };
+    assert_eq!(sent.sequence, 1);
     assert_eq!(&*next(&mut bob).await.content, b"again");
     wait_until("it is counted", async || {
         gateway.metric("sluice_mailbox_refusals_total").await > 0.5

@@ -89,6 +89,7 @@ pub(super) fn commands() -> Vec<(&'static str, Body)> {
                 attributes: "{}".into(),
                 unique: true,
                 temporary_seconds: 604_800,
+                transient: true,
             }),
         ),
         (

@@ -33,7 +33,7 @@ pub(crate) fn of(command: Body) -> About {
         }
         Body::SyncConversations(command) => Command::Sync(command),
         Body::AckMessages(command) => Command::Ack(command),
-        Body::CreateConversation(command) => Command::Create(command),
+        Body::CreateConversation(command) if !command.transient => Command::Create(command),
         Body::QueryConversation(command) => Command::Query(command),
         Body::AddMembers(command) => Command::Add(command),
         Body::RemoveMembers(command) => Command::Remove(command),

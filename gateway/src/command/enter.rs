@@ -1,14 +1,15 @@
-//! The five ways into a room: CreateRoom, JoinRoom, EnterRoom, JoinChatRoom, JoinExistChatRoom.
+//! The ways into a room: CreateRoom, JoinRoom, EnterRoom, JoinChatRoom, JoinExistChatRoom, and CreateConversation of one that is transient.
 //!
 //! They differ in what they do about a room that exists or does not, the preset of one they make, and the history they want.
 
 use std::time::Duration;
 
 use sluice_protocol::{
-    CreateRoom, EnterRoom, ErrorCode, JoinChatRoom, JoinExistChatRoom, JoinRoom, RoomPreset, limits,
+    CreateConversation, CreateRoom, EnterRoom, ErrorCode, JoinChatRoom, JoinExistChatRoom, JoinRoom, RoomPreset, limits,
 };
 
 use crate::command::{attributes, room_key};
+use crate::conversation;
 use crate::identity::{AppIndex, RoomKey};
 use crate::refusal::Refusal;
 use crate::room::{Create, Ends, Enter, NewRoom, Request};
@@ -47,6 +48,24 @@ pub(super) fn join_chat_room(command: JoinChatRoom, app: AppIndex) -> Result<(Ro
 pub(super) fn join_exist_chat_room(command: JoinExistChatRoom, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
     let room = room_key(app, &command.room_id)?;
     enter(room, Create::Never, history(command.message_count)?, command.extra)
+}
+
+/// A conversation without members is a room.
+pub(super) fn transient(command: CreateConversation, app: AppIndex) -> Result<(RoomKey, Request), Refusal> {
+    let expected = CreateConversation {
+        name: command.name.clone(),
+        transient: true,
+        ..CreateConversation::default()
+    };
+    if command != expected {
+        return Err(Refusal::parameter("transient"));
+    }
+    if command.name.len() > limits::CONVERSATION_NAME_BYTES {
+        return Err(Refusal::parameter("name"));
+    }
+    let room = room_key(app, &conversation::new_id()?)?;
+    let new = new_room(command.name, String::new(), RoomPreset::Live)?;
+    enter(room, Create::Always(new), 0, String::new())
 }
 
 pub(super) fn enter(
@@ -277,6 +296,37 @@ mod tests {
         for seconds in [10_801, u32::MAX] {
             assert_eq!(refused(with(seconds)), "destroy_delay_seconds");
         }
+    }
+
+    #[test]
+    fn a_transient_conversation_is_a_live_room_with_an_id_of_its_own() {
+        let with = |change: fn(&mut CreateConversation)| {
+            let mut command = CreateConversation {
+                name: "Launch".into(),
+                transient: true,
+                ..CreateConversation::default()
+            };
+            change(&mut command);
+            Body::CreateConversation(command)
+        };
+        let made = |command: Body| match ask(command) {
+            Ok((key, Request::Enter(Enter { create, .. }))) => (key, create),
+            other => panic!("{other:?}"),
+        };
+        let (one, Create::Always(new)) = made(with(|_| ())) else {
+            panic!("it is made")
+        };
+        assert_eq!((new.family, &*new.name), (Some(RoomPreset::Live), "Launch"));
+        assert_ne!(one, made(with(|_| ())).0);
+        for change in [
+            (|command| command.unique = true) as fn(&mut CreateConversation),
+            |command| command.temporary_seconds = 60,
+            |command| command.user_ids = vec!["bob".into()],
+            |command| command.attributes = "{}".into(),
+        ] {
+            assert_eq!(refused(with(change)), "transient");
+        }
+        assert_eq!(refused(with(|command| command.name = "n".repeat(101))), "name");
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn digest_of(users: &[UserId]) -> String {
 }
 
 /// An id that no conversation has, and nobody guesses.
-fn new_id() -> Result<String, Refusal> {
+pub(crate) fn new_id() -> Result<String, Refusal> {
     let mut bytes = [0; ID_BYTES];
     rand::fill(&mut bytes).map_err(|_| Refusal::with_detail(ErrorCode::INTERNAL_ERROR, "random"))?;
     Ok(hexadecimal(&bytes))

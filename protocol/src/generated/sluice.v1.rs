@@ -594,6 +594,10 @@ pub struct CreateConversation {
     /// `unique`.
     #[prost(uint32, tag = "5")]
     pub temporary_seconds: u32,
+    /// Nobody is a member and nothing is kept: a room of the preset "live" with an id that the server chooses, which the caller enters. Answered with RoomEntered,
+    /// with the errors of CreateRoom. Only `name` goes with it, else 33003 with `transient`; others come by JoinExistChatRoom.
+    #[prost(bool, tag = "6")]
+    pub transient: bool,
 }
 /// Answers CreateConversation and CreateGroup.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
