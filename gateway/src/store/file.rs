@@ -4,7 +4,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -18,6 +19,10 @@ pub(super) const FILE: &str = "sluice.db";
 const LOCK: &str = "sluice.lock";
 const OWNER_ONLY: u32 = 0o600;
 const OWNER_ONLY_FOLDER: u32 = 0o700;
+
+/// How long the file that keeps two gateways apart is tried, and how often.
+const FILE_LOCK_WAIT: Duration = Duration::from_secs(1);
+const FILE_LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long a commit waits for somebody with a shell on the file to end a transaction. Everything behind it waits too.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -80,12 +85,18 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(OWNER_ONLY_FOLDER).create(folder)
 }
 
+/// Whoever had the lock may have given it up but for a child process, which has it too from its beginning until it runs a program of its own. So it is tried
+/// for a moment.
 fn take_lock(lock: &Path, path: &Path) -> Result<File, StoreError> {
     let file = open_owner_only(lock).map_err(|error| StoreError::open(lock, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(StoreError::open(lock, &error)),
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < FILE_LOCK_WAIT => thread::sleep(FILE_LOCK_INTERVAL),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(StoreError::open(lock, &error)),
+        }
     }
 }
 

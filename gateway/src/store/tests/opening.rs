@@ -19,6 +19,24 @@ fn a_folder_that_is_missing_is_made_and_nobody_else_can_read_what_is_in_it() {
 }
 
 #[test]
+fn a_lock_that_a_child_process_gives_up_in_a_moment_is_waited_for() {
+    let folder = Folder::new();
+    let (lock, began) = (
+        file::open(&folder.0).expect("it opens").lock,
+        std::sync::Barrier::new(2),
+    );
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            began.wait();
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            drop(lock);
+        });
+        began.wait();
+        Store::open(&folder.0, NOW_MS).expect("it opens");
+    });
+}
+
+#[test]
 fn a_folder_is_for_one_gateway_at_a_time() {
     let folder = Folder::new();
     let (store, _) = open(&folder);
