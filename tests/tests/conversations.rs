@@ -407,33 +407,47 @@ async fn a_message_is_refused_while_a_mailbox_is_full_and_a_question_is_not() {
     let mut alice = RawClient::online(&gateway, Transport::Tcp, "alice").await;
     let mut bob = listening(&gateway, Transport::Tcp, "bob").await;
     let room = "lobby";
-    let enter = Body::JoinChatRoom(JoinChatRoom {
-        room_id: room.into(),
-        ..JoinChatRoom::default()
-    });
-    assert_eq!(alice.call(1, enter).await.code, 0);
+    // Whatever else there is to do, of a login and such, may be in the mailbox too: a refusal of what it is full for means again.
+    let mut request_id = 0;
+    loop {
+        request_id += 1;
+        let enter = Body::JoinChatRoom(JoinChatRoom {
+            room_id: room.into(),
+            ..JoinChatRoom::default()
+        });
+        let reply = alice.call(request_id, enter).await;
+        if reply.code == 0 {
+            break;
+        }
+        assert_eq!(refused(&reply), (20607, "overload"));
+    }
     // What is for the room waits in the mailbox until all that came with it has been read.
-    let commands = [
-        Body::SendMessage(to(ConversationType::Room, room, "to all")),
-        Body::SendMessage(to_peer("bob", "too much")),
-        Body::QueryConversations(QueryConversations::default()),
-    ];
-    alice.send_together(2, commands).await;
-    assert_eq!(alice.reply(2).await.code, 0);
-    let reply = alice.reply(3).await;
-    assert_eq!(refused(&reply), (20607, "overload"));
-    assert_ne!(reply.retry_after_ms, 0);
-    assert_eq!(alice.reply(4).await.code, 0);
-    // Whatever else there was to do may still be in it.
-    let mut request_id = 5;
+    loop {
+        let commands = [
+            Body::SendMessage(to(ConversationType::Room, room, "to all")),
+            Body::SendMessage(to_peer("bob", "too much")),
+            Body::QueryConversations(QueryConversations::default()),
+        ];
+        alice.send_together(request_id + 1, commands).await;
+        request_id += 3;
+        let to_room = alice.reply(request_id - 2).await;
+        let to_bob = alice.reply(request_id - 1).await;
+        assert_eq!(refused(&to_bob), (20607, "overload"));
+        assert_ne!(to_bob.retry_after_ms, 0);
+        assert_eq!(alice.reply(request_id).await.code, 0);
+        if to_room.code == 0 {
+            break;
+        }
+        assert_eq!(refused(&to_room), (20607, "overload"));
+    }
     let sent = loop {
+        request_id += 1;
         let again = Body::SendMessage(to_peer("bob", "again"));
         let reply = alice.call(request_id, again).await;
         match reply.result {
             Some(reply::Result::SendMessage(sent)) if reply.code == 0 => break sent,
             _ => assert_eq!(refused(&reply), (20607, "overload")),
         }
-        request_id += 1;
     };
     assert_eq!(sent.sequence, 1);
     assert_eq!(&*next(&mut bob).await.content, b"again");
