@@ -14,6 +14,7 @@ mod expiry;
 mod figures;
 mod file;
 mod load;
+mod log;
 mod migrations;
 mod names;
 mod owed;
@@ -35,6 +36,7 @@ pub(crate) use error::StoreError;
 pub(crate) use expiry::REPEATS_KEPT_MS;
 use expiry::Retention;
 pub(crate) use figures::{Figures, Health};
+use log::copier::Copier;
 use queue::{Job, QUEUED_CHANGES_MAX, Submission, Work};
 use readers::{Questions, Readers};
 pub(crate) use rows::{
@@ -80,18 +82,21 @@ impl Store {
     /// # Errors
     /// When another gateway has the folder, the file is from a newer version, not ours or damaged, or the system refuses.
     pub(crate) fn open(folder: &Path, now_unix_ms: i64) -> Result<(Self, Kept), StoreError> {
-        Self::start(file::open(folder)?, now_unix_ms)
+        Self::start(file::open(folder)?, log::Limits::USUAL, now_unix_ms)
     }
 
     /// Reads what is kept and starts the threads.
-    fn start(opened: file::Opened, now_unix_ms: i64) -> Result<(Self, Kept), StoreError> {
+    fn start(opened: file::Opened, log_limits: log::Limits, now_unix_ms: i64) -> Result<(Self, Kept), StoreError> {
         let file::Opened { conn, lock, path } = opened;
         let kept = load::load(&conn, now_unix_ms).map_err(|error| StoreError::damaged(&path, &error))?;
         let greatest_id = load::greatest_id(&conn).map_err(|error| StoreError::damaged(&path, &error))?;
         let shared = Arc::<Shared>::default();
         let readers = Readers::start(&path)?;
         let (questions, threads) = (readers.questions(), readers.threads().collect());
-        let writer = Writer::new(conn, lock, readers, shared.clone(), now_unix_ms);
+        let copier = Copier::start(&path)?;
+        let threads_beside = (readers, copier);
+        let writer = Writer::new((conn, lock), threads_beside, log_limits, shared.clone(), now_unix_ms)
+            .map_err(|error| StoreError::open(&path, &error))?;
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run())

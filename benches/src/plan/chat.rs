@@ -1,7 +1,7 @@
 //! What do messages of conversations cost that are on disk before they are acknowledged?
 //!
-//! For each size of conversation: a bare loop that inserts the same rows and the gateway take turns, then an open loop sends at half of what the gateway
-//! committed. With `--list`: how long two questions take that every client asks at its start, with more and more messages in the table.
+//! For each size of conversation: a bare loop that inserts the same rows, one that delivers them too, and the gateway take turns, then an open loop sends at
+//! half of what the gateway committed. With `--list`: how long two questions take that every client asks at its start, with more and more messages in the table.
 //!
 //! The users are connections of this process, served by one thread: a delivery and the acknowledgement of the same message are seen by one clock.
 //!
@@ -27,7 +27,7 @@ use crate::hardware::Hardware;
 use crate::messages::Transport;
 use crate::report::{Versions, write_json};
 use crate::scratch_folder::ScratchFolder;
-use bare::Bare;
+use bare::{Audience, Bare, GROUP_MAX};
 use people::People;
 use report::{ChatReport, Point, Turn};
 use settings::Settings;
@@ -93,15 +93,24 @@ fn measure(stage: &Stage<'_>, folder: &Path, settings: &Settings, size: usize) -
     let mut talk = Talk::begin(&mut people, conversations, size, settings.payload_bytes)?;
     let mut bare = Bare::open(&folder, conversations, size, settings.payload_bytes)?;
 
-    let mut turns = Vec::new();
-    // The first warms both up.
+    let mut audience = Audience::gather(conversations, size)?;
+
+    let mut turns: Vec<Turn> = Vec::new();
+    // The first warms all up, and shows how many messages the gateway commits together.
     for repeat in 0..=settings.repeats {
         eprintln!("conversations of {size}: repeat {repeat} of {} ...", settings.repeats);
-        let bare_per_second = stage.cores.on_server(|| bare.insert_for(settings.time()))?;
+        let group = turns.last().map_or(GROUP_MAX, Turn::group);
+        let bare_per_second = stage
+            .cores
+            .on_server(|| bare.insert_for(settings.time(), group, None))?;
+        let delivering_per_second = stage
+            .cores
+            .on_server(|| bare.insert_for(settings.time(), group, Some(&mut audience)))?;
         let groups = Groups::so_far(&gateway)?;
         let committed_per_second = talk.flood(&mut people, settings.window_of(size), settings.time())?;
         turns.push(Turn {
             bare_per_second,
+            delivering_per_second,
             committed_per_second,
             messages_per_commit: Groups::so_far(&gateway)?.since(&groups),
         });

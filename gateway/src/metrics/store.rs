@@ -90,6 +90,16 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
         Kind::Gauge,
         "Size of the log alone: some MiB, more while much is read or somebody makes a copy.",
     ),
+    (
+        "sluice_store_log_copies_total",
+        Kind::Counter,
+        "How often the log was copied into the database, as far as nobody read it.",
+    ),
+    (
+        "sluice_store_log_waits_total",
+        Kind::Counter,
+        "How often commits waited because the log was too long and still being copied: the disk is slower than what is written.",
+    ),
 ];
 
 pub(super) fn describe(recorder: &dyn Recorder) {
@@ -139,4 +149,6 @@ pub(super) fn update(recorder: &dyn Recorder, store: &Store) {
     gauge("sluice_store_owed_changes", figures.owed as f64);
     gauge("sluice_store_file_bytes", figures.file_bytes as f64);
     gauge("sluice_store_log_bytes", figures.log_bytes as f64);
+    counter("sluice_store_log_copies_total", figures.log_copies);
+    counter("sluice_store_log_waits_total", figures.log_waits);
 }

@@ -31,6 +31,10 @@ pub(crate) struct Figures {
     pub writing_for: Duration,
     /// Changes in them.
     pub changes: u64,
+    /// How often all of the log was copied into the database, as far as nobody read it.
+    pub log_copies: u64,
+    /// How often the writer waited for that.
+    pub log_waits: u64,
     /// Submissions that were written and failed.
     pub failures: u64,
     /// Askers turned away because too much was waiting.
@@ -63,6 +67,8 @@ pub(super) struct Counters {
     commits: AtomicU64,
     commit_nanos: AtomicU64,
     changes: AtomicU64,
+    log_copies: AtomicU64,
+    log_waits: AtomicU64,
     failures: AtomicU64,
     busy: AtomicU64,
     expired: AtomicU64,
@@ -84,6 +90,14 @@ impl Counters {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.changes.fetch_add(changes as u64, Ordering::Relaxed);
         self.commit_nanos.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+
+    pub(super) fn log_copied(&self) {
+        self.log_copies.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn log_waited(&self) {
+        self.log_waits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The writer begins something that may take as long as the disk does, or has come to its end.
@@ -171,6 +185,8 @@ impl Counters {
             commits: read(&self.commits),
             commit_time: Duration::from_nanos(read(&self.commit_nanos)),
             changes: read(&self.changes),
+            log_copies: read(&self.log_copies),
+            log_waits: read(&self.log_waits),
             failures: read(&self.failures),
             busy: read(&self.busy),
             expired: read(&self.expired),

@@ -27,9 +27,9 @@ const FILE_LOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a commit waits for somebody with a shell on the file to end a transaction. Everything behind it waits too.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// What the write-ahead log is cut back to when it has been copied into the database: a few checkpoints' worth, so that usually
-/// nothing is cut and grown again, and a single long log does not stay for ever.
-const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+/// What the write-ahead log is cut back to when it begins anew: as long as it usually becomes, so that usually nothing is cut and grown again, and a single
+/// long log does not stay for ever.
+const LOG_BYTES_KEPT: i64 = 32 * 1024 * 1024;
 
 /// Different statements that a connection keeps prepared: all there are, and what questions for messages and lists are made of.
 const STATEMENTS_KEPT: usize = 128;
@@ -133,6 +133,15 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
+/// A connection that does nothing but copy the log into the database, and syncs both as the writer does.
+pub(super) fn connect_to_copy(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = connect(path)?;
+    set_for_writing(&conn)?;
+    // Not even when it is the last to be closed: after a failure nothing is copied any more.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(conn)
+}
+
 /// A connection for reading alone.
 pub(super) fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -165,11 +174,15 @@ fn set_up(conn: &Connection) -> rusqlite::Result<()> {
         let why = format!("it can have no write-ahead log; its journal mode is {modes:?}");
         return Err(rusqlite::Error::ToSqlConversionFailure(why.into()));
     }
-    // With anything less, a commit that was answered can be gone after a power failure.
-    conn.pragma_update(None, "synchronous", "full")?;
-    // The writer does it after it has answered, and sees what becomes of it: SQLite's own says nothing of its failures.
-    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    set_for_writing(conn)?;
     conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
     keep_in_memory(conn, WRITER_CACHE_KIB)?;
     Ok(())
+}
+
+fn set_for_writing(conn: &Connection) -> rusqlite::Result<()> {
+    // With anything less, a commit that was answered can be gone after a power failure.
+    conn.pragma_update(None, "synchronous", "full")?;
+    // The store does it beside or after its commits, and sees what becomes of it: SQLite's own says nothing of its failures.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)
 }

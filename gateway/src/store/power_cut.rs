@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 pub(crate) use history::History;
 pub(crate) use recording::Recording;
 
-use super::{Store, StoreError, file};
+use super::{Store, StoreError, file, log};
 
 /// A store that is not as safe as it must be: a check that does not notice proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub(crate) enum Weakness {
     /// Whoever submitted is told before the commit.
     AnswersEarly,
 }
+
+/// So short that the log is copied many times while a recording is made, and some of these times is waited for.
+const LOG_LIMITS: log::Limits = log::Limits {
+    step: 40,
+    whole: 80,
+    rest: 40,
+    long: 120,
+    max: 160,
+};
 
 /// Opens the store in `folder`.
 ///
@@ -45,7 +54,7 @@ pub(crate) fn open(folder: &Path, now_unix_ms: i64, weakness: Weakness) -> Resul
         let changed = opened.conn.pragma_update(None, "synchronous", synchronous);
         changed.expect("a setting of every connection");
     }
-    let (store, _) = Store::start(opened, now_unix_ms)?;
+    let (store, _) = Store::start(opened, LOG_LIMITS, now_unix_ms)?;
     let early = weakness == Weakness::AnswersEarly;
     store.inner.shared.answers_early.store(early, Ordering::Relaxed);
     Ok(store)

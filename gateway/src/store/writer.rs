@@ -1,6 +1,6 @@
 //! The one thread that writes: takes groups from the queue, commits each in one transaction, and answers after the sync.
 //!
-//! Between groups it copies the write-ahead log into the database, deletes what has passed, and finds out whether a disk that
+//! Between groups it sees that the write-ahead log is copied into the database, deletes what has passed, and finds out whether a disk that
 //! was full has room again. Rules about what a failure means are in [`super::error`].
 
 use std::fs::File;
@@ -16,6 +16,8 @@ use super::change::Change;
 use super::error::{Stage, StoreError};
 use super::expiry::{Expiry, Repeats, Retention};
 use super::figures::{Counters, Health};
+use super::log::copier::{self, Copier};
+use super::log::{self, Log, Step};
 use super::owed::Owed;
 use super::queue::{GROUP_CHANGES_MAX, Next, Queue, Submission, Work};
 use super::readers::Readers;
@@ -35,14 +37,8 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// one.
 const PROBE_BYTES: usize = 32 * 1024;
 
-/// Changes after which the log is copied into the database: a few MiB, so that a start after a crash reads little and a copy
-/// holds up the next group for some milliseconds. Half as many pages would be written if it were done ten times less often, and a group would wait ten times as
-/// long.
-const CHECKPOINT_CHANGES: usize = 256;
-
-/// How long the log may be, in pages of 4 KiB, while questions use it: 32 MiB. It begins anew when all of it is copied and nobody reads it, and with two
-/// threads that go from one question to the next somebody always does. So they are held for a moment then.
-const LOG_PAGES_LONG: i64 = 8_192;
+/// How soon it is seen that the log is copied, when nobody asks for anything.
+const COPY_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How soon it is seen that the questions have come to their ends, when nobody asks for anything.
 const HELD_PATIENCE: Duration = Duration::from_millis(2);
@@ -81,6 +77,8 @@ pub(super) struct Writer {
     readers: Readers,
     /// Whether they are to begin no question, because the log is long.
     holds_readers: bool,
+    /// Ended next, for the same reason.
+    copier: Copier,
     /// Closed before the lock is given up.
     conn: Connection,
     _lock: File,
@@ -89,8 +87,7 @@ pub(super) struct Writer {
     failed: Option<String>,
     /// While there is something, the health says that nothing can be written.
     owed: Owed,
-    /// Changes since the log was copied.
-    uncopied: usize,
+    log: Log,
     expiry: Option<Expiry>,
     passes: u32,
     next_expiry: Instant,
@@ -99,22 +96,32 @@ pub(super) struct Writer {
 
 impl Writer {
     /// What has passed at `now_unix_ms` is deleted first.
-    pub(super) fn new(conn: Connection, lock: File, readers: Readers, shared: Arc<Shared>, now_unix_ms: i64) -> Self {
+    ///
+    /// # Errors
+    /// When SQLite does not tell how long its log is.
+    pub(super) fn new(
+        (mut conn, lock): (Connection, File),
+        (readers, copier): (Readers, Copier),
+        log_limits: log::Limits,
+        shared: Arc<Shared>,
+        now_unix_ms: i64,
+    ) -> rusqlite::Result<Self> {
         let now = Instant::now();
-        Self {
+        Ok(Self {
             readers,
             holds_readers: false,
+            copier,
+            log: Log::of(&mut conn, log_limits)?,
             conn,
             _lock: lock,
             shared,
             failed: None,
             owed: Owed::default(),
-            uncopied: 0,
             expiry: Some(Expiry::new(now_unix_ms, Repeats::LeftAlone)),
             passes: 0,
             next_expiry: now + EXPIRY_INTERVAL,
             next_probe: now,
-        }
+        })
     }
 
     /// Runs until the queue is closed and empty.
@@ -153,6 +160,9 @@ impl Writer {
         }
         if self.holds_readers {
             return HELD_PATIENCE;
+        }
+        if !self.copier.is_idle() {
+            return COPY_PATIENCE;
         }
         let next = match self.shared.counters.health() {
             Health::ReadOnly { .. } => self.next_expiry.min(self.next_probe),
@@ -272,7 +282,6 @@ impl Writer {
         }
         let changes = parts.iter().map(Part::count).sum();
         self.shared.counters.committed(changes, started.elapsed());
-        self.uncopied += changes;
         Ok(())
     }
 
@@ -371,22 +380,51 @@ impl Writer {
             .ok()
     }
 
-    /// Copies the log into the database if it has become long, as far as nobody else still reads it.
+    /// Has the log copied into the database when it has become long, and does the rest itself so that it can begin anew.
     fn copy_log(&mut self) {
-        let is_unused = self.holds_readers && self.readers.are_held();
-        if self.uncopied < CHECKPOINT_CHANGES && !is_unused {
+        self.log.look();
+        if self.log.is_too_long() && self.copier.is_busy() {
+            self.shared.counters.log_waited();
+            self.shared.counters.set_writing(true);
+            self.copier.wait();
+            self.shared.counters.set_writing(false);
+        }
+        if self.copier.is_busy() {
             return;
         }
-        // Also if it fails on a full disk: nothing is lost, and the next changes come here again.
-        self.uncopied = 0;
-        let pages = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1);
-        let pages = self.alone(|conn| conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages));
-        if is_unused {
-            // All is copied, unless somebody with a shell reads it: the next commit begins the log anew.
-            self.let_readers_go_on();
-        } else if pages.is_some_and(|pages| pages > LOG_PAGES_LONG) {
-            self.readers.hold();
-            self.holds_readers = true;
+        let outcome = self.copier.outcome();
+        let just_copied = matches!(outcome, Some(Ok(())));
+        if let Some(Err(error)) = outcome {
+            // Nothing is lost: what is in the log is kept, and copied later.
+            drop(self.told(error));
+        }
+        if self.holds_readers {
+            if self.readers.are_held() {
+                self.copy_rest();
+                // All is copied, unless somebody with a shell reads it: the next commit begins the log anew.
+                self.let_readers_go_on();
+            }
+            return;
+        }
+        match self.log.next(just_copied) {
+            Step::Nothing => {}
+            Step::Copy => {
+                self.log.is_being_copied();
+                self.copier.begin();
+            }
+            Step::CopyRest => self.copy_rest(),
+            Step::CopyRestUnread => {
+                self.readers.hold();
+                self.holds_readers = true;
+            }
+        }
+    }
+
+    /// Copies what is left of the log, as far as nobody else still reads it.
+    fn copy_rest(&mut self) {
+        if self.alone(copier::copy).is_some() {
+            self.log.was_copied();
+            self.shared.counters.log_copied();
         }
     }
 
@@ -416,7 +454,6 @@ impl Writer {
         self.shared.counters.set_writing(false);
         match step {
             Ok(deleted) => {
-                self.uncopied += deleted;
                 self.shared.counters.expired(deleted);
                 self.expiry = (!expiry.is_over()).then_some(expiry);
             }

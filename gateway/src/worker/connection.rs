@@ -27,14 +27,15 @@ use crate::worker::close::{CloseReason, shutdown};
 use crate::worker::conversing::Conversing;
 use crate::worker::mailbox::Message;
 use crate::worker::resume::Walk;
+use crate::worker::unflushed::News;
 
 /// One connection. Its task reads; whoever has something for it writes through the outbox.
 pub(super) struct Connection {
     pub(super) key: ConnectionKey,
     pub(super) transport: Rc<Transport>,
     pub(super) outbox: SharedOutbox,
-    /// It is flushed at the end of the pump's turn.
-    pub(super) marked: Cell<bool>,
+    /// For what it is flushed at the end of the pump's turn.
+    pub(super) news: Cell<News>,
     pub(super) state: RefCell<State>,
 }
 
@@ -180,7 +181,7 @@ impl Worker {
                     key,
                     transport,
                     outbox: Rc::new(RefCell::new(outbox)),
-                    marked: Cell::new(false),
+                    news: Cell::default(),
                     state: RefCell::new(State {
                         session,
                         input: Vec::new(),

@@ -19,6 +19,7 @@ use crate::store::Asker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Held};
 use crate::worker::mailbox::{Message, OrderResult};
+use crate::worker::unflushed::News;
 use crate::worker::{INGRESS, Worker, refusal_of};
 
 /// Values carried out before other tasks get their turn.
@@ -509,30 +510,24 @@ impl Worker {
                 return None;
             }
         }
-        self.flush_later(&connection);
+        self.flush_later(&connection, News::Answer);
         Some(connection)
     }
 
     /// Has a connection flushed at the end of the pump's turn, once, whatever comes for it until then.
-    pub(super) fn flush_later(&self, connection: &Connection) {
-        if !connection.marked.replace(true) {
-            self.unflushed.borrow_mut().push(connection.key);
-        }
+    pub(super) fn flush_later(&self, connection: &Connection, news: News) {
+        self.unflushed.borrow_mut().mark(connection.key, &connection.news, news);
     }
 
-    /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
+    /// Writes the answers and events of this turn, each connection's in one go, and lets paused connections read on.
     fn flush_connections(self: &Rc<Self>) {
-        let mut keys = std::mem::take(&mut *self.unflushed.borrow_mut());
-        for key in keys.drain(..) {
-            if let Some(connection) = self.connection(key) {
-                connection.marked.set(false);
+        let keys = self.unflushed.borrow_mut().take();
+        for key in keys {
+            if let Some(connection) = self.connection(key)
+                && connection.news.take() != News::None
+            {
                 self.contain(key, || self.flush_answers(&connection));
             }
-        }
-        let mut unflushed = self.unflushed.borrow_mut();
-        if unflushed.is_empty() {
-            // The room in it is for the next turn.
-            *unflushed = keys;
         }
     }
 

@@ -1,14 +1,23 @@
 //! The least that any server could do: the rows of each message, in the same tables, synced before the next are begun.
 //!
-//! It asks nothing: not whether a message was there before, nor whether its sender may.
+//! It asks nothing: not whether a message was there before, nor whether its sender may. With an [`Audience`] it also sends each message to the other members
+//! of its conversation, and an answer to its sender, as every server that delivers must.
 
+mod audience;
+
+pub(super) use audience::Audience;
+
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use prost::Message as _;
 use rusqlite::{Connection, params};
-use sluice_protocol::{ConversationMessage, ConversationType, MessageType, UserInfo};
+use sluice_codec::encode;
+use sluice_protocol::{
+    ConversationMessage, ConversationType, Frame, MessageType, Reply, SendMessageResult, UserInfo, frame::Body, reply,
+};
 
 use crate::bench_error::BenchError;
 use crate::receiver::user_id;
@@ -37,11 +46,11 @@ const INSERT_MEMBER: &str =
         delivered_sequence, read_sequence, muted_until_ms)
     VALUES (?1, ?2, ?3, 3, ?4, 1, ?5, ?5, NULL)";
 
-/// Messages in a transaction: the gateway's store takes as many, if as many wait.
-const GROUP: usize = 256;
+/// Messages in a transaction of the gateway at most, and of this before it is known how many the gateway has.
+pub(super) const GROUP_MAX: usize = 256;
 
-/// Messages after which the log is copied into the database, as the gateway's store does.
-const COPIED_AFTER: usize = 256;
+/// What the gateway's writer keeps in memory, KiB.
+const CACHE_KIB: i64 = 64 * 1024;
 
 /// Of the first row; ids of the gateway have as many digits.
 pub(super) const FIRST_ID: i64 = 1 << 60;
@@ -56,7 +65,6 @@ pub(super) struct Bare {
     content: Bytes,
     began_ms: i64,
     sent: usize,
-    uncopied: usize,
 }
 
 impl Bare {
@@ -74,17 +82,16 @@ impl Bare {
             content: Bytes::from("x".repeat(payload_bytes)),
             began_ms: unix_ms(),
             sent: 0,
-            uncopied: 0,
         };
         bare.fill().map_err(failed)?;
         Ok(bare)
     }
 
     fn fill(&mut self) -> rusqlite::Result<()> {
-        // As the gateway's store has it.
+        // As the gateway's store has it, but that the log is copied by SQLite's own rule: with the commit after which it has a thousand pages.
         self.conn.pragma_update(None, "journal_mode", "wal")?;
         self.conn.pragma_update(None, "synchronous", "full")?;
-        self.conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+        self.conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         self.conn.set_prepared_statement_cache_capacity(64);
         self.conn.execute_batch(TABLES)?;
         let fill = self.conn.transaction()?;
@@ -102,29 +109,29 @@ impl Bare {
         fill.commit()
     }
 
-    /// Inserts for `time` and answers how many messages each second.
-    pub(super) fn insert_for(&mut self, time: Duration) -> Result<f64, BenchError> {
+    /// Inserts for `time`, `group` messages in each transaction, and answers how many messages each second.
+    pub(super) fn insert_for(
+        &mut self,
+        time: Duration,
+        group: usize,
+        mut audience: Option<&mut Audience>,
+    ) -> Result<f64, BenchError> {
         let (began, before) = (Instant::now(), self.sent);
         while began.elapsed() < time {
-            self.insert_group().map_err(failed)?;
+            let numbers = self.sent..self.sent + group;
+            self.insert_group(numbers.clone()).map_err(failed)?;
+            if let Some(audience) = &mut audience {
+                self.deliver(numbers, audience)?;
+            }
         }
         Ok((self.sent - before) as f64 / began.elapsed().as_secs_f64())
     }
 
-    fn insert_group(&mut self) -> rusqlite::Result<()> {
+    fn insert_group(&mut self, numbers: Range<usize>) -> rusqlite::Result<()> {
+        self.sent = numbers.end;
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        for number in self.sent..self.sent + GROUP {
-            let round = number / self.conversations;
-            let message = Message {
-                conversation: FIRST_ID + (number % self.conversations) as i64,
-                kind: kind_of(self.size),
-                sequence: round as i64 + 1,
-                id: FIRST_ID + number as i64,
-                at_ms: self.began_ms + number as i64,
-                sender: user_id(number % self.conversations * self.size + round % self.size),
-                target: format!("conversation-{}", number % self.conversations),
-                number: number as u64,
-            };
+        for number in numbers {
+            let message = self.message(number);
             message.insert(&self.conn, &self.content)?;
             self.conn.prepare_cached(MOVE_LAST)?.execute(params![
                 message.conversation,
@@ -133,14 +140,54 @@ impl Bare {
                 message.at_ms
             ])?;
         }
-        self.conn.execute_batch("COMMIT")?;
-        self.sent += GROUP;
-        self.uncopied += GROUP;
-        if self.uncopied >= COPIED_AFTER {
-            self.uncopied = 0;
-            self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        self.conn.execute_batch("COMMIT")
+    }
+
+    fn deliver(&self, numbers: Range<usize>, audience: &mut Audience) -> Result<(), BenchError> {
+        for number in numbers {
+            let message = self.message(number);
+            let event = message.event(&self.content);
+            let result = SendMessageResult {
+                client_message_id: event.client_message_id.clone(),
+                message_id: event.message_id,
+                sequence: event.sequence,
+                server_time_ms: event.server_time_ms,
+                ..SendMessageResult::default()
+            };
+            let answer = Reply {
+                result: Some(reply::Result::SendMessage(result)),
+                ..Reply::default()
+            };
+            let frame = |request_id, body| {
+                encode(&Frame {
+                    request_id,
+                    body: Some(body),
+                })
+            };
+            let (conversation, place) = self.places(number);
+            let own = frame(number as u32 + 1, Body::Reply(answer));
+            audience.tell(conversation, place, &own, &frame(0, Body::ConversationMessage(event)));
         }
-        Ok(())
+        audience.deliver()
+    }
+
+    /// The conversation of a message, and the place of its sender in it.
+    fn places(&self, number: usize) -> (usize, usize) {
+        (number % self.conversations, number / self.conversations % self.size)
+    }
+
+    fn message(&self, number: usize) -> Message {
+        let (conversation, place) = self.places(number);
+        Message {
+            conversation: FIRST_ID + conversation as i64,
+            kind: kind_of(self.size),
+            sequence: (number / self.conversations) as i64 + 1,
+            id: FIRST_ID + number as i64,
+            at_ms: self.began_ms + number as i64,
+            sender: user_id(conversation * self.size + place),
+            target: format!("conversation-{conversation}"),
+            number: number as u64,
+        }
     }
 }
 
@@ -215,14 +262,13 @@ impl Message {
         Ok(())
     }
 
-    /// As a message is once repeats of it are forgotten. Answers its client message id.
-    pub(super) fn insert_alone(&self, conn: &Connection, content: &Bytes) -> rusqlite::Result<String> {
-        let name = Stamp {
+    /// What members get of it.
+    fn event(&self, content: &Bytes) -> ConversationMessage {
+        let stamp = Stamp {
             intended_ns: self.at_ms as u64,
             number: self.number,
         };
-        let name = name.content(STAMP_BYTES);
-        let event = ConversationMessage {
+        ConversationMessage {
             conversation_type: self.kind.into(),
             target_id: self.target.clone(),
             sequence: self.sequence as u64,
@@ -234,9 +280,14 @@ impl Message {
             }),
             r#type: MessageType::Text.into(),
             content: content.clone(),
-            client_message_id: name.clone(),
+            client_message_id: stamp.content(STAMP_BYTES),
             ..ConversationMessage::default()
-        };
+        }
+    }
+
+    /// As a message is once repeats of it are forgotten. Answers its client message id.
+    pub(super) fn insert_alone(&self, conn: &Connection, content: &Bytes) -> rusqlite::Result<String> {
+        let event = self.event(content);
         conn.prepare_cached(INSERT_MESSAGE)?.execute(params![
             self.conversation,
             self.sequence,
@@ -248,7 +299,7 @@ impl Message {
             false,
             event.encode_to_vec()
         ])?;
-        Ok(name)
+        Ok(event.client_message_id)
     }
 }
 

@@ -24,8 +24,17 @@ const GOAL_QUESTION_NS: u64 = 10_000_000;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Turn {
     pub(super) bare_per_second: f64,
+    /// Of a bare loop that sends to the members as well.
+    pub(super) delivering_per_second: f64,
     pub(super) committed_per_second: f64,
     pub(super) messages_per_commit: f64,
+}
+
+impl Turn {
+    /// Messages that a bare loop is to commit together, to do as the gateway does.
+    pub(super) fn group(&self) -> usize {
+        self.messages_per_commit.round().max(1.0) as usize
+    }
 }
 
 /// Conversations of one size.
@@ -35,9 +44,11 @@ pub(super) struct Point {
     conversations: usize,
     turns: Vec<Turn>,
     bare_per_second: Spread,
+    delivering_per_second: Spread,
     committed_per_second: Spread,
-    /// Each turn with its own neighbour.
+    /// Each turn with its own neighbours.
     committed_to_bare: Spread,
+    committed_to_delivering: Spread,
     messages_per_commit: Spread,
     pub(super) pace: Option<Paced>,
 }
@@ -59,8 +70,10 @@ impl Point {
             size,
             conversations,
             bare_per_second: spread(|turn| turn.bare_per_second),
+            delivering_per_second: spread(|turn| turn.delivering_per_second),
             committed_per_second: spread(|turn| turn.committed_per_second),
             committed_to_bare: spread(|turn| turn.committed_per_second / turn.bare_per_second),
+            committed_to_delivering: spread(|turn| turn.committed_per_second / turn.delivering_per_second),
             messages_per_commit: spread(|turn| turn.messages_per_commit),
             turns,
             pace: None,
@@ -123,8 +136,10 @@ impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} conversations of {}", self.conversations, self.size)?;
         row(f, "bare loop, messages/s", spread(self.bare_per_second, count))?;
+        row(f, "one that delivers too", spread(self.delivering_per_second, count))?;
         row(f, "committed messages/s", spread(self.committed_per_second, count))?;
         row(f, "it / bare", spread(self.committed_to_bare, times))?;
+        row(f, "it / one that delivers", spread(self.committed_to_delivering, times))?;
         row(f, "messages in a commit", spread(self.messages_per_commit, tenths))?;
         let Some(pace) = &self.pace else {
             return Ok(());

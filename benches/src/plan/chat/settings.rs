@@ -111,7 +111,8 @@ impl Settings {
         if !(arguments.rate.is_finite() && arguments.rate > 0.0) {
             return refuse("--rate is above 0".into());
         }
-        let descriptors = arguments.users + OTHER_DESCRIPTORS;
+        // One of each user's with the gateway, and the two ends of one with the bare loop.
+        let descriptors = 3 * arguments.users + OTHER_DESCRIPTORS;
         if let Some(limit) = getrlimit(Resource::Nofile).current
             && descriptors as u64 > limit
         {

@@ -32,8 +32,9 @@ const CUTS_OF_A_RECORDING: usize = 20;
 /// A weakness must show within so many.
 const CUTS_TO_CATCH: usize = 50;
 
-/// Enough for the log to be copied into the database twice, and to be begun anew.
+/// Enough for the log to be copied into the database this often at least, and to be begun anew.
 const SENDINGS: usize = 2_400;
+const LOG_COPIES_MIN: u64 = 2;
 
 /// Sent at once, at most, and waiting for an answer.
 const BURST_MAX: usize = 150;
@@ -300,7 +301,7 @@ fn record(chance: &mut Chance, weakness: Weakness) -> (power_cut::History, Sent)
     let folder = new_folder();
     let recording = Recording::start(&folder.0);
     let store = power_cut::open(&folder.0, NOW_MS, weakness).expect("the store opens");
-    let conversations = conversations(store);
+    let conversations = conversations(store.clone());
     make_group(&conversations, &recording, (GROUP, 1..USERS), GROUP_MADE);
     make_group(&conversations, &recording, (CHANGING, 0..0), CHANGING_MADE);
     let mut sent = Sent::new(chance);
@@ -344,6 +345,9 @@ fn record(chance: &mut Chance, weakness: Weakness) -> (power_cut::History, Sent)
     drop((conversations, tell, tell_other));
     sent.acks.extend(told.iter().map(ack));
     sent.reached.extend(told_others.iter());
+    let copies = store.figures().log_copies;
+    assert!(copies >= LOG_COPIES_MIN, "the log was copied {copies} times");
+    drop(store);
     (recording.history(), sent)
 }
 

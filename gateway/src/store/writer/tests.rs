@@ -10,7 +10,10 @@ mod owed;
 /// A writer without its thread: the test does a step at a time.
 fn writer(folder: &Folder) -> Writer {
     let opened = file::open(&folder.0).expect("it opens");
-    Writer::new(opened.conn, opened.lock, Readers::default(), Arc::default(), NOW_MS)
+    let copier = Copier::start(&opened.path).expect("it opens once more");
+    let (file, threads) = ((opened.conn, opened.lock), (Readers::default(), copier));
+    let writer = Writer::new(file, threads, log::Limits::USUAL, Arc::default(), NOW_MS);
+    writer.expect("SQLite tells how long the log is")
 }
 
 fn commit(writer: &mut Writer, submissions: Vec<Vec<Change>>) -> Vec<Result<(), StoreError>> {
@@ -181,25 +184,86 @@ fn a_writer_that_failed_writes_nothing_more() {
     assert!(matches!(health(&writer), Health::Failed { .. }));
 }
 
+/// How many pages of the log are in the database.
+fn pages_copied(writer: &Writer) -> i64 {
+    let copied = |row: &rusqlite::Row<'_>| row.get::<_, i64>(2);
+    let asked = writer.conn.query_row("PRAGMA wal_checkpoint(NOOP)", [], copied);
+    asked.expect("a number")
+}
+
+/// A commit of some 64 KiB.
+fn write_some(writer: &mut Writer, number: usize) {
+    let long = format!("{number:08}").repeat(8 * 1024);
+    assert_eq!(commit(writer, vec![vec![put_room("long", &long)]]), [Ok(())]);
+}
+
+/// Commits so much that the log has at least as many pages.
+fn write_pages(writer: &mut Writer, pages: usize) {
+    let number = (0..).take_while(|number| {
+        write_some(writer, *number);
+        writer.log.pages() < pages
+    });
+    assert!(number.count() < pages);
+}
+
 #[test]
-fn the_log_is_copied_after_a_thousand_changes() {
+fn the_log_is_copied_beside_the_commits_and_begins_anew() {
     let folder = Folder::new();
     let mut writer = writer(&folder);
-    let in_database = |writer: &Writer| {
-        let copied = |row: &rusqlite::Row<'_>| row.get::<_, i64>(2);
-        writer
-            .conn
-            .query_row("PRAGMA wal_checkpoint(NOOP)", [], copied)
-            .expect("a number")
-    };
+    while writer.expiry.is_some() {
+        writer.expire();
+    }
+    let (mut anew, mut before) = (0, 0);
+    for number in 0..1_000 {
+        write_some(&mut writer, number);
+        let pages = writer.log.pages();
+        anew += usize::from(pages < before);
+        before = pages;
+        writer.copy_log();
+        // Sometimes commits go on while it is copied, and sometimes nothing comes.
+        if number % 3 == 0 {
+            while !writer.copier.is_idle() {
+                assert!(writer.patience() <= COPY_PATIENCE, "somebody looks when it is done");
+                writer.copier.wait();
+                writer.copy_log();
+            }
+            assert!(writer.patience() > COPY_PATIENCE);
+            let copied = usize::try_from(pages_copied(&writer)).expect("a number of pages");
+            assert!(copied + log::Limits::USUAL.step >= pages, "{copied} of {pages} copied");
+        }
+        assert!(pages < log::Limits::USUAL.max + 100);
+    }
+    assert!(anew > 2, "{anew} times");
+}
+
+#[test]
+fn a_log_that_comes_faster_than_it_is_copied_is_waited_for() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    write_pages(&mut writer, log::Limits::USUAL.max + 1);
     writer.copy_log();
-    let before = in_database(&writer);
-    let changes = (0..CHECKPOINT_CHANGES).map(|number| put_room(&number.to_string(), ""));
-    assert_eq!(commit(&mut writer, vec![changes.collect()]), [Ok(())]);
-    assert_eq!(in_database(&writer), before);
+    // Whether it is at it still or not: after this it has copied.
     writer.copy_log();
-    assert!(in_database(&writer) > before);
-    assert_eq!(writer.uncopied, 0);
+    assert_eq!(writer.shared.counters.figures().log_copies, 1);
+    let in_log = i64::try_from(writer.log.pages()).expect("small");
+    assert_eq!(pages_copied(&writer), in_log);
+}
+
+#[test]
+fn nothing_is_copied_any_more_after_a_failure() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    write_pages(&mut writer, 16);
+    let copied = pages_copied(&writer);
+    writer.fail("on purpose".to_owned());
+    let shell = folder.shell();
+    drop(writer);
+    let left = shell.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(2));
+    assert_eq!(
+        left,
+        Ok(copied),
+        "the last of the gateway's to close it has left the log"
+    );
 }
 
 #[test]
