@@ -27,7 +27,6 @@ mod resume;
 mod sockets;
 mod start;
 mod sweep;
-mod unflushed;
 mod user_home;
 
 use std::cell::{Cell, RefCell};
@@ -63,7 +62,6 @@ use connection::Connection;
 use conversing::HeldBytes;
 use mailbox::{Mailboxes, Outside};
 use sweep::Slices;
-use unflushed::Unflushed;
 
 pub(crate) use keeping::refusal as refusal_of;
 pub(crate) use mailbox::{Mailbox, mailboxes};
@@ -130,7 +128,8 @@ struct Worker {
     private_bytes: Cell<usize>,
     /// Events of conversations that wait for sessions that are asking what they missed.
     held_bytes: HeldBytes,
-    unflushed: RefCell<Unflushed>,
+    /// Connections with something new in their outbox, to be flushed at the end of the pump's turn.
+    unflushed: RefCell<Vec<ConnectionKey>>,
     sockets: Rc<ReadySockets>,
     pump_wanted: Notify,
     sweep_wanted: Notify,

@@ -27,15 +27,14 @@ use crate::worker::close::{CloseReason, shutdown};
 use crate::worker::conversing::Conversing;
 use crate::worker::mailbox::Message;
 use crate::worker::resume::Walk;
-use crate::worker::unflushed::News;
 
 /// One connection. Its task reads; whoever has something for it writes through the outbox.
 pub(super) struct Connection {
     pub(super) key: ConnectionKey,
     pub(super) transport: Rc<Transport>,
     pub(super) outbox: SharedOutbox,
-    /// For what it is flushed at the end of the pump's turn.
-    pub(super) news: Cell<News>,
+    /// It is flushed at the end of the pump's turn.
+    pub(super) marked: Cell<bool>,
     pub(super) state: RefCell<State>,
 }
 
@@ -181,7 +180,7 @@ impl Worker {
                     key,
                     transport,
                     outbox: Rc::new(RefCell::new(outbox)),
-                    news: Cell::default(),
+                    marked: Cell::new(false),
                     state: RefCell::new(State {
                         session,
                         input: Vec::new(),

@@ -37,7 +37,6 @@ use crate::room::RETRY_AFTER_MIN;
 use crate::worker::connection::{Connection, Held, SENT_EVENT};
 use crate::worker::mailbox::{Message, Outside};
 use crate::worker::pump::label_of_kind;
-use crate::worker::unflushed::News;
 use crate::worker::{Shared, Worker};
 
 use flow::{Bounds, PageOf, Release, Taken};
@@ -386,7 +385,7 @@ impl Worker {
         let taken = connection.state.borrow_mut().conversing.take(event, bounds);
         if taken == Taken::Sent {
             self.queue_event(connection, &event.frame);
-            self.flush_later(connection, News::Event);
+            self.flush_later(connection);
         }
     }
 
@@ -424,7 +423,7 @@ impl Worker {
                 Settled::Unknown => state.conversing.handle_unsettled(sync),
             }
         }
-        self.flush_later(&connection, News::Event);
+        self.flush_later(&connection);
     }
 
     /// Sends what was held back for a session, if it has all pages, and the client has read so much of them that it fits behind.

@@ -19,7 +19,6 @@ use crate::store::Asker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Held};
 use crate::worker::mailbox::{Message, OrderResult};
-use crate::worker::unflushed::News;
 use crate::worker::{INGRESS, Worker, refusal_of};
 
 /// Values carried out before other tasks get their turn.
@@ -510,24 +509,30 @@ impl Worker {
                 return None;
             }
         }
-        self.flush_later(&connection, News::Answer);
+        self.flush_later(&connection);
         Some(connection)
     }
 
     /// Has a connection flushed at the end of the pump's turn, once, whatever comes for it until then.
-    pub(super) fn flush_later(&self, connection: &Connection, news: News) {
-        self.unflushed.borrow_mut().mark(connection.key, &connection.news, news);
+    pub(super) fn flush_later(&self, connection: &Connection) {
+        if !connection.marked.replace(true) {
+            self.unflushed.borrow_mut().push(connection.key);
+        }
     }
 
-    /// Writes the answers and events of this turn, each connection's in one go, and lets paused connections read on.
+    /// Writes the answers of this turn, each connection's in one go, and lets paused connections read on.
     fn flush_connections(self: &Rc<Self>) {
-        let keys = self.unflushed.borrow_mut().take();
-        for key in keys {
-            if let Some(connection) = self.connection(key)
-                && connection.news.take() != News::None
-            {
+        let mut keys = std::mem::take(&mut *self.unflushed.borrow_mut());
+        for key in keys.drain(..) {
+            if let Some(connection) = self.connection(key) {
+                connection.marked.set(false);
                 self.contain(key, || self.flush_answers(&connection));
             }
+        }
+        let mut unflushed = self.unflushed.borrow_mut();
+        if unflushed.is_empty() {
+            // The room in it is for the next turn.
+            *unflushed = keys;
         }
     }
 

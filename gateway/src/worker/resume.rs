@@ -19,7 +19,6 @@ use crate::worker::Worker;
 use crate::worker::close::CloseReason;
 use crate::worker::connection::{Connection, Errand, State};
 use crate::worker::mailbox::Message;
-use crate::worker::unflushed::News;
 
 /// The rooms of a session that has just been resumed.
 #[derive(Debug)]
@@ -109,7 +108,7 @@ impl Worker {
             && walk.asked.as_ref() == Some(room)
         {
             walk.asked = None;
-            self.flush_later(connection, News::Answer);
+            self.flush_later(connection);
         }
     }
 
