@@ -64,7 +64,9 @@ pub(super) struct Log {
     pages: usize,
     /// Up to where it was copied, or tried to be.
     tried: usize,
-    /// Whether it was copied to its end, at some time.
+    /// From here on it is copied to its end.
+    whole_from: usize,
+    /// Whether it was, once.
     was_whole: bool,
 }
 
@@ -82,6 +84,7 @@ impl Log {
             told,
             pages: 0,
             tried: 0,
+            whole_from: limits.whole,
             was_whole: false,
         })
     }
@@ -91,6 +94,7 @@ impl Log {
         let pages = self.told.load(Ordering::Relaxed);
         if pages < self.pages {
             self.tried = 0;
+            self.whole_from = self.limits.whole;
             self.was_whole = false;
         }
         self.pages = pages;
@@ -99,11 +103,11 @@ impl Log {
     /// What is to be done now that nobody copies. `just_copied`: the copier has.
     pub(super) fn next(&self, just_copied: bool) -> Step {
         let new = self.pages.saturating_sub(self.tried);
-        if just_copied && self.pages >= self.limits.whole {
-            return match new <= self.limits.rest || self.is_too_long() {
-                true if self.was_whole && self.pages > self.limits.long => Step::CopyRestUnread,
-                true => Step::CopyRest,
-                false => Step::Copy,
+        let is_nearly_whole = just_copied && (new <= self.limits.rest || self.is_too_long());
+        if is_nearly_whole && self.pages >= self.whole_from {
+            return match self.was_whole {
+                true => Step::CopyRestUnread,
+                false => Step::CopyRest,
             };
         }
         match new >= self.limits.step {
@@ -117,9 +121,14 @@ impl Log {
         self.tried = self.pages;
     }
 
-    /// It was copied to its end, as far as nobody held it back.
+    /// It was copied to its end, as far as nobody held it back. If it does not begin anew now, somebody reads it.
     pub(super) fn was_copied(&mut self) {
         self.tried = self.pages;
+        self.whole_from = match self.was_whole {
+            // Somebody with a shell, for whom nobody waits.
+            true => self.pages + self.limits.long,
+            false => self.pages.max(self.limits.long),
+        };
         self.was_whole = true;
     }
 
@@ -132,3 +141,6 @@ impl Log {
         self.told.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests;

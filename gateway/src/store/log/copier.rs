@@ -1,5 +1,6 @@
 //! The thread that copies the write-ahead log into the database while the writer goes on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -103,7 +104,10 @@ impl Desk {
             }
             *state = State::Copying;
             drop(state);
-            let outcome = copy(conn).map_err(|error| StoreError::of(Stage::Sync, &error));
+            // Somebody may wait for it, whatever becomes of it.
+            let outcome = catch_unwind(AssertUnwindSafe(|| copy(conn)))
+                .map_err(|_| StoreError::Unfit("the thread that copies the log panicked".to_owned()))
+                .and_then(|copied| copied.map_err(|error| StoreError::of(Stage::Sync, &error)));
             let mut state = self.lock();
             if matches!(*state, State::Closed) {
                 return;
