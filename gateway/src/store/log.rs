@@ -23,21 +23,21 @@ pub(super) struct Limits {
     pub step: usize,
     /// From here on it is copied to its end, so that it begins anew.
     pub whole: usize,
-    /// How much of it the writer copies then, at most: what a large commit writes.
+    /// With how much of it left the writer does that: commits wait meanwhile.
     pub rest: usize,
-    /// How long it may be while questions use it. It begins anew when all of it is copied and nobody reads it, and with two threads that go from one question
-    /// to the next somebody always does. So they are held for a moment then.
+    /// Where the writer does it however much is left, and how long the log may be while questions use it. It begins anew when all of it is copied and nobody
+    /// reads it, and with two threads that go from one question to the next somebody always does. So they are held for a moment then.
     pub long: usize,
     /// Where the writer waits for the copier: changes come faster than the disk copies.
     pub max: usize,
 }
 
 impl Limits {
-    /// 1, 16, 4, 32 and 48 MiB.
+    /// 1, 16, 1, 32 and 48 MiB.
     pub(super) const USUAL: Self = Self {
         step: 256,
         whole: 4_096,
-        rest: 1_024,
+        rest: 256,
         long: 8_192,
         max: 12_288,
     };
@@ -103,7 +103,7 @@ impl Log {
     /// What is to be done now that nobody copies. `just_copied`: the copier has.
     pub(super) fn next(&self, just_copied: bool) -> Step {
         let new = self.pages.saturating_sub(self.tried);
-        let is_nearly_whole = just_copied && (new <= self.limits.rest || self.is_too_long());
+        let is_nearly_whole = just_copied && (new <= self.limits.rest || self.pages >= self.limits.long);
         if is_nearly_whole && self.pages >= self.whole_from {
             return match self.was_whole {
                 true => Step::CopyRestUnread,

@@ -68,11 +68,12 @@ fn where_somebody_reads_it_questions_wait_once_it_is_long_and_for_a_shell_not_ag
 }
 
 #[test]
-fn beyond_its_greatest_length_the_writer_copies_however_much_is_left() {
+fn when_it_is_long_the_writer_copies_however_much_is_left() {
     let mut log = log();
     assert_eq!(at(&mut log, 100, false), Step::Copy);
+    assert_eq!(at(&mut log, 199, true), Step::Copy);
+    assert_eq!(at(&mut log, 300, false), Step::Copy);
     assert!(!log.is_too_long());
-    assert_eq!(at(&mut log, 300, true), Step::Copy);
     assert_eq!(at(&mut log, 500, true), Step::CopyRest);
     assert!(log.is_too_long());
 }
