@@ -39,7 +39,7 @@ use crate::identity::{AppIndex, User, WorkerIndex};
 use crate::message_id::MessageIds;
 use crate::policy::{AppPolicy, Policies};
 use crate::refusal::Refusal;
-use crate::store::{Asker, Read, Rows, RowsMut, Store, StoreError};
+use crate::store::{Asker, Length, Read, Rows, RowsMut, Store, StoreError};
 
 pub(crate) use audience::Audience;
 use audience::Audiences;
@@ -169,8 +169,12 @@ impl Conversations {
             let job = move |rows: &dyn RowsMut| inner.change(rows, &asked, Now::read());
             self.inner.store.transact(asker, weight, job, told);
         } else {
+            let length = match asked.command.asks_for_page() {
+                true => Length::Long,
+                false => Length::Short,
+            };
             let job = move |rows: &dyn Rows| inner.look_up(rows, &asked, Now::read());
-            self.inner.store.read(job, told);
+            self.inner.store.read(length, job, told);
         }
     }
 }

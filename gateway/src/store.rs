@@ -38,6 +38,7 @@ use expiry::Retention;
 pub(crate) use figures::{Figures, Health};
 use log::copier::Copier;
 use queue::{Job, QUEUED_CHANGES_MAX, Submission, Work};
+pub(crate) use readers::Length;
 use readers::{Questions, Readers};
 pub(crate) use rows::{
     CombinedRow, ConversationRow, ConversationsQuery, Direction, MemberRow, MessageRow, MessagesQuery, Read, Rows,
@@ -192,6 +193,7 @@ impl Store {
     /// came to on that thread or, with [`StoreError::Busy`], at once.
     pub(crate) fn read<T: Send + 'static>(
         &self,
+        length: Length,
         job: impl FnOnce(&dyn Rows) -> Read<T> + Send + 'static,
         done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
@@ -200,7 +202,7 @@ impl Store {
         let tell = done.clone();
         let (shared, asked) = (self.inner.shared.clone(), Instant::now());
         let take = |done: &Mutex<Option<_>>| done.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let refused = self.inner.questions.push(Box::new(move |rows| {
+        let question = Box::new(move |rows: &dyn Rows| {
             // Whoever asked waits for an answer, whatever becomes of the question.
             let outcome = catch_unwind(AssertUnwindSafe(|| job(rows)))
                 .unwrap_or_else(|_| Err(StoreError::Unfit("a question panicked".to_owned())));
@@ -211,8 +213,8 @@ impl Store {
             if let Some(done) = take(&tell) {
                 done(outcome);
             }
-        }));
-        if refused.is_err()
+        });
+        if self.inner.questions.push(length, question).is_err()
             && let Some(done) = take(&done)
         {
             self.inner.shared.counters.question_busy();

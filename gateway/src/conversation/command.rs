@@ -64,6 +64,14 @@ impl Command {
         !matches!(self, Self::Send(_) | Self::Publish(_) | Self::Ack(_)) && !self.changes_rows()
     }
 
+    /// Whether it is a question that is answered by a page: it reads many times as many rows as any other.
+    pub(crate) fn asks_for_page(&self) -> bool {
+        matches!(
+            self,
+            Self::Sync(_) | Self::History(_) | Self::List(_) | Self::QueryCombined(_) | Self::Server(_)
+        ) && !self.changes_rows()
+    }
+
     /// Whether it may change rows; if not, it runs on a thread that only reads.
     pub(super) fn changes_rows(&self) -> bool {
         match self {

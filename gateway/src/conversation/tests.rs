@@ -197,7 +197,9 @@ impl Chats {
     pub(super) fn read<T: Send + 'static>(&self, job: impl FnOnce(&dyn Rows) -> Read<T> + Send + 'static) -> T {
         let (tell, outcome) = mpsc::channel();
         let store = &self.conversations.inner.store;
-        store.read(job, move |found| tell.send(found).expect("the test waits"));
+        store.read(Length::Long, job, move |found| {
+            tell.send(found).expect("the test waits")
+        });
         outcome.recv().expect("an answer").expect("it can be read")
     }
 

@@ -12,13 +12,25 @@ use super::error::StoreError;
 use super::file;
 use super::rows::{Rows, SqliteRows};
 
-/// Questions that wait, at most: whoever asks beyond that is told to come back. Together they take a second or so.
+/// Questions of either length that wait, at most: whoever asks beyond that is told to come back. Together the long ones take a second or so.
 const WAITING_MAX: usize = 4096;
+
+/// Short questions that go before a long one that waits.
+const PASSED_BY_MAX: usize = 16;
 
 /// How many there are: as many as write, and one more, so that two long questions do not hold up all short ones.
 const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce(&dyn Rows) + Send>;
+
+/// How long a question takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// It reads some rows.
+    Short,
+    /// It reads a page: with many of them before it, as after a restart, a short one would wait for what takes a hundred times as long as itself.
+    Long,
+}
 
 /// The threads. Dropped: what waits is answered, then they end.
 #[derive(Debug, Default)]
@@ -41,7 +53,10 @@ struct Waiting {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    short: VecDeque<Job>,
+    long: VecDeque<Job>,
+    /// Short ones that went before the first of the long ones.
+    passed_by: usize,
     /// Threads that are at a question.
     busy: usize,
     /// None begins another.
@@ -100,12 +115,16 @@ impl Readers {
 impl Questions {
     /// # Errors
     /// When too much is waiting: the job.
-    pub(super) fn push(&self, job: Job) -> Result<(), Job> {
+    pub(super) fn push(&self, length: Length, job: Job) -> Result<(), Job> {
         let mut state = self.waiting.lock();
-        if state.jobs.len() >= WAITING_MAX {
+        let jobs = match length {
+            Length::Short => &mut state.short,
+            Length::Long => &mut state.long,
+        };
+        if jobs.len() >= WAITING_MAX {
             return Err(job);
         }
-        state.jobs.push_back(job);
+        jobs.push_back(job);
         drop(state);
         self.waiting.news.notify_one();
         Ok(())
@@ -113,13 +132,26 @@ impl Questions {
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting.lock().jobs.len()
+        let state = self.waiting.lock();
+        state.short.len() + state.long.len()
     }
 
     /// Nothing comes any more.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;
         self.waiting.news.notify_all();
+    }
+}
+
+impl State {
+    /// The question whose turn it is.
+    fn take(&mut self) -> Option<Job> {
+        if !self.short.is_empty() && (self.long.is_empty() || self.passed_by < PASSED_BY_MAX) {
+            self.passed_by += usize::from(!self.long.is_empty());
+            return self.short.pop_front();
+        }
+        self.passed_by = 0;
+        self.long.pop_front()
     }
 }
 
@@ -130,12 +162,12 @@ impl Waiting {
 
     /// `None`: nothing is there, and nothing will come.
     fn next(&self) -> Option<Job> {
-        let idle = |state: &mut State| (state.jobs.is_empty() || state.held) && !state.closed;
+        let idle = |state: &mut State| (state.short.is_empty() && state.long.is_empty() || state.held) && !state.closed;
         let mut state = self
             .news
             .wait_while(self.lock(), idle)
             .unwrap_or_else(PoisonError::into_inner);
-        let job = state.jobs.pop_front()?;
+        let job = state.take()?;
         state.busy += 1;
         Some(job)
     }
@@ -185,7 +217,51 @@ impl Drop for Readers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+
+    #[test]
+    fn short_questions_go_before_long_ones_and_not_for_ever() {
+        let conn = Connection::open_in_memory().expect("SQLite");
+        let questions = Questions::default();
+        let (tell, told) = mpsc::channel();
+        let ask = |length, number: usize| {
+            let tell = tell.clone();
+            let job: Job = Box::new(move |_| tell.send((length, number)).expect("the test waits"));
+            assert!(questions.push(length, job).is_ok());
+        };
+        for number in 0..3 {
+            ask(Length::Long, number);
+        }
+        for number in 0..2 * PASSED_BY_MAX + 1 {
+            ask(Length::Short, number);
+        }
+        questions.close();
+        serve(&conn, &questions.waiting);
+        let order: Vec<_> = told.try_iter().collect();
+        let short = |numbers: std::ops::Range<usize>| numbers.map(|number| (Length::Short, number));
+        let expected: Vec<_> = short(0..PASSED_BY_MAX)
+            .chain([(Length::Long, 0)])
+            .chain(short(PASSED_BY_MAX..2 * PASSED_BY_MAX))
+            .chain([(Length::Long, 1)])
+            .chain(short(2 * PASSED_BY_MAX..2 * PASSED_BY_MAX + 1))
+            .chain([(Length::Long, 2)])
+            .collect();
+        assert_eq!(order, expected);
+        assert_eq!(questions.len(), 0);
+    }
+
+    #[test]
+    fn so_many_pages_wait_that_no_more_may_and_a_short_question_may() {
+        let questions = Questions::default();
+        for _ in 0..WAITING_MAX {
+            assert!(questions.push(Length::Long, Box::new(|_| ())).is_ok());
+        }
+        assert!(questions.push(Length::Long, Box::new(|_| ())).is_err());
+        assert!(questions.push(Length::Short, Box::new(|_| ())).is_ok());
+        assert_eq!(questions.len(), WAITING_MAX + 1);
+    }
 
     #[test]
     fn a_question_ends_also_where_its_transaction_cannot_be_committed() {

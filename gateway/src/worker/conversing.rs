@@ -101,14 +101,6 @@ pub(super) enum Settled {
     Unknown,
 }
 
-/// How large an answer may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    Small,
-    /// Up to [`limits::PAGE_BYTES`]. While one is under way the connection is not read, so that there is one at a time.
-    Large,
-}
-
 impl Outside {
     /// Tells users what happened, by way of their homes.
     pub(super) fn tell(&self, shared: &Shared, app: AppIndex, tell: Vec<Tell>, except: Option<ConnectionRef>) {
@@ -159,14 +151,14 @@ impl Worker {
             return;
         }
         let from = self.connection_ref(connection.key);
-        let weight = weight_of(&command);
         let (user, sync, follows_pages) = {
             let mut state = connection.state.borrow_mut();
             let Some(user) = state.session.online().map(|online| online.user.clone()) else {
                 return;
             };
             state.in_flight += 1;
-            if weight == Weight::Large {
+            if command.asks_for_page() {
+                // Up to [`limits::PAGE_BYTES`]: the connection is not read meanwhile, so that there is one at a time.
                 state.held = Held::ByQuestion;
             }
             let sync = match &command {
@@ -499,13 +491,6 @@ fn announced(push: &Push) -> push::Message<'_> {
         push_data: &push.push_data,
         mentioned_user_ids: &push.mentioned,
         mention_all: push.mention_all,
-    }
-}
-
-fn weight_of(command: &Command) -> Weight {
-    match command {
-        Command::Sync(_) | Command::History(_) | Command::List(_) | Command::QueryCombined(_) => Weight::Large,
-        _ => Weight::Small,
     }
 }
 

@@ -20,7 +20,7 @@ use self::judging::{judge, members};
 use super::*;
 use crate::conversation::key::Key;
 use crate::store::power_cut::{self, Chance, Recording, Weakness};
-use crate::store::{Direction, MemberRow, MessageRow, MessagesQuery};
+use crate::store::{Direction, Length, MemberRow, MessageRow, MessagesQuery};
 
 /// Cuts of a usual run, and what names a longer one.
 const CUTS: usize = 60;

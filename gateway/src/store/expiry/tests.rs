@@ -4,8 +4,8 @@ use std::sync::Arc;
 use crate::store::power_cut::Recording;
 use crate::store::tests::{Folder, put_room};
 use crate::store::{
-    CombinedRow, ConversationRow, Direction, Health, MemberRow, MessageRow, MessagesQuery, Rows, RowsMut as _, SentRow,
-    Store,
+    CombinedRow, ConversationRow, Direction, Health, Length, MemberRow, MessageRow, MessagesQuery, Rows, RowsMut as _,
+    SentRow, Store,
 };
 
 use super::super::rows::SqliteRows;
@@ -289,7 +289,9 @@ fn a_conversation_that_the_disk_cannot_read_is_passed_over_and_nothing_else_suff
             limit: 1_000,
         };
         let asked = move |rows: &dyn Rows| rows.messages(&query);
-        store.read(asked, move |found| tell.send(found).expect("the test waits"));
+        store.read(Length::Short, asked, move |found| {
+            tell.send(found).expect("the test waits")
+        });
         told.recv().expect("an answer")
     };
     assert!(matches!(question(3), Err(StoreError::Unavailable(_))));
@@ -335,6 +337,7 @@ fn a_damaged_file_is_told_when_it_is_read() {
     let (store, _) = Store::open(&folder.0, 0).expect("the store opens");
     let (tell, told) = std::sync::mpsc::channel();
     store.read(
+        Length::Short,
         |rows| rows.message(1, 1),
         move |found| tell.send(found).expect("the test waits"),
     );

@@ -20,6 +20,7 @@ impl Relay {
     fn ask_on(self: Arc<Self>, store: Store, tell: mpsc::Sender<()>) {
         let (asked, again) = (self.clone(), store.clone());
         store.read(
+            Length::Long,
             move |rows| {
                 let read = rows.ended_group("app", "none");
                 // As a long page takes.
@@ -89,7 +90,7 @@ fn ask<T: Send + 'static>(
     question: impl FnOnce(&dyn Rows) -> Read<T> + Send + 'static,
 ) -> Result<T, StoreError> {
     let (tell, told) = mpsc::channel();
-    store.read(question, move |outcome| {
+    store.read(Length::Short, question, move |outcome| {
         let _ = tell.send(outcome);
     });
     told.recv().expect("an answer")
@@ -126,6 +127,7 @@ fn questions_are_counted_and_who_asks_too_many_is_turned_away() {
     while store.figures().questions_busy == 0 {
         let (gone, tell) = (gone.clone(), tell.clone());
         store.read(
+            Length::Long,
             move |_| {
                 let _ = gone.lock().expect("whole").recv();
                 Ok(())
@@ -164,6 +166,7 @@ fn the_last_handle_may_go_where_a_question_is_answered_and_no_log_is_left() {
     let last = store.clone();
     let (go, gone) = mpsc::channel::<()>();
     store.read(
+        Length::Short,
         |rows| rows.ended_group("app", "none"),
         move |_| {
             gone.recv().expect_err("the other handle is gone");

@@ -93,6 +93,7 @@ fn messages(store: &Store, place: Place) -> Result<Vec<MessageRow>, String> {
     let key = place.key();
     let (tell, told) = mpsc::channel();
     store.read(
+        Length::Long,
         move |rows| {
             let Some(conversation) = rows.conversation(APP_KEY, key.kind.into(), &key.key)? else {
                 return Ok((0, Vec::new()));
@@ -120,6 +121,7 @@ fn messages(store: &Store, place: Place) -> Result<Vec<MessageRow>, String> {
 pub(super) fn members(store: &Store, key: Key) -> Result<Option<Vec<MemberRow>>, String> {
     let (tell, told) = mpsc::channel();
     store.read(
+        Length::Long,
         move |rows| {
             let Some(group) = rows.conversation(APP_KEY, key.kind.into(), &key.key)? else {
                 return Ok(None);
