@@ -93,12 +93,12 @@ pub const STORE_FIGURES: &[(&str, Kind, &str)] = &[
     (
         "sluice_store_log_copies_total",
         Kind::Counter,
-        "How often the log was copied into the database, as far as nobody read it.",
+        "Copies of the log into the database, of a MiB or more each.",
     ),
     (
         "sluice_store_log_waits_total",
         Kind::Counter,
-        "How often commits waited because the log was too long and still being copied: the disk is slower than what is written.",
+        "How often commits waited because 16 MiB had come while the log was copied: the disk is slower than what is written.",
     ),
 ];
 

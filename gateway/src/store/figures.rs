@@ -31,9 +31,9 @@ pub(crate) struct Figures {
     pub writing_for: Duration,
     /// Changes in them.
     pub changes: u64,
-    /// How often all of the log was copied into the database, as far as nobody read it.
+    /// Copies of the log into the database, as far as it went and nobody read it.
     pub log_copies: u64,
-    /// How often the writer waited for that.
+    /// How often the writer waited for one.
     pub log_waits: u64,
     /// Submissions that were written and failed.
     pub failures: u64,

@@ -27,7 +27,7 @@ const FILE_LOCK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a commit waits for somebody with a shell on the file to end a transaction. Everything behind it waits too.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// What the write-ahead log is cut back to when it begins anew: as long as it usually becomes, so that usually nothing is cut and grown again, and a single
+/// What the write-ahead log is cut back to when it begins anew: as long as it becomes under load, so that nothing is cut and grown again then, and a single
 /// long log does not stay for ever.
 const LOG_BYTES_KEPT: i64 = 32 * 1024 * 1024;
 
@@ -137,7 +137,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn connect_to_copy(path: &Path) -> rusqlite::Result<Connection> {
     let conn = connect(path)?;
     set_for_writing(&conn)?;
-    // Not even when it is the last to be closed: after a failure nothing is copied any more.
+    // That is the writer's, which knows whether something failed.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(conn)
 }

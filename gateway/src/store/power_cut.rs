@@ -36,7 +36,7 @@ const LOG_LIMITS: log::Limits = log::Limits {
     whole: 80,
     rest: 40,
     long: 120,
-    max: 160,
+    behind: 40,
 };
 
 /// Opens the store in `folder`.

@@ -88,6 +88,8 @@ pub(super) struct Writer {
     /// While there is something, the health says that nothing can be written.
     owed: Owed,
     log: Log,
+    /// The copier has come to an end, and that was not looked at yet for what is to be done next.
+    just_copied: bool,
     expiry: Option<Expiry>,
     passes: u32,
     next_expiry: Instant,
@@ -117,6 +119,7 @@ impl Writer {
             shared,
             failed: None,
             owed: Owed::default(),
+            just_copied: false,
             expiry: Some(Expiry::new(now_unix_ms, Repeats::LeftAlone)),
             passes: 0,
             next_expiry: now + EXPIRY_INTERVAL,
@@ -139,6 +142,9 @@ impl Writer {
                 Next::Closed => {
                     // The last chance. If it is still refused, nobody was told that it is kept.
                     let _ = self.pay();
+                    // After a copy that failed the file must not be closed as if all were well.
+                    self.copier.wait();
+                    self.look_at_copier();
                     break;
                 }
             }
@@ -173,6 +179,7 @@ impl Writer {
 
     /// Commits what is owed and then these, and tells everybody.
     fn commit_group(&mut self, mut group: Vec<Submission>) {
+        self.look_at_copier();
         let outcomes = match self.pay() {
             Ok(()) => self.commit_together(&mut group),
             // Something else may still fit.
@@ -383,35 +390,28 @@ impl Writer {
     /// Has the log copied into the database when it has become long, and does the rest itself so that it can begin anew.
     fn copy_log(&mut self) {
         self.log.look();
-        if self.log.is_too_long() && self.copier.is_busy() {
+        if self.log.is_behind() && self.copier.is_busy() {
             self.shared.counters.log_waited();
             self.shared.counters.set_writing(true);
             self.copier.wait();
             self.shared.counters.set_writing(false);
         }
-        if self.copier.is_busy() {
+        self.look_at_copier();
+        if self.failed.is_some() || !self.copier.is_idle() {
             return;
         }
-        let outcome = self.copier.outcome();
-        let just_copied = matches!(outcome, Some(Ok(())));
-        if let Some(Err(error)) = outcome {
-            // Nothing is lost: what is in the log is kept, and copied later.
-            drop(self.told(error));
+        if self.holds_readers && self.readers.are_held() {
+            self.copy_rest();
+            // All is copied, unless somebody with a shell reads it: the next commit begins the log anew.
+            return self.let_readers_go_on();
         }
-        if self.holds_readers {
-            if self.readers.are_held() {
-                self.copy_rest();
-                // All is copied, unless somebody with a shell reads it: the next commit begins the log anew.
-                self.let_readers_go_on();
-            }
-            return;
-        }
-        match self.log.next(just_copied) {
+        match self.log.next(std::mem::take(&mut self.just_copied)) {
             Step::Nothing => {}
             Step::Copy => {
                 self.log.is_being_copied();
                 self.copier.begin();
             }
+            Step::CopyRest | Step::CopyRestUnread if self.holds_readers => {}
             Step::CopyRest => self.copy_rest(),
             Step::CopyRestUnread => {
                 self.readers.hold();
@@ -420,11 +420,38 @@ impl Writer {
         }
     }
 
+    /// Draws conclusions from what became of the copy that was under way, if it has come to its end.
+    fn look_at_copier(&mut self) {
+        match self.copier.outcome() {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(pages))) => {
+                self.log.was_copied(pages);
+                self.just_copied = true;
+                self.shared.counters.log_copied();
+            }
+            // What is in the log is kept all the same. If the disk is full, say, it is copied later.
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the log cannot be copied into the database");
+                drop(self.told(error));
+            }
+        }
+    }
+
     /// Copies what is left of the log, as far as nobody else still reads it.
     fn copy_rest(&mut self) {
-        if self.alone(copier::copy).is_some() {
-            self.log.was_copied();
-            self.shared.counters.log_copied();
+        self.shared.counters.set_writing(true);
+        let copied = copier::copy(&self.conn);
+        self.shared.counters.set_writing(false);
+        match copied {
+            Ok(Some(pages)) => {
+                self.log.was_copied_whole(pages);
+                self.shared.counters.log_copied();
+            }
+            Ok(None) => self.log.was_not_copied(),
+            Err(error) => {
+                self.log.was_not_copied();
+                drop(self.told(error));
+            }
         }
     }
 

@@ -23,13 +23,16 @@ struct Desk {
     news: Condvar,
 }
 
+/// How many pages of the log are in the database, from its beginning. `None`: somebody else copies, with a shell, and is left to do it.
+pub(in crate::store) type Copied = Result<Option<usize>, StoreError>;
+
 #[derive(Debug, Default)]
 enum State {
     #[default]
     Idle,
     Asked,
     Copying,
-    Copied(Result<(), StoreError>),
+    Copied(Copied),
     Closed,
 }
 
@@ -67,7 +70,7 @@ impl Copier {
     }
 
     /// What became of what it was asked for, once.
-    pub(in crate::store) fn outcome(&self) -> Option<Result<(), StoreError>> {
+    pub(in crate::store) fn outcome(&self) -> Option<Copied> {
         let mut state = self.desk.lock();
         match std::mem::take(&mut *state) {
             State::Copied(outcome) => Some(outcome),
@@ -75,6 +78,17 @@ impl Copier {
                 *state = other;
                 None
             }
+        }
+    }
+
+    /// Is at it, and copies nothing: until the test says what it has come to.
+    #[cfg(test)]
+    pub(in crate::store) fn pretend_to_copy(&self) -> impl FnOnce(Copied) + Send + use<> {
+        *self.desk.lock() = State::Copying;
+        let desk = self.desk.clone();
+        move |outcome| {
+            *desk.lock() = State::Copied(outcome);
+            desk.news.notify_all();
         }
     }
 
@@ -106,8 +120,7 @@ impl Desk {
             drop(state);
             // Somebody may wait for it, whatever becomes of it.
             let outcome = catch_unwind(AssertUnwindSafe(|| copy(conn)))
-                .map_err(|_| StoreError::Unfit("the thread that copies the log panicked".to_owned()))
-                .and_then(|copied| copied.map_err(|error| StoreError::of(Stage::Sync, &error)));
+                .unwrap_or_else(|_| Err(StoreError::Failed("the thread that copies the log panicked".to_owned())));
             let mut state = self.lock();
             if matches!(*state, State::Closed) {
                 return;
@@ -131,7 +144,11 @@ impl Drop for Copier {
     }
 }
 
-/// Copies what nobody holds back. Whoever copies at the same time, from a shell, is left to do it.
-pub(in crate::store) fn copy(conn: &Connection) -> rusqlite::Result<()> {
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+/// Copies what nobody holds back.
+pub(in crate::store) fn copy(conn: &Connection) -> Copied {
+    let copied = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        let (is_busy, copied) = (row.get::<_, bool>(0)?, row.get::<_, i64>(2)?);
+        Ok((!is_busy).then(|| usize::try_from(copied).unwrap_or(0)))
+    });
+    copied.map_err(|error| StoreError::of(Stage::Sync, &error))
 }

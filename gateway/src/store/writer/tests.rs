@@ -3,7 +3,7 @@ use std::sync::mpsc;
 use super::*;
 use crate::store::change::{Change, RoomList};
 use crate::store::tests::{Folder, NOW_MS, put_room, put_user};
-use crate::store::{RowsMut, file};
+use crate::store::{Length, Rows, RowsMut, file};
 
 mod owed;
 
@@ -222,48 +222,123 @@ fn the_log_is_copied_beside_the_commits_and_begins_anew() {
         writer.copy_log();
         // Sometimes commits go on while it is copied, and sometimes nothing comes.
         if number % 3 == 0 {
-            while !writer.copier.is_idle() {
+            if !writer.copier.is_idle() {
                 assert!(writer.patience() <= COPY_PATIENCE, "somebody looks when it is done");
-                writer.copier.wait();
-                writer.copy_log();
             }
+            copy_log(&mut writer);
             assert!(writer.patience() > COPY_PATIENCE);
             let copied = usize::try_from(pages_copied(&writer)).expect("a number of pages");
             assert!(copied + log::Limits::USUAL.step >= pages, "{copied} of {pages} copied");
         }
-        assert!(pages < log::Limits::USUAL.max + 100);
+        assert!(pages < log::Limits::USUAL.long);
     }
     assert!(anew > 2, "{anew} times");
 }
 
 #[test]
-fn a_log_that_comes_faster_than_it_is_copied_is_waited_for() {
+fn commits_wait_where_much_comes_while_the_log_is_copied() {
     let folder = Folder::new();
     let mut writer = writer(&folder);
-    write_pages(&mut writer, log::Limits::USUAL.max + 1);
+    let outcome = writer.copier.pretend_to_copy();
+    write_pages(&mut writer, log::Limits::USUAL.behind / 2);
     writer.copy_log();
-    // Whether it is at it still or not: after this it has copied.
+    write_pages(&mut writer, log::Limits::USUAL.behind + 1);
+    let shared = writer.shared.clone();
+    let waits = move || shared.counters.figures().log_waits;
+    assert_eq!(waits(), 0);
+    let copier = std::thread::spawn(move || {
+        while waits() == 0 {
+            std::thread::yield_now();
+        }
+        outcome(Ok(Some(1)));
+    });
     writer.copy_log();
-    assert_eq!(writer.shared.counters.figures().log_copies, 1);
-    let in_log = i64::try_from(writer.log.pages()).expect("small");
-    assert_eq!(pages_copied(&writer), in_log);
+    copier.join().expect("it was waited for");
+    assert_eq!(writer.shared.counters.figures().log_waits, 1);
 }
 
 #[test]
-fn nothing_is_copied_any_more_after_a_failure() {
+fn a_log_that_somebody_reads_is_copied_to_its_end_once_nobody_does() {
     let folder = Folder::new();
     let mut writer = writer(&folder);
-    write_pages(&mut writer, 16);
-    let copied = pages_copied(&writer);
-    writer.fail("on purpose".to_owned());
-    let shell = folder.shell();
-    drop(writer);
-    let left = shell.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(2));
-    assert_eq!(
-        left,
-        Ok(copied),
-        "the last of the gateway's to close it has left the log"
-    );
+    writer.readers = Readers::start(&folder.0.join("sluice.db")).expect("it opens once more");
+    let (tell, told) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    let question = Box::new(move |rows: &dyn Rows| {
+        let _ = rows.ended_group("app", "none");
+        tell.send(()).expect("the test waits");
+        let _ = gone.recv();
+    });
+    assert!(writer.readers.questions().push(Length::Long, question).is_ok());
+    told.recv().expect("it has begun to read");
+    let mut number = 0;
+    while !writer.holds_readers {
+        write_some(&mut writer, number);
+        copy_log(&mut writer);
+        number += 1;
+        assert!(writer.log.pages() < 2 * log::Limits::USUAL.long);
+    }
+    assert!(writer.log.pages() >= log::Limits::USUAL.long);
+    assert!(!writer.readers.are_held(), "one is under way");
+    // It ends, and no other begins.
+    drop(go);
+    while writer.holds_readers {
+        copy_log(&mut writer);
+    }
+    let in_log = i64::try_from(writer.log.pages()).expect("small");
+    assert_eq!(pages_copied(&writer), in_log);
+    write_some(&mut writer, number);
+    assert!(writer.log.pages() < log::Limits::USUAL.step, "it has begun anew");
+}
+
+/// Waits for the copier whenever it copies, and does what the writer does then.
+fn copy_log(writer: &mut Writer) {
+    writer.copy_log();
+    while !writer.copier.is_idle() {
+        writer.copier.wait();
+        writer.copy_log();
+    }
+}
+
+#[test]
+fn a_copy_that_fails_fails_the_store_before_anything_more_is_kept() {
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    writer.copier.pretend_to_copy()(Err(StoreError::Full("on purpose".to_owned())));
+    assert_eq!(commit(&mut writer, vec![vec![put_room("a", "")]]), [Ok(())]);
+    assert!(matches!(health(&writer), Health::ReadOnly { .. }));
+    let failed = StoreError::Failed("on purpose".to_owned());
+    writer.copier.pretend_to_copy()(Err(failed.clone()));
+    assert_eq!(commit(&mut writer, vec![vec![put_room("b", "")]]), [Err(failed)]);
+    assert!(matches!(health(&writer), Health::Failed { .. }));
+    assert_eq!(rooms(&writer), ["a"]);
+}
+
+#[test]
+fn a_store_that_has_failed_leaves_its_log_as_it_is() {
+    let log = |folder: &Folder| std::fs::metadata(folder.0.join("sluice.db-wal")).map_or(0, |log| log.len());
+    // By a commit, or by a copy of which nobody has heard when it is stopped.
+    for by_copy in [false, true] {
+        let folder = Folder::new();
+        let mut writer = writer(&folder);
+        assert_eq!(commit(&mut writer, vec![vec![put_room("a", "")]]), [Ok(())]);
+        let before = log(&folder);
+        assert!(before > 0);
+        if by_copy {
+            writer.copier.pretend_to_copy()(Err(StoreError::Failed("on purpose".to_owned())));
+        } else {
+            writer.fail("on purpose".to_owned());
+        }
+        writer.shared.queue.close();
+        writer.run();
+        assert_eq!(log(&folder), before, "{by_copy}");
+    }
+    let folder = Folder::new();
+    let mut writer = writer(&folder);
+    assert_eq!(commit(&mut writer, vec![vec![put_room("a", "")]]), [Ok(())]);
+    writer.shared.queue.close();
+    writer.run();
+    assert_eq!(log(&folder), 0, "one that has not leaves none");
 }
 
 #[test]
