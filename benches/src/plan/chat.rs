@@ -91,7 +91,8 @@ fn measure(stage: &Stage<'_>, folder: &Path, settings: &Settings, size: usize) -
     );
     let mut people = People::enter(gateway.tcp, conversations * size)?;
     let mut talk = Talk::begin(&mut people, conversations, size, settings.payload_bytes)?;
-    let mut bare = Bare::open(&folder, conversations, size, settings.payload_bytes)?;
+    let bare = |file| Bare::open(&folder.join(file), conversations, size, settings.payload_bytes);
+    let (mut bare, mut delivering) = (bare("bare.db")?, bare("delivering.db")?);
 
     let mut audience = Audience::gather(conversations, size)?;
 
@@ -105,7 +106,7 @@ fn measure(stage: &Stage<'_>, folder: &Path, settings: &Settings, size: usize) -
             .on_server(|| bare.insert_for(settings.time(), group, None))?;
         let delivering_per_second = stage
             .cores
-            .on_server(|| bare.insert_for(settings.time(), group, Some(&mut audience)))?;
+            .on_server(|| delivering.insert_for(settings.time(), group, Some(&mut audience)))?;
         let groups = Groups::so_far(&gateway)?;
         let committed_per_second = talk.flood(&mut people, settings.window_of(size), settings.time())?;
         turns.push(Turn {

@@ -7,7 +7,6 @@ mod audience;
 
 pub(super) use audience::Audience;
 
-use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -68,15 +67,15 @@ pub(super) struct Bare {
 }
 
 impl Bare {
-    /// A file of its own in `folder`, with the same conversations.
+    /// A file of this name in `folder`, with the same conversations as the gateway's.
     pub(super) fn open(
-        folder: &Path,
+        file: &Path,
         conversations: usize,
         size: usize,
         payload_bytes: usize,
     ) -> Result<Self, BenchError> {
         let mut bare = Self {
-            conn: Connection::open(folder.join("bare.db")).map_err(failed)?,
+            conn: Connection::open(file).map_err(failed)?,
             conversations,
             size,
             content: Bytes::from("x".repeat(payload_bytes)),
@@ -118,21 +117,24 @@ impl Bare {
     ) -> Result<f64, BenchError> {
         let (began, before) = (Instant::now(), self.sent);
         while began.elapsed() < time {
-            let numbers = self.sent..self.sent + group;
-            self.insert_group(numbers.clone()).map_err(failed)?;
+            let first = self.sent;
+            let events = self.insert_group(group).map_err(failed)?;
             if let Some(audience) = &mut audience {
-                self.deliver(numbers, audience)?;
+                self.deliver(first, events, audience)?;
             }
         }
         Ok((self.sent - before) as f64 / began.elapsed().as_secs_f64())
     }
 
-    fn insert_group(&mut self, numbers: Range<usize>) -> rusqlite::Result<()> {
+    /// Answers what members get of the messages.
+    fn insert_group(&mut self, group: usize) -> rusqlite::Result<Vec<ConversationMessage>> {
+        let numbers = self.sent..self.sent + group;
         self.sent = numbers.end;
+        let mut events = Vec::with_capacity(group);
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
         for number in numbers {
             let message = self.message(number);
-            message.insert(&self.conn, &self.content)?;
+            events.push(message.insert(&self.conn, &self.content)?);
             self.conn.prepare_cached(MOVE_LAST)?.execute(params![
                 message.conversation,
                 message.sequence,
@@ -140,13 +142,17 @@ impl Bare {
                 message.at_ms
             ])?;
         }
-        self.conn.execute_batch("COMMIT")
+        self.conn.execute_batch("COMMIT")?;
+        Ok(events)
     }
 
-    fn deliver(&self, numbers: Range<usize>, audience: &mut Audience) -> Result<(), BenchError> {
-        for number in numbers {
-            let message = self.message(number);
-            let event = message.event(&self.content);
+    fn deliver(
+        &self,
+        first: usize,
+        events: Vec<ConversationMessage>,
+        audience: &mut Audience,
+    ) -> Result<(), BenchError> {
+        for (number, event) in (first..).zip(events) {
             let result = SendMessageResult {
                 client_message_id: event.client_message_id.clone(),
                 message_id: event.message_id,
@@ -246,20 +252,20 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Itself, and that it was sent.
-    fn insert(&self, conn: &Connection, content: &Bytes) -> rusqlite::Result<()> {
-        let name = self.insert_alone(conn, content)?;
+    /// Itself, and that it was sent. Answers what members get of it.
+    fn insert(&self, conn: &Connection, content: &Bytes) -> rusqlite::Result<ConversationMessage> {
+        let event = self.insert_alone(conn, content)?;
         conn.prepare_cached(INSERT_SENT)?.execute(params![
             APP,
             self.sender,
-            name,
+            event.client_message_id,
             self.id.wrapping_mul(0x5851_f42d_4c95_7f2d),
             self.sequence,
             self.id,
             self.at_ms,
             0
         ])?;
-        Ok(())
+        Ok(event)
     }
 
     /// What members get of it.
@@ -285,8 +291,8 @@ impl Message {
         }
     }
 
-    /// As a message is once repeats of it are forgotten. Answers its client message id.
-    pub(super) fn insert_alone(&self, conn: &Connection, content: &Bytes) -> rusqlite::Result<String> {
+    /// As a message is once repeats of it are forgotten.
+    pub(super) fn insert_alone(&self, conn: &Connection, content: &Bytes) -> rusqlite::Result<ConversationMessage> {
         let event = self.event(content);
         conn.prepare_cached(INSERT_MESSAGE)?.execute(params![
             self.conversation,
@@ -299,7 +305,7 @@ impl Message {
             false,
             event.encode_to_vec()
         ])?;
-        Ok(event.client_message_id)
+        Ok(event)
     }
 }
 
