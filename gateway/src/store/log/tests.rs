@@ -66,13 +66,10 @@ fn what_could_not_be_copied_is_tried_again_a_step_later() {
 #[test]
 fn what_the_copier_says_of_a_log_that_has_begun_anew_meanwhile_does_not_count() {
     let mut log = log();
-    assert_eq!(at(&mut log, 50), Step::Copy);
-    assert_eq!(at(&mut log, 45), Step::Copy);
-    assert_eq!(at(&mut log, 30), Step::Copy);
-    log.is_being_copied();
-    assert_eq!(at(&mut log, 20), Step::Copy);
-    log.is_another = true;
-    assert_eq!(after_copy(&mut log, 120, 120), Step::Copy, "none of it is copied");
+    assert_eq!(at(&mut log, 115), Step::Copy);
+    assert_eq!(at(&mut log, 5), Step::Nothing, "it has begun anew");
+    assert_eq!(after_copy(&mut log, 120, 115), Step::Copy, "none of it is copied");
+    assert_eq!(after_copy(&mut log, 125, 120), Step::CopyRest);
 }
 
 #[test]
